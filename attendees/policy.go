@@ -1,0 +1,54 @@
+package attendees
+
+import "slices"
+
+// PurposeName names a reason for which something may be kept.
+type PurposeName string
+
+// The purposes of the built-in policy.
+const (
+	ParticipationAgreement PurposeName = "participation_agreement"
+	Forum                  PurposeName = "forum"
+)
+
+// Purpose is why fields are held: with its legal basis, and with what becomes of
+// them once the event is over.
+type Purpose struct {
+	Name   PurposeName
+	Basis  string // of GDPR Art. 6(1): "a" consent, "b" contract, "c" legal obligation, "f" legitimate interest
+	Fields []Field
+	// Sealed tells that the fields stay, sealed, until the retention rule has run
+	// out. Otherwise they are dropped when the event is blocked.
+	Sealed bool
+}
+
+// Policy lists the purposes: the only reasons for which anything may be kept. The
+// zero Policy keeps nothing.
+type Policy struct {
+	Purposes   []Purpose
+	Rules      []Rule             // those that a policy file adds to the built-in ones
+	Rule       string             // the retention rule's name; "" is DefaultRule
+	EventRules map[EventID]string // rules picked for single events
+
+	GraceDays     int // from an event's end until it is blocked
+	UnmatchedDays int // how long a response that belongs to nobody is kept
+
+	FinancialYearEnd MonthDay // for rules that count from a financial year's end
+}
+
+// Allows tells whether some purpose names the field.
+func (p *Policy) Allows(f Field) bool {
+	return slices.ContainsFunc(p.Purposes, func(u Purpose) bool { return u.Allows(f) })
+}
+
+// Allows tells whether the purpose names the field.
+func (u Purpose) Allows(f Field) bool { return slices.Contains(u.Fields, f.base()) }
+
+// Purpose finds a purpose by its name.
+func (p *Policy) Purpose(name PurposeName) (Purpose, bool) {
+	i := slices.IndexFunc(p.Purposes, func(u Purpose) bool { return u.Name == name })
+	if i < 0 {
+		return Purpose{}, false
+	}
+	return p.Purposes[i], true
+}
