@@ -73,7 +73,21 @@ func (s *Server) initdb(ctx context.Context) error {
 	if p.err != nil {
 		return fmt.Errorf("run initdb: %w; it said: %s", p.err, s.lastWords())
 	}
-	return os.Rename(fresh, s.data())
+	if err := os.Rename(fresh, s.data()); err != nil {
+		return err
+	}
+	return syncFolder(s.dir)
+}
+
+// syncFolder has the disk know the folder's new names: a power cut must not undo the
+// rename, or the next start would make an empty database over a full one.
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
 }
 
 // noProcess is a process id that no system gives out.

@@ -69,7 +69,7 @@ func (s *Server) ready(ctx context.Context) error {
 	}
 	defer db.Close()
 	for deadline := time.Now().Add(readyTimeout); ; {
-		err := db.PingContext(ctx)
+		err := ping(ctx, db)
 		if err == nil {
 			break
 		}
@@ -94,6 +94,13 @@ func (s *Server) ready(ctx context.Context) error {
 	}
 	_, err = db.ExecContext(ctx, `create database `+pq.QuoteIdentifier(Database))
 	return err
+}
+
+// ping bounds one attempt: what accepts a connection may still never answer it.
+func ping(ctx context.Context, db *sql.DB) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	return db.PingContext(ctx)
 }
 
 // obituary says why the server ended before it was ready.
