@@ -64,7 +64,7 @@ func fetched(ctx context.Context, major int, log *slog.Logger) (programs, error)
 }
 
 // fetch downloads and unpacks PostgreSQL into the folder home. The library checks
-// the SHA-256 that the repository states.
+// the SHA-256 where the repository states one.
 //
 // The library knows no fetching alone, only a whole start, which root is refused. So
 // it is given a data folder that it cannot clear, and stops right after unpacking,
@@ -77,7 +77,6 @@ func fetch(ctx context.Context, config embedded.Config, home string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(stage)
 	unpacked := filepath.Join(stage, "unpacked")
 	config = config.Port(0).Logger(io.Discard).
 		CachePath(filepath.Join(stage, "archive")).
@@ -91,8 +90,11 @@ func fetch(ctx context.Context, config embedded.Config, home string) error {
 	go func() { stopped <- embedded.NewDatabase(config).Start() }()
 	select {
 	case <-ctx.Done():
+		// The library can't be broken off, and panics where its files vanish.
+		go func() { <-stopped; os.RemoveAll(stage) }()
 		return context.Cause(ctx)
 	case err = <-stopped:
+		defer os.RemoveAll(stage)
 	}
 	if err == nil {
 		return errors.New("embedded-postgres started a server that it should not")
