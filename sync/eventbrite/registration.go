@@ -1,0 +1,172 @@
+package eventbrite
+
+import (
+	"strings"
+
+	"lethe/attendees"
+)
+
+// registration takes one attendee; event is the one that it belongs to where it does
+// not say so itself.
+func (r *reader) registration(event attendees.EventID, questions map[attendees.QuestionID]bool) (attendees.Registration, error) {
+	a := attendees.Registration{Event: event}
+	err := r.object(func(name []byte) error {
+		switch string(name) {
+		case "id":
+			return r.text((*string)(&a.ID))
+		case "event_id":
+			var own attendees.EventID
+			err := r.text((*string)(&own))
+			if own != "" {
+				a.Event = own
+			}
+			return err
+		case "created":
+			return r.stamp(&a.Created)
+		case "changed":
+			return r.stamp(&a.Changed)
+		case "ticket_class_name":
+			return r.text(&a.Ticket)
+		case "status":
+			return r.text(&a.Status)
+		case "cancelled":
+			return r.flag(&a.Cancelled)
+		case "refunded":
+			return r.flag(&a.Refunded)
+		case "checked_in":
+			return r.flag(&a.Attended)
+		case "profile":
+			return r.profile(&a)
+		case "answers":
+			if len(questions) > 0 {
+				return r.answers(&a, questions)
+			}
+		}
+		return r.SkipValue()
+	})
+	return a, err
+}
+
+// profile takes name and address, and none of the other seventeen fields.
+func (r *reader) profile(a *attendees.Registration) error {
+	var first, last string
+	err := r.object(func(name []byte) error {
+		switch string(name) {
+		case "name":
+			return r.text((*string)(&a.Name))
+		case "first_name":
+			return r.text(&first)
+		case "last_name":
+			return r.text(&last)
+		case "email":
+			return r.text((*string)(&a.Email))
+		}
+		return r.SkipValue()
+	})
+	if strings.TrimSpace(string(a.Name)) == "" {
+		a.Name = attendees.Personal(strings.TrimSpace(first + " " + last))
+	}
+	return err
+}
+
+// answers takes the answers to the questions asked for. The question's id may stand
+// behind the answer, so a first look, over the bytes alone, finds out which one it is.
+func (r *reader) answers(a *attendees.Registration, questions map[attendees.QuestionID]bool) error {
+	return r.array(func() error {
+		raw, err := r.ReadValue()
+		if err != nil {
+			return err
+		}
+		var id attendees.QuestionID
+		var kind string
+		look := newReader(raw)
+		err = look.object(func(name []byte) error {
+			switch string(name) {
+			case "question_id":
+				return look.text((*string)(&id))
+			case "type":
+				return look.text(&kind)
+			}
+			return look.SkipValue()
+		})
+		if err != nil || !questions[id] {
+			return err
+		}
+		var answer attendees.Answer
+		look = newReader(raw)
+		err = look.object(func(name []byte) error {
+			if string(name) == "answer" {
+				return look.answer(&answer)
+			}
+			return look.SkipValue()
+		})
+		r.kept += look.kept
+		if err != nil || len(answer) == 0 {
+			return err
+		}
+		if len(answer) == 1 && manyChoices(kind) {
+			answer = split(answer[0])
+		}
+		if a.Answers == nil {
+			a.Answers = make(map[attendees.QuestionID]attendees.Answer, len(questions))
+		}
+		a.Answers[id] = answer
+		return nil
+	})
+}
+
+// answer takes a text, a number, a yes or no, or a list of them. An address or a date
+// comes as an object, which no field of ours holds.
+func (r *reader) answer(to *attendees.Answer) error {
+	*to = nil
+	switch r.PeekKind() {
+	case '[':
+		return r.array(func() error { return r.one(to) })
+	case '{':
+		return r.SkipValue()
+	}
+	return r.one(to)
+}
+
+// one adds one text to an answer.
+func (r *reader) one(to *attendees.Answer) error {
+	var s string
+	switch r.PeekKind() {
+	case 't', 'f':
+		t, err := r.ReadToken()
+		if err != nil {
+			return err
+		}
+		s = t.String()
+		r.kept += len(s)
+	default:
+		if err := r.text(&s); err != nil {
+			return err
+		}
+	}
+	if s != "" {
+		*to = append(*to, attendees.Personal(s))
+	}
+	return nil
+}
+
+// choiceSeparator stands between the choices that somebody ticked.
+const choiceSeparator = " | "
+
+func manyChoices(kind string) bool {
+	switch strings.ToLower(kind) {
+	case "checkbox", "checkboxes", "multiple_choice", "multiple choice":
+		return true
+	}
+	return false
+}
+
+func split(joined attendees.Personal) attendees.Answer {
+	var all attendees.Answer
+	for choice := range strings.SplitSeq(string(joined), choiceSeparator) {
+		if choice = strings.TrimSpace(choice); choice != "" {
+			all = append(all, attendees.Personal(choice))
+		}
+	}
+	return all
+}
