@@ -74,20 +74,7 @@ func (c *Client) attendees(ctx context.Context, what, path string, event attende
 	if !q.Since.IsZero() {
 		query.Set("changed_since", q.Since.UTC().Truncate(time.Second).Format("2006-01-02T15:04:05Z"))
 	}
-	l := &listing[people]{client: c, path: path, query: query, member: "attendees",
-		read: func(r *reader, s *sheet[people]) error {
-			return r.array(func() error {
-				s.n++
-				a, err := r.registration(event, q.Questions)
-				if a.ID == "" || a.Event == "" {
-					s.items.skipped++
-					return err
-				}
-				s.items.all = append(s.items.all, a)
-				return err
-			})
-		},
-	}
+	l := attendeeListing(c, path, query, event, q.Questions)
 	return func(yield func(Page, error) bool) {
 		for s, err := range l.walk(ctx, q.FromPage) {
 			if err != nil {
@@ -103,6 +90,24 @@ func (c *Client) attendees(ctx context.Context, what, path string, event attende
 				return
 			}
 		}
+	}
+}
+
+// attendeeListing takes registrations; event is theirs where they don't say it.
+func attendeeListing(c *Client, path string, query url.Values, event attendees.EventID, questions map[attendees.QuestionID]bool) *listing[people] {
+	return &listing[people]{client: c, path: path, query: query, member: "attendees",
+		read: func(r *reader, s *sheet[people]) error {
+			return r.array(func() error {
+				s.n++
+				a, err := r.registration(event, questions)
+				if a.ID == "" || a.Event == "" {
+					s.items.skipped++
+					return err
+				}
+				s.items.all = append(s.items.all, a)
+				return err
+			})
+		},
 	}
 }
 

@@ -3,7 +3,6 @@ package eventbrite
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -40,7 +39,6 @@ type Options struct {
 type Client struct {
 	rest     *rest.Client
 	parallel int
-	seed     maphash.Seed // tells one page from another
 }
 
 // New makes a client; it does not go out yet.
@@ -59,7 +57,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("eventbrite: %w", err)
 	}
-	return &Client{rest: r, parallel: o.Parallel, seed: maphash.MakeSeed()}, nil
+	return &Client{rest: r, parallel: o.Parallel}, nil
 }
 
 // Budget is what Eventbrite last said of the calls that are left this hour.

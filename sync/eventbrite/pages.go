@@ -86,7 +86,8 @@ type listing[T any] struct {
 	member string
 	read   func(r *reader, s *sheet[T]) error
 
-	unexpanded atomic.Bool // the expansion failed once
+	unexpanded atomic.Bool  // the expansion failed once
+	seed       maphash.Seed // of the marks
 }
 
 // walk yields the pages in their order. Where the listing tells how many there are and
@@ -95,6 +96,7 @@ type listing[T any] struct {
 //
 // After a restart the pages begin at the first again.
 func (l *listing[T]) walk(ctx context.Context, from int) iter.Seq2[*sheet[T], error] {
+	l.seed = maphash.MakeSeed()
 	return func(yield func(*sheet[T], error) bool) {
 		for try := 0; ; try++ {
 			err := l.once(ctx, from, func(s *sheet[T]) bool { return yield(s, nil) })
@@ -233,29 +235,8 @@ func (l *listing[T]) fetch(ctx context.Context, more url.Values) (*sheet[T], err
 
 func (l *listing[T]) ask(ctx context.Context, q url.Values) (*sheet[T], error) {
 	var s *sheet[T]
-	size, err := l.client.get(ctx, l.path, q, func(r *reader) error {
-		s = &sheet[T]{pagination: pagination{objects: -1}}
-		found := false
-		err := r.object(func(name []byte) error {
-			switch string(name) {
-			case "pagination":
-				kept := r.kept
-				err := r.pagination(&s.pagination)
-				r.kept = kept
-				return err
-			case l.member:
-				found = true
-				begin := r.InputOffset()
-				err := l.read(r, s)
-				s.kept = r.kept
-				s.mark = maphash.Bytes(l.client.seed, r.body[begin:r.InputOffset()])
-				return err
-			}
-			return r.SkipValue()
-		})
-		if err == nil && !found {
-			return missing(l.member)
-		}
+	size, err := l.client.get(ctx, l.path, q, func(r *reader) (err error) {
+		s, err = l.decode(r)
 		return err
 	})
 	if err != nil {
@@ -263,4 +244,28 @@ func (l *listing[T]) ask(ctx context.Context, q url.Values) (*sheet[T], error) {
 	}
 	s.bytes = size
 	return s, nil
+}
+
+// decode takes one page out of a reply.
+func (l *listing[T]) decode(r *reader) (*sheet[T], error) {
+	s := &sheet[T]{pagination: pagination{objects: -1}}
+	found := false
+	err := r.object(func(name []byte) error {
+		switch string(name) {
+		case "pagination":
+			return r.pagination(&s.pagination)
+		case l.member:
+			found = true
+			begin, before := r.InputOffset(), r.kept
+			err := l.read(r, s)
+			s.kept = r.kept - before
+			s.mark = maphash.Bytes(l.seed, r.body[begin:r.InputOffset()])
+			return err
+		}
+		return r.SkipValue()
+	})
+	if err == nil && !found {
+		return nil, missing(l.member)
+	}
+	return s, err
 }
