@@ -97,6 +97,7 @@ func (c *Client) attendees(ctx context.Context, what, path string, event attende
 func attendeeListing(c *Client, path string, query url.Values, event attendees.EventID, questions map[attendees.QuestionID]bool) *listing[people] {
 	return &listing[people]{client: c, path: path, query: query, member: "attendees",
 		read: func(r *reader, s *sheet[people]) error {
+			s.items.all = make([]attendees.Registration, 0, usualPage)
 			return r.array(func() error {
 				s.n++
 				a, err := r.registration(event, questions)
@@ -110,6 +111,9 @@ func attendeeListing(c *Client, path string, query url.Values, event attendees.E
 		},
 	}
 }
+
+// usualPage is how many attendees a page mostly has; more or fewer happens.
+const usualPage = 50
 
 // people are the attendees of one page.
 type people struct {

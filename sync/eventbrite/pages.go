@@ -1,9 +1,9 @@
 package eventbrite
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"hash/maphash"
 	"iter"
 	"maps"
 	"net/url"
@@ -74,7 +74,7 @@ type sheet[T any] struct {
 	n     int // of items
 	pagination
 	bytes, kept int
-	mark        uint64 // differs where the page does
+	raw         []byte // the items as they came, to tell one page from the next
 }
 
 // listing is a listing that is walked page by page.
@@ -86,8 +86,7 @@ type listing[T any] struct {
 	member string
 	read   func(r *reader, s *sheet[T]) error
 
-	unexpanded atomic.Bool  // the expansion failed once
-	seed       maphash.Seed // of the marks
+	unexpanded atomic.Bool // the expansion failed once
 }
 
 // walk yields the pages in their order. Where the listing tells how many there are and
@@ -96,7 +95,6 @@ type listing[T any] struct {
 //
 // After a restart the pages begin at the first again.
 func (l *listing[T]) walk(ctx context.Context, from int) iter.Seq2[*sheet[T], error] {
-	l.seed = maphash.MakeSeed()
 	return func(yield func(*sheet[T], error) bool) {
 		for try := 0; ; try++ {
 			err := l.once(ctx, from, func(s *sheet[T]) bool { return yield(s, nil) })
@@ -200,7 +198,7 @@ func (l *listing[T]) follow(ctx context.Context, s *sheet[T], take func(*sheet[T
 		if err != nil {
 			return err
 		}
-		if next.mark == s.mark {
+		if bytes.Equal(next.raw, s.raw) {
 			same++
 		} else {
 			same = 1
@@ -259,7 +257,7 @@ func (l *listing[T]) decode(r *reader) (*sheet[T], error) {
 			begin, before := r.InputOffset(), r.kept
 			err := l.read(r, s)
 			s.kept = r.kept - before
-			s.mark = maphash.Bytes(l.seed, r.body[begin:r.InputOffset()])
+			s.raw = r.body[begin:r.InputOffset()]
 			return err
 		}
 		return r.SkipValue()

@@ -14,7 +14,9 @@ import (
 //
 // Steered by hand over jsontext, a page of 50 attendees of 2 KB decodes at 470 MB/s on
 // one core; unmarshalled into structs by the same library at 250, by encoding/json at
-// 108. goccy/go-json reached 680, through unsafe; fetching is slower than either.
+// 108. goccy/go-json reached 680, through unsafe, and makes values of all it is shown.
+// On two cores shared with the sandbox 20,000 attendees take 0.14 s, of which fetching
+// alone is 0.07 s; see BenchmarkPull.
 type reader struct {
 	*jsontext.Decoder
 	body []byte

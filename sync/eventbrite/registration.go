@@ -3,6 +3,8 @@ package eventbrite
 import (
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"lethe/attendees"
 )
 
@@ -70,42 +72,37 @@ func (r *reader) profile(a *attendees.Registration) error {
 }
 
 // answers takes the answers to the questions asked for. The question's id may stand
-// behind the answer, so a first look, over the bytes alone, finds out which one it is.
+// behind the answer, so the answer stays as bytes until it is known.
 func (r *reader) answers(a *attendees.Registration, questions map[attendees.QuestionID]bool) error {
 	return r.array(func() error {
-		raw, err := r.ReadValue()
-		if err != nil {
-			return err
-		}
 		var id attendees.QuestionID
 		var kind string
-		look := newReader(raw)
-		err = look.object(func(name []byte) error {
+		var begin, end int64 // of the answer within the body
+		kept := r.kept
+		err := r.object(func(name []byte) error {
 			switch string(name) {
 			case "question_id":
-				return look.text((*string)(&id))
+				return r.text((*string)(&id))
 			case "type":
-				return look.text(&kind)
+				return r.text(&kind)
+			case "answer":
+				raw, err := r.ReadValue()
+				end = r.InputOffset()
+				begin = end - int64(len(raw))
+				return err
 			}
-			return look.SkipValue()
+			return r.SkipValue()
 		})
+		r.kept = kept
 		if err != nil || !questions[id] {
 			return err
 		}
-		var answer attendees.Answer
-		look = newReader(raw)
-		err = look.object(func(name []byte) error {
-			if string(name) == "answer" {
-				return look.answer(&answer)
-			}
-			return look.SkipValue()
-		})
-		r.kept += look.kept
-		if err != nil || len(answer) == 0 {
-			return err
-		}
+		answer := r.answer(r.body[begin:end])
 		if len(answer) == 1 && manyChoices(kind) {
 			answer = split(answer[0])
+		}
+		if len(answer) == 0 {
+			return nil
 		}
 		if a.Answers == nil {
 			a.Answers = make(map[attendees.QuestionID]attendees.Answer, len(questions))
@@ -117,35 +114,30 @@ func (r *reader) answers(a *attendees.Registration, questions map[attendees.Ques
 
 // answer takes a text, a number, a yes or no, or a list of them. An address or a date
 // comes as an object, which no field of ours holds.
-func (r *reader) answer(to *attendees.Answer) error {
-	*to = nil
-	switch r.PeekKind() {
+func (r *reader) answer(raw []byte) attendees.Answer {
+	switch jsontext.Value(raw).Kind() {
+	case '"':
+		text, _ := jsontext.AppendUnquote(nil, raw) // it only minds broken letters, and mends them
+		if len(text) == 0 {
+			return nil
+		}
+		r.kept += len(text)
+		return attendees.Answer{attendees.Personal(text)}
+	case '0', 't', 'f':
+		r.kept += len(raw)
+		return attendees.Answer{attendees.Personal(raw)}
 	case '[':
-		return r.array(func() error { return r.one(to) })
-	case '{':
-		return r.SkipValue()
-	}
-	return r.one(to)
-}
-
-// one adds one text to an answer.
-func (r *reader) one(to *attendees.Answer) error {
-	var s string
-	switch r.PeekKind() {
-	case 't', 'f':
-		t, err := r.ReadToken()
-		if err != nil {
+		var all attendees.Answer
+		list := newReader(raw)
+		// The list was read once as a whole, so it is sound.
+		_ = list.array(func() error {
+			one, err := list.ReadValue()
+			if err == nil && jsontext.Value(one).Kind() != '[' {
+				all = append(all, r.answer(one)...)
+			}
 			return err
-		}
-		s = t.String()
-		r.kept += len(s)
-	default:
-		if err := r.text(&s); err != nil {
-			return err
-		}
-	}
-	if s != "" {
-		*to = append(*to, attendees.Personal(s))
+		})
+		return all
 	}
 	return nil
 }

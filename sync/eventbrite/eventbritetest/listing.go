@@ -58,8 +58,9 @@ func (s *Server) listed(l *listing, q url.Values) ([]*attendee, error) {
 	people := l.people
 	if since := q.Get("changed_since"); since != "" {
 		// Eventbrite takes nothing else: no fractions, no other zone.
-		t, err := time.Parse("2006-01-02T15:04:05Z", since)
-		if err != nil {
+		const shape = "2006-01-02T15:04:05Z"
+		t, err := time.Parse(shape, since)
+		if err != nil || len(since) != len(shape) { // Parse lets fractions through
 			return nil, errArguments
 		}
 		late := func(a *attendee) bool { return !a.Changed.Truncate(time.Second).Before(t) } // inclusive
