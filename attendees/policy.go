@@ -41,6 +41,66 @@ func (p *Policy) Allows(f Field) bool {
 	return slices.ContainsFunc(p.Purposes, func(u Purpose) bool { return u.Allows(f) })
 }
 
+// LinkableFields are the fields that a form's questions may fill for the purpose, as
+// a link names them.
+func (u Purpose) LinkableFields() []string {
+	var names []string
+	for _, f := range u.Fields {
+		switch f {
+		case Ticket, Attended: // the source alone knows
+		case AgreedAt:
+			names = append(names, string(Agreed))
+		case Answers:
+			names = append(names, string(Answers)+".NAME")
+		default:
+			names = append(names, string(f))
+		}
+	}
+	return names
+}
+
+// PurposeNames are the purposes' names, in their order.
+func (p *Policy) PurposeNames() []PurposeName {
+	var names []PurposeName
+	for _, u := range p.Purposes {
+		names = append(names, u.Name)
+	}
+	return names
+}
+
+// DroppedFields are those that no purpose keeps once the event is blocked, or once a
+// person does not attend: nothing but the event itself needs them.
+func (p *Policy) DroppedFields() []Field {
+	var dropped []Field
+	for _, f := range fields {
+		kept := slices.ContainsFunc(p.Purposes, func(u Purpose) bool { return u.Sealed && u.Allows(f) })
+		if p.Allows(f) && !kept {
+			dropped = append(dropped, f)
+		}
+	}
+	return dropped
+}
+
+// BuiltIn is the policy of those who name no other: participation agreements, which
+// are kept sealed, and forums, whose fields go when the event is blocked.
+func BuiltIn() Policy {
+	return Policy{
+		Purposes: []Purpose{
+			{
+				Name: ParticipationAgreement, Basis: "b", Sealed: true,
+				Fields: []Field{Name, Email, Ticket, AgreementVersion, AgreedAt, Attended},
+			},
+			{
+				Name: Forum, Basis: "b",
+				Fields: []Field{Name, Email, Affiliation, Forums, Answers},
+			},
+		},
+		Rule:          DefaultRule,
+		GraceDays:     30,
+		UnmatchedDays: 14,
+	}
+}
+
 // Allows tells whether the purpose names the field.
 func (u Purpose) Allows(f Field) bool { return slices.Contains(u.Fields, f.base()) }
 

@@ -1,0 +1,304 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"lethe/attendees"
+)
+
+// SaveBatch is how many registrations one Save should get: large enough that the
+// round trip vanishes, small enough that a kill loses little and the row of their
+// event is held for less than a second.
+const SaveBatch = 5000
+
+// Changes counts what a source's listing did to what is held of one event.
+type Changes struct {
+	New, Changed, Unchanged int
+	Cancelled               int // those that stood and stand no more
+	Gone                    int // no longer known upstream
+	Late                    int // of an event that takes nobody in any more
+}
+
+// Add counts other's in.
+func (c *Changes) Add(o Changes) {
+	c.New += o.New
+	c.Changed += o.Changed
+	c.Unchanged += o.Unchanged
+	c.Cancelled += o.Cancelled
+	c.Gone += o.Gone
+	c.Late += o.Late
+}
+
+// Save stores what is left of registrations after the policy has minimised them.
+//
+// It may be called twice with the same batch, and with older versions after newer
+// ones: what the source changed last stands. A registration that moved to another
+// event moves here too; one of an event that is not open goes nowhere and is counted
+// as late. It runs in the caller's transaction, so that progress can be kept in the
+// same one.
+func (s *Store) Save(ctx context.Context, tx *sqlx.Tx, source attendees.SourceName, batch []attendees.Minimised) (map[attendees.EventID]Changes, error) {
+	byEvent := map[uuid.UUID][]part{}
+	all := make([]uuid.UUID, 0, len(batch))
+	for _, m := range batch {
+		p := s.registrationPart(source, m.Attendee())
+		byEvent[p.event] = append(byEvent[p.event], p)
+		all = append(all, p.id)
+	}
+	left, err := s.eventsOf(ctx, tx, all)
+	if err != nil {
+		return nil, err
+	}
+	events := make([]uuid.UUID, 0, len(byEvent)+len(left))
+	for event := range byEvent {
+		events = append(events, event)
+	}
+	open, err := s.lockOpen(ctx, tx, append(events, left...))
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(events, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+
+	changes := map[attendees.EventID]Changes{}
+	for _, event := range events {
+		parts := newestOnly(byEvent[event])
+		id := parts[0].outside
+		if e, ok := open[event]; ok {
+			if changes[id], err = s.saveRoom(ctx, tx, e, parts); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		changes[id] = Changes{Late: len(parts)}
+	}
+	return changes, nil
+}
+
+// eventsOf are the events that the attendees are held for at present.
+func (s *Store) eventsOf(ctx context.Context, tx *sqlx.Tx, ids []uuid.UUID) ([]uuid.UUID, error) {
+	var events []uuid.UUID
+	err := tx.SelectContext(ctx, &events, `
+		select distinct event_id
+		from attendees
+		where id = any($1::uuid[])`, pq.StringArray(texts(ids)))
+	return events, quiet("look up attendees", err)
+}
+
+// newestOnly keeps of each registration the version that changed last, the later one
+// in the batch where they tie, in the order of their keys: the order in which every
+// writer takes rows.
+func newestOnly(parts []part) []part {
+	slices.SortStableFunc(parts, func(a, b part) int {
+		if c := bytes.Compare(a.id[:], b.id[:]); c != 0 {
+			return c
+		}
+		return b.changed.Compare(a.changed)
+	})
+	// Among equals the last one read stands; the sort kept their order.
+	kept := parts[:0]
+	for _, p := range parts {
+		if n := len(kept); n > 0 && kept[n-1].id == p.id {
+			if p.changed.Equal(kept[n-1].changed) {
+				kept[n-1] = p
+			}
+			continue
+		}
+		kept = append(kept, p)
+	}
+	return kept
+}
+
+// saveRoom stores one open event's registrations.
+func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, parts []part) (Changes, error) {
+	var n Changes
+	held, err := s.held(ctx, tx, e.Key, parts)
+	if err != nil {
+		return n, err
+	}
+	write := parts[:0]
+	var moved []uuid.UUID
+	for _, p := range parts {
+		h, known := held[p.id]
+		switch {
+		case !known:
+			n.New++
+		case h.State != attendees.Active:
+			n.Late++ // blocked for itself: no pull makes it readable again
+			continue
+		case p.changed.Before(h.ChangedAt):
+			n.Unchanged++ // an older version, from a page that was read before
+			continue
+		case h.Event != e.Key:
+			moved = append(moved, p.id)
+			n.New++
+		case bytes.Equal(h.Digest, p.digest) && h.Status == p.status:
+			n.Unchanged++
+			continue
+		case h.Status == attendees.Attending && p.status != attendees.Attending:
+			n.Cancelled++
+		default:
+			n.Changed++
+		}
+		write = append(write, p)
+	}
+	if len(write) == 0 {
+		return n, nil
+	}
+	if err := s.leaveRooms(ctx, tx, moved, held); err != nil {
+		return n, err
+	}
+	if err := s.upsert(ctx, tx, e.Key, write); err != nil {
+		return n, err
+	}
+	return n, s.meetResponses(ctx, tx, e.Key, write, held)
+}
+
+// heldAttendee is what Save has to know of an attendee who is held already.
+type heldAttendee struct {
+	ID        uuid.UUID          `db:"id"`
+	Event     uuid.UUID          `db:"event_id"`
+	State     attendees.State    `db:"state"`
+	ChangedAt time.Time          `db:"changed_at"`
+	Index     []byte             `db:"address_index"`
+	Digest    []byte             `db:"digest"`
+	Status    attendees.Standing `db:"status"`
+}
+
+func (s *Store) held(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []part) (map[uuid.UUID]heldAttendee, error) {
+	ids := make(pq.StringArray, len(parts))
+	for i, p := range parts {
+		ids[i] = p.id.String()
+	}
+	var rows []heldAttendee
+	err := tx.SelectContext(ctx, &rows, `
+		select a.id, a.event_id, a.state, a.changed_at, a.address_index,
+			coalesce(p.digest, '') as digest, coalesce(p.status, '') as status
+		from attendees a
+		left join personal p on p.event_id = $1 and p.id = a.id
+		where a.id = any($2::uuid[])`, event, ids)
+	held := make(map[uuid.UUID]heldAttendee, len(rows))
+	for _, h := range rows {
+		held[h.ID] = h
+	}
+	return held, quiet("read attendees", err)
+}
+
+// leaveRooms takes people who moved to another event out of their old one's room.
+// What they answered there belongs to nobody there any more.
+func (s *Store) leaveRooms(ctx context.Context, tx *sqlx.Tx, moved []uuid.UUID, held map[uuid.UUID]heldAttendee) error {
+	byOld := map[uuid.UUID][]uuid.UUID{}
+	for _, id := range moved {
+		byOld[held[id].Event] = append(byOld[held[id].Event], id)
+	}
+	for event, ids := range byOld {
+		_, err := tx.ExecContext(ctx, `
+			update personal
+			set attendee_id = null, matched_by = '', received_at = $3
+			where event_id = $1 and part = 'response' and attendee_id = any($2::uuid[])`,
+			event, pq.StringArray(texts(ids)), s.now())
+		if err != nil {
+			return quiet("unlink responses", err)
+		}
+		_, err = tx.ExecContext(ctx, `
+			delete from personal
+			where event_id = $1 and id = any($2::uuid[])`, event, pq.StringArray(texts(ids)))
+		if err != nil {
+			return quiet("leave a room", err)
+		}
+	}
+	return nil
+}
+
+// upsert writes registrations: their ids and index to attendees, what is readable
+// to their room. It overwrites what responses had filled; rematch fills it again.
+func (s *Store) upsert(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []part) error {
+	c := columnsOf(parts)
+	_, err := tx.ExecContext(ctx, `
+		insert into attendees (id, event_id, source, source_id, address_key, address_index, registered_at, changed_at)
+		select id, $1, $2, source_id, $3, address_index, nullif(registered_at, '')::timestamptz, changed_at::timestamptz
+		from unnest($4::uuid[], $5::text[], $6::bytea[], $7::text[], $8::text[])
+			as t (id, source_id, address_index, registered_at, changed_at)
+		on conflict (id) do update set
+			event_id = excluded.event_id,
+			address_key = excluded.address_key,
+			address_index = excluded.address_index,
+			registered_at = excluded.registered_at,
+			changed_at = excluded.changed_at
+		where attendees.state = 'active'`,
+		event, parts[0].source, s.keys.Newest(), c.ids, c.sourceIDs, c.indexes, c.registered, c.changed)
+	if err != nil {
+		return quiet("save attendees", err)
+	}
+	_, err = tx.ExecContext(ctx, `
+		insert into personal (event_id, id, part, source_id, name, email, ticket, status, source_status, attended,
+			agreement_version, agreed_at, affiliation, forums, answers, digest, received_at)
+		select $1, id, 'registration', source_id, name, email, ticket, status, source_status, attended,
+			agreement_version, nullif(agreed_at, '')::timestamptz, affiliation, forums::text[], answers::jsonb, digest, $2
+		from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::boolean[],
+				$11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bytea[])
+			as t (id, source_id, name, email, ticket, status, source_status, attended,
+				agreement_version, agreed_at, affiliation, forums, answers, digest)
+		on conflict (event_id, id) do update set
+			name = excluded.name,
+			email = excluded.email,
+			ticket = excluded.ticket,
+			status = excluded.status,
+			source_status = excluded.source_status,
+			attended = excluded.attended,
+			agreement_version = excluded.agreement_version,
+			agreed_at = excluded.agreed_at,
+			affiliation = excluded.affiliation,
+			forums = excluded.forums,
+			answers = excluded.answers,
+			filled = '{}',
+			digest = excluded.digest`,
+		event, s.now(), c.ids, c.sourceIDs, c.names, c.emails, c.tickets, c.statuses, c.sourceStatuses, c.attended,
+		c.versions, c.agreed, c.affiliations, c.forums, c.answers, c.digests)
+	return quiet("save a room", err)
+}
+
+// texts are ids as lib/pq takes them fastest.
+func texts(ids []uuid.UUID) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = id.String()
+	}
+	return out
+}
+
+// instant is a time as text for an array of them; empty where it is unknown.
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+// literal is a text array as text, so that arrays of different lengths can stand in
+// one array.
+func literal(values []attendees.Personal) string {
+	if len(values) == 0 {
+		return "{}"
+	}
+	var b strings.Builder
+	for i, v := range values {
+		b.WriteByte("{,"[min(i, 1)])
+		b.WriteByte('"')
+		for _, c := range []byte(v.Reveal()) {
+			if c == '"' || c == '\\' {
+				b.WriteByte('\\')
+			}
+			b.WriteByte(c)
+		}
+		b.WriteByte('"')
+	}
+	b.WriteByte('}')
+	return b.String()
+}

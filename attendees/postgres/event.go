@@ -1,0 +1,216 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"lethe/attendees"
+)
+
+// Event is one event as it is held.
+type Event struct {
+	Key          uuid.UUID                `db:"id"`
+	ID           attendees.EventID        `db:"source_id"`
+	Organization attendees.OrganizationID `db:"organization_id"`
+	Name         string                   `db:"name"`
+	Status       string                   `db:"status"`
+	Zone         string                   `db:"time_zone"`
+	State        attendees.State          `db:"state"`
+	Rule         string                   `db:"rule"`
+	EndsOn       day                      `db:"ends_on"`
+	BlockOn      day                      `db:"block_on"`
+	DeleteOn     day                      `db:"delete_on"`
+	PulledAt     *time.Time               `db:"pulled_at"`
+	ReconciledAt *time.Time               `db:"reconciled_at"`
+}
+
+const eventColumns = `id, source_id, organization_id, name, status, time_zone, state, rule,
+	ends_on, block_on, delete_on, pulled_at, reconciled_at`
+
+// Today is the day that now is, where the event takes place: its own days are what
+// its dates count.
+func (e Event) Today(now time.Time) attendees.Date {
+	zone, err := time.LoadLocation(e.Zone)
+	if err != nil || e.Zone == "" {
+		zone = time.UTC
+	}
+	return attendees.DateOf(now.In(zone))
+}
+
+// Open tells whether the event's people may be read and written. It is the second
+// of three guards: it looks at the clock, not only at what a worker has done.
+func (e Event) Open(now time.Time) bool {
+	return e.State == attendees.Active && e.Today(now).Before(e.BlockOn.Date)
+}
+
+// Expired tells that the event's people are past the day of their deletion.
+func (e Event) Expired(now time.Time) bool {
+	return e.State == attendees.Deleted || !e.Today(now).Before(e.DeleteOn.Date)
+}
+
+// UnknownEventError says that no event of that id is held.
+type UnknownEventError struct{ Event attendees.EventID }
+
+func (e *UnknownEventError) Error() string {
+	return fmt.Sprintf("event %s is not known. `lethe events list` shows those that are, `lethe events discover` looks for new ones", e.Event)
+}
+
+// BlockedError says that an event's people are not to be read any more.
+type BlockedError struct{ Event Event }
+
+func (e *BlockedError) Error() string {
+	if e.Event.State == attendees.Active {
+		return fmt.Sprintf("event %s was to be blocked on %s: its names are not shown any more, and deleted on %s", e.Event.ID, e.Event.BlockOn, e.Event.DeleteOn)
+	}
+	return fmt.Sprintf("event %s was blocked on %s: its names are sealed until %s", e.Event.ID, e.Event.BlockOn, e.Event.DeleteOn)
+}
+
+// SaveEvents stores events as their source describes them, with the dates that the
+// policy gives them, and builds a room for each that may still be read. It returns
+// how many were new.
+func (s *Store) SaveEvents(ctx context.Context, source attendees.SourceName, events []attendees.Event) (fresh int, err error) {
+	today := attendees.DateOf(s.now().UTC())
+	events = slices.Clone(events)
+	slices.SortFunc(events, func(a, b attendees.Event) int {
+		x, y := eventKey(source, a.ID), eventKey(source, b.ID)
+		return slices.Compare(x[:], y[:]) // the order in which every writer locks events
+	})
+	for _, e := range events {
+		isNew, err := s.saveEvent(ctx, source, e, today)
+		if err != nil {
+			return fresh, err
+		}
+		if isNew {
+			fresh++
+		}
+	}
+	return fresh, nil
+}
+
+func (s *Store) saveEvent(ctx context.Context, source attendees.SourceName, e attendees.Event, today attendees.Date) (fresh bool, err error) {
+	id := eventKey(source, e.ID)
+	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
+		firstSeen := day{today}
+		err := tx.GetContext(ctx, &firstSeen, `select first_seen_on from events where id = $1`, id)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return quiet("look up an event", err)
+		}
+		plan, err := s.policy.Schedule(e, firstSeen.Date)
+		if err != nil {
+			return fmt.Errorf("schedule event %s: %w", e.ID, err)
+		}
+		err = tx.GetContext(ctx, &fresh, `
+			insert into events (id, source, source_id, organization_id, name, status, time_zone,
+				starts_at, ends_at, ends_on, first_seen_on, changed_at, rule, block_on, delete_on)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+			on conflict (id) do update set
+				organization_id = excluded.organization_id,
+				name = excluded.name,
+				status = excluded.status,
+				time_zone = excluded.time_zone,
+				starts_at = excluded.starts_at,
+				ends_at = excluded.ends_at,
+				ends_on = excluded.ends_on,
+				changed_at = excluded.changed_at,
+				rule = excluded.rule,
+				block_on = excluded.block_on,
+				delete_on = excluded.delete_on
+			where events.state = 'active'
+			returning xmax = 0`,
+			id, source, e.ID, e.Organization, e.Name, e.Status, e.Zone,
+			moment(e.Start), moment(e.End), day{plan.EndsOn}, firstSeen, moment(e.Changed),
+			plan.Rule.Name, day{plan.BlockOn}, day{plan.DeleteOn})
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil // blocked or deleted: its dates stand
+		}
+		return quiet("save an event", err)
+	})
+	if err != nil {
+		return false, err
+	}
+	held, err := s.Event(ctx, e.ID)
+	if err != nil {
+		return fresh, err
+	}
+	if held.Open(s.now()) {
+		return fresh, s.buildRoom(ctx, id)
+	}
+	return fresh, nil
+}
+
+// Event finds one event; *UnknownEventError where there is none.
+func (s *Store) Event(ctx context.Context, id attendees.EventID) (Event, error) {
+	var e Event
+	err := s.db.GetContext(ctx, &e, `select `+eventColumns+` from events where source_id = $1`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return e, &UnknownEventError{Event: id}
+	}
+	return e, quiet("find an event", err)
+}
+
+// Events lists all events, the next to end first, those that are over behind them.
+func (s *Store) Events(ctx context.Context) ([]Event, error) {
+	var events []Event
+	err := s.db.SelectContext(ctx, &events, `
+		select `+eventColumns+`
+		from events
+		order by ends_on desc, source_id`)
+	return events, quiet("list events", err)
+}
+
+// KnownEvents tells which of the events are held, with their keys.
+func (s *Store) KnownEvents(ctx context.Context, ids []attendees.EventID) (map[attendees.EventID]Event, error) {
+	var events []Event
+	err := s.db.SelectContext(ctx, &events, `
+		select `+eventColumns+`
+		from events
+		where source_id = any($1)`, pq.Array(ids))
+	known := make(map[attendees.EventID]Event, len(events))
+	for _, e := range events {
+		known[e.ID] = e
+	}
+	return known, quiet("look up events", err)
+}
+
+// MarkPulled notes that an event's own listing has been read to its end, and, where
+// it was compared with what is held, that too.
+func (s *Store) MarkPulled(ctx context.Context, tx *sqlx.Tx, e Event, reconciled bool) error {
+	_, err := tx.ExecContext(ctx, `
+		update events
+		set pulled_at = coalesce(pulled_at, $2),
+		    reconciled_at = case when $3 then $2 else reconciled_at end
+		where id = $1`, e.Key, s.now(), reconciled)
+	return quiet("mark an event as pulled", err)
+}
+
+// lockOpen takes the rows of those events that may be written, in the order of
+// their keys so that no two writers wait for each other, and holds them until the
+// transaction ends. Blocking takes them for update: it waits for writers, and
+// writers that come later find the event blocked.
+func (s *Store) lockOpen(ctx context.Context, tx *sqlx.Tx, keys []uuid.UUID) (map[uuid.UUID]Event, error) {
+	var events []Event
+	err := tx.SelectContext(ctx, &events, `
+		select `+eventColumns+`
+		from events
+		where id = any($1::uuid[])
+		order by id
+		for no key update`, pq.Array(keys))
+	if err != nil {
+		return nil, quiet("lock events", err)
+	}
+	open := make(map[uuid.UUID]Event, len(events))
+	for _, e := range events {
+		if e.Open(s.now()) {
+			open[e.Key] = e
+		}
+	}
+	return open, nil
+}

@@ -1,0 +1,92 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"lethe/attendees"
+)
+
+// Mark is something that is true of the database as a whole.
+type Mark string
+
+// The marks.
+const (
+	// Simulated databases hold invented people: made by demo or a test. Only there
+	// may LETHE_CLOCK tell the time.
+	Simulated Mark = "simulated"
+	// Discovered is when the sources were last asked for events.
+	Discovered Mark = "discovered"
+)
+
+// SetMark notes that something is true as of now.
+func (s *Store) SetMark(ctx context.Context, m Mark) error {
+	_, err := s.db.ExecContext(ctx, `
+		insert into marks (name, at)
+		values ($1, $2)
+		on conflict (name) do update set at = excluded.at`, m, s.now())
+	return quiet("set a mark", err)
+}
+
+// Marked tells since when something is true; the zero time: it is not.
+func (s *Store) Marked(ctx context.Context, m Mark) (time.Time, error) {
+	var at time.Time
+	err := s.db.GetContext(ctx, &at, `select at from marks where name = $1`, m)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return at, quiet("read a mark", err)
+}
+
+// Organization is an Eventbrite organisation that the token sees.
+type Organization struct {
+	ID   attendees.OrganizationID `db:"id"`
+	Name string                   `db:"name"`
+}
+
+// SaveOrganizations keeps the organisations that the token sees at present, and
+// forgets the others.
+func (s *Store) SaveOrganizations(ctx context.Context, seen []Organization) error {
+	now := s.now()
+	for _, o := range seen {
+		_, err := s.db.ExecContext(ctx, `
+			insert into organizations (id, name, seen_at)
+			values ($1, $2, $3)
+			on conflict (id) do update set name = excluded.name, seen_at = excluded.seen_at`, o.ID, o.Name, now)
+		if err != nil {
+			return quiet("save an organisation", err)
+		}
+	}
+	_, err := s.db.ExecContext(ctx, `delete from organizations where seen_at < $1`, now)
+	return quiet("forget organisations", err)
+}
+
+// Organizations lists them by id.
+func (s *Store) Organizations(ctx context.Context) ([]Organization, error) {
+	var list []Organization
+	err := s.db.SelectContext(ctx, &list, `select id, name from organizations order by id`)
+	return list, quiet("list organisations", err)
+}
+
+// Now is the database's clock.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	var now time.Time
+	err := s.db.GetContext(ctx, &now, `select clock_timestamp()`)
+	return now, quiet("ask the database for the time", err)
+}
+
+// ServerVersion is PostgreSQL's own, such as "15.18".
+func (s *Store) ServerVersion(ctx context.Context) (string, error) {
+	var version string
+	err := s.db.GetContext(ctx, &version, `select split_part(current_setting('server_version'), ' ', 1)`)
+	return version, quiet("ask the database for its version", err)
+}
+
+// AddressKeys are the ids of the secrets that people are indexed under.
+func (s *Store) AddressKeys(ctx context.Context) ([]string, error) {
+	var ids []string
+	err := s.db.SelectContext(ctx, &ids, `select distinct address_key from attendees where address_index <> '' order by 1`)
+	return ids, quiet("list the secrets in use", err)
+}

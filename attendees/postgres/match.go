@@ -1,0 +1,190 @@
+package postgres
+
+import (
+	"context"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"lethe/attendees"
+)
+
+// A response belongs to the attendee that its hidden field names; else to the one
+// whose address it gives, where that address belongs to one attendee of the event;
+// else to the one of them whose name agrees too. In a group order every ticket has
+// the buyer's address, so an address alone is not a person. Whenever an attendee or
+// a response comes or changes, those that it concerns are matched anew: the order
+// in which things arrive decides nothing. What staff linked by hand stays.
+
+// scope says which of an event's responses to match anew.
+type scope struct {
+	responses []uuid.UUID // these themselves
+	indexes   [][]byte    // those with one of these addresses
+	attendees []uuid.UUID // those that belong to, or name, one of these
+}
+
+// match links the responses in scope and returns every attendee whom one of them
+// belonged to or belongs to now.
+func (s *Store) match(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, sc scope) ([]uuid.UUID, error) {
+	var concerned []uuid.UUID
+	err := tx.SelectContext(ctx, &concerned, `
+		with r as (
+			select id, attendee_id, claims, address_index, `+folded("name")+` as name
+			from personal
+			where event_id = $1 and part = 'response' and matched_by <> 'hand'
+			  and (id = any($2::uuid[]) or address_index = any($3::bytea[])
+			       or attendee_id = any($4::uuid[]) or claims = any($4::uuid[]))
+		), named as (
+			select r.id, a.id as attendee_id
+			from r
+			join attendees a on a.id = r.claims and a.event_id = $1 and a.state = 'active'
+		), candidate as (
+			select r.id, p.id as attendee_id,
+				r.name <> '' and `+folded("p.name")+` = r.name and not 'name' = any(p.filled) as agrees,
+				p.status = 'attending' as stands
+			from r
+			join attendees a on a.event_id = $1 and a.address_index = r.address_index and a.state = 'active'
+			join personal p on p.event_id = $1 and p.id = a.id
+			where r.address_index <> '' and r.id not in (select id from named)
+		), found as (
+			select id,
+				case
+					when count(*) = 1 then min(attendee_id::text)
+					when count(*) filter (where agrees) = 1 then min(attendee_id::text) filter (where agrees)
+					when count(*) filter (where agrees and stands) = 1 then min(attendee_id::text) filter (where agrees and stands)
+				end::uuid as attendee_id,
+				case when count(*) = 1 then 'address' else 'name' end as how
+			from candidate
+			group by id
+		), verdict as (
+			select r.id, r.attendee_id as before, coalesce(named.attendee_id, found.attendee_id) as attendee_id,
+				case
+					when named.attendee_id is not null then 'hidden'
+					when found.attendee_id is not null then found.how
+					else ''
+				end as how
+			from r
+			left join named using (id)
+			left join found using (id)
+		), linked as (
+			update personal p
+			set attendee_id = v.attendee_id, matched_by = v.how
+			from verdict v
+			where p.event_id = $1 and p.id = v.id
+			  and (p.attendee_id is distinct from v.attendee_id or p.matched_by <> v.how)
+		)
+		select before from verdict where before is not null
+		union
+		select attendee_id from verdict where attendee_id is not null`,
+		event, pq.StringArray(texts(sc.responses)), pq.ByteaArray(sc.indexes), pq.StringArray(texts(sc.attendees)))
+	return concerned, quiet("match responses", err)
+}
+
+// folded compares names without case and with single spaces.
+func folded(column string) string {
+	return `lower(btrim(regexp_replace(` + column + `, '\s+', ' ', 'g')))`
+}
+
+// fill puts into attendees' records what their responses say, where their
+// registration says nothing; the latest response stands before older ones. Who does
+// not attend loses what only the forums needed, here and in the responses.
+func (s *Store) fill(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, ids []uuid.UUID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	dropped := pq.Array(s.policy.DroppedFields())
+	_, err := tx.ExecContext(ctx, `
+		update personal r
+		set affiliation = case when 'affiliation' = any($3) then '' else affiliation end,
+		    forums = case when 'forums' = any($3) then '{}' else forums end,
+		    answers = case when 'answers' = any($3) then '{}' else answers end,
+		    digest = ''
+		where r.event_id = $1 and r.part = 'response' and r.attendee_id = any($2::uuid[])
+		  and r.attendee_id in (
+			select p.id from personal p
+			where p.event_id = $1 and p.part = 'registration' and p.status <> 'attending' and p.id = any($2::uuid[]))`,
+		event, pq.StringArray(texts(ids)), dropped)
+	if err != nil {
+		return quiet("drop forum answers", err)
+	}
+	_, err = tx.ExecContext(ctx, `
+		with told as (
+			select attendee_id,
+				(array_agg(name order by submitted_at desc, id) filter (where name <> ''))[1] as name,
+				(array_agg(email order by submitted_at desc, id) filter (where email <> ''))[1] as email,
+				(array_agg(affiliation order by submitted_at desc, id) filter (where affiliation <> ''))[1] as affiliation,
+				(array_agg(forums::text order by submitted_at desc, id) filter (where forums <> '{}'))[1]::text[] as forums,
+				(array_agg(answers order by submitted_at desc, id) filter (where answers <> '{}'))[1] as answers,
+				(array_agg(agreement_version order by submitted_at desc, id) filter (where agreement_version <> ''))[1] as agreement_version,
+				max(agreed_at) as agreed_at
+			from personal
+			where event_id = $1 and part = 'response' and attendee_id = any($2::uuid[])
+			group by attendee_id
+		), own as (
+			select p.id,
+				case when 'name' = any(p.filled) then '' else p.name end as name,
+				case when 'email' = any(p.filled) then '' else p.email end as email,
+				case when 'affiliation' = any(p.filled) then '' else p.affiliation end as affiliation,
+				case when 'forums' = any(p.filled) then '{}' else p.forums end as forums,
+				case when 'answers' = any(p.filled) then '{}' else p.answers end as answers,
+				case when 'agreement_version' = any(p.filled) then '' else p.agreement_version end as agreement_version,
+				case when 'agreed_at' = any(p.filled) then null else p.agreed_at end as agreed_at
+			from personal p
+			where p.event_id = $1 and p.part = 'registration' and p.id = any($2::uuid[])
+		)
+		update personal p
+		set name = coalesce(nullif(own.name, ''), told.name, ''),
+		    email = coalesce(nullif(own.email, ''), told.email, ''),
+		    affiliation = coalesce(nullif(own.affiliation, ''), told.affiliation, ''),
+		    forums = coalesce(nullif(own.forums, '{}'), told.forums, '{}'),
+		    answers = coalesce(nullif(own.answers, '{}'), told.answers, '{}'),
+		    agreement_version = coalesce(nullif(own.agreement_version, ''), told.agreement_version, ''),
+		    agreed_at = coalesce(own.agreed_at, told.agreed_at),
+		    filled = array_remove(array[
+				case when own.name = '' and told.name is not null then 'name' end,
+				case when own.email = '' and told.email is not null then 'email' end,
+				case when own.affiliation = '' and told.affiliation is not null then 'affiliation' end,
+				case when own.forums = '{}' and told.forums is not null then 'forums' end,
+				case when own.answers = '{}' and told.answers is not null then 'answers' end,
+				case when own.agreement_version = '' and told.agreement_version is not null then 'agreement_version' end,
+				case when own.agreed_at is null and told.agreed_at is not null then 'agreed_at' end], null)
+		from own
+		left join told on told.attendee_id = own.id
+		where p.event_id = $1 and p.id = own.id
+		  and (told.attendee_id is not null or p.filled <> '{}')`,
+		event, pq.StringArray(texts(ids)))
+	return quiet("fill records from responses", err)
+}
+
+// meetResponses matches an event's responses with registrations that were just
+// written, and fills those.
+func (s *Store) meetResponses(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, written []part, held map[uuid.UUID]heldAttendee) error {
+	var some bool
+	err := tx.GetContext(ctx, &some, `
+		select exists (select from personal where event_id = $1 and part = 'response')`, event)
+	if err != nil || !some {
+		return quiet("look for responses", err)
+	}
+	sc := scope{attendees: keysOf(written)}
+	var back bool
+	for _, p := range written {
+		sc.indexes = append(sc.indexes, p.addressIndex)
+		if h, known := held[p.id]; known {
+			sc.indexes = append(sc.indexes, h.Index)
+			back = back || h.Status != attendees.Attending && p.status == attendees.Attending
+		}
+	}
+	sc.indexes = slices.DeleteFunc(sc.indexes, func(index []byte) bool { return len(index) == 0 })
+	concerned, err := s.match(ctx, tx, event, sc)
+	if err != nil {
+		return err
+	}
+	if back {
+		if err := s.readFormsAgain(ctx, tx, event); err != nil {
+			return err
+		}
+	}
+	return s.fill(ctx, tx, event, append(concerned, sc.attendees...))
+}

@@ -1,0 +1,67 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"lethe/attendees"
+)
+
+// Receipt is what stays of an export: who took which list, when and what for.
+type Receipt struct {
+	ID      uuid.UUID             `db:"id"`
+	Event   attendees.EventID     `db:"event"`
+	Purpose attendees.PurposeName `db:"purpose"`
+	Format  string                `db:"format"`
+	Rows    int                   `db:"rows"`
+	SHA256  []byte                `db:"sha256"`
+	By      string                `db:"exported_by"`
+	At      time.Time             `db:"exported_at"`
+}
+
+// SaveReceipt keeps a receipt, and in the event's room who was on the list: an
+// erasure has to name the exports that still carry the person (GDPR Art. 19).
+func (s *Store) SaveReceipt(ctx context.Context, r Receipt, listed []uuid.UUID) error {
+	return s.InTx(ctx, func(tx *sqlx.Tx) error {
+		event := eventKey(attendees.Eventbrite, r.Event)
+		open, err := s.lockOpen(ctx, tx, []uuid.UUID{event})
+		if err != nil {
+			return err
+		}
+		e, ok := open[event]
+		if !ok {
+			held, err := s.Event(ctx, r.Event)
+			if err != nil {
+				return err
+			}
+			return &BlockedError{Event: held} // blocked while the file was written
+		}
+		_, err = tx.ExecContext(ctx, `
+			insert into receipts (id, event_id, purpose, format, rows, sha256, exported_by, exported_at)
+			values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			r.ID, e.Key, r.Purpose, r.Format, r.Rows, r.SHA256, r.By, r.At)
+		if err != nil {
+			return quiet("keep a receipt", err)
+		}
+		_, err = tx.ExecContext(ctx, `
+			insert into personal (event_id, id, part, listed, received_at)
+			values ($1, $2, 'receipt', $3, $4)`, e.Key, r.ID, pq.StringArray(texts(listed)), r.At)
+		return quiet("keep who was on a list", err)
+	})
+}
+
+// Receipts lists an event's receipts, the newest first.
+func (s *Store) Receipts(ctx context.Context, event attendees.EventID) ([]Receipt, error) {
+	var receipts []Receipt
+	err := s.db.SelectContext(ctx, &receipts, `
+		select r.id, e.source_id as event, r.purpose, r.format, r.rows, r.sha256, r.exported_by, r.exported_at
+		from receipts r
+		join events e on e.id = r.event_id
+		where e.source_id = $1
+		order by r.exported_at desc, r.id`, event)
+	return receipts, quiet("list receipts", err)
+}

@@ -1,0 +1,137 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"lethe/attendees"
+)
+
+// Listing is who a complete listing of an event named: 16 bytes a person, so that
+// a million fit into memory.
+type Listing struct {
+	ids    []uuid.UUID
+	sorted bool
+}
+
+// Saw notes that a source's listing named a registration.
+func (l *Listing) Saw(source attendees.SourceName, id attendees.AttendeeID) {
+	l.ids, l.sorted = append(l.ids, attendeeKey(source, id)), false
+}
+
+// Len is how many different registrations were named.
+func (l *Listing) Len() int {
+	l.sort()
+	return len(l.ids)
+}
+
+// Bytes are the listing as Feed.RunSeen keeps it.
+func (l *Listing) Bytes() []byte {
+	l.sort()
+	out := make([]byte, 0, len(l.ids)*len(uuid.UUID{}))
+	for _, id := range l.ids {
+		out = append(out, id[:]...)
+	}
+	return out
+}
+
+// ListingOf makes a listing of what Bytes gave.
+func ListingOf(b []byte) *Listing {
+	l := &Listing{}
+	for id := range slices.Chunk(b, len(uuid.UUID{})) {
+		if key, err := uuid.FromBytes(id); err == nil {
+			l.ids = append(l.ids, key)
+		}
+	}
+	return l
+}
+
+func (l *Listing) sort() {
+	if l.sorted {
+		return
+	}
+	slices.SortFunc(l.ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	l.ids, l.sorted = slices.Compact(l.ids), true
+}
+
+func (l *Listing) has(id uuid.UUID) bool {
+	l.sort()
+	_, found := slices.BinarySearchFunc(l.ids, id, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	return found
+}
+
+// Missing tells whom an event holds and a complete listing did not name, by the
+// source's ids, and how many the event holds in all; who is known to be gone counts
+// in neither.
+func (s *Store) Missing(ctx context.Context, e Event, l *Listing) (missing []attendees.AttendeeID, held int, err error) {
+	rows, err := s.db.QueryContext(ctx, `
+		select id, source_id
+		from personal
+		where event_id = $1 and part = 'registration' and status <> 'gone'`, e.Key)
+	if err != nil {
+		return nil, 0, quiet("compare an event with its listing", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id uuid.UUID
+		var sourceID attendees.AttendeeID
+		if err := rows.Scan(&id, &sourceID); err != nil {
+			return nil, 0, quiet("compare an event with its listing", err)
+		}
+		held++
+		if !l.has(id) {
+			missing = append(missing, sourceID)
+		}
+	}
+	return missing, held, quiet("compare an event with its listing", rows.Err())
+}
+
+// Held counts the registrations of an event, whatever their standing.
+func (s *Store) Held(ctx context.Context, e Event) (int, error) {
+	var n int
+	err := s.db.GetContext(ctx, &n, `
+		select count(*)
+		from personal
+		where event_id = $1 and part = 'registration'`, e.Key)
+	return n, quiet("count attendees", err)
+}
+
+// MarkGone notes that registrations are no longer known upstream. Like cancelled
+// ones they keep their row, since a duty to keep them may stand, leave the lists and
+// lose what only the forums needed. It returns how many there were.
+func (s *Store) MarkGone(ctx context.Context, e Event, source attendees.SourceName, gone []attendees.AttendeeID) (int, error) {
+	ids := make(pq.StringArray, len(gone))
+	keys := make([]uuid.UUID, len(gone))
+	for i, id := range gone {
+		keys[i] = attendeeKey(source, id)
+		ids[i] = keys[i].String()
+	}
+	var n int64
+	err := s.InTx(ctx, func(tx *sqlx.Tx) error {
+		open, err := s.lockOpen(ctx, tx, []uuid.UUID{e.Key})
+		if err != nil || len(open) == 0 {
+			return err
+		}
+		result, err := tx.ExecContext(ctx, `
+			update personal
+			set status = 'gone',
+			    affiliation = case when 'affiliation' = any($3) then '' else affiliation end,
+			    forums = case when 'forums' = any($3) then '{}' else forums end,
+			    answers = case when 'answers' = any($3) then '{}' else answers end
+			where event_id = $1 and id = any($2::uuid[]) and status <> 'gone'`,
+			e.Key, ids, pq.Array(s.policy.DroppedFields()))
+		if err != nil {
+			return quiet("mark attendees as gone", err)
+		}
+		if n, err = result.RowsAffected(); err != nil {
+			return quiet("mark attendees as gone", err)
+		}
+		return s.fill(ctx, tx, e.Key, keys)
+	})
+	return int(n), err
+}

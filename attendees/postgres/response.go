@@ -1,0 +1,209 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"lethe/attendees"
+)
+
+// AnswerChanges counts what a form's listing did.
+type AnswerChanges struct {
+	New, Changed, Unchanged int
+	Late                    int // of events that take nobody in any more
+}
+
+// SaveResponses stores what is left of one form's responses after the policy has
+// minimised them, for every event that the form is linked to, and links them to
+// their attendees. A response that found its attendee in one event is not kept in
+// the others. It may be called twice with the same responses.
+func (s *Store) SaveResponses(ctx context.Context, tx *sqlx.Tx, responses map[attendees.EventID][]attendees.MinimisedResponse) (AnswerChanges, error) {
+	var n AnswerChanges
+	var keys []uuid.UUID
+	for id := range responses {
+		keys = append(keys, eventKey(attendees.Eventbrite, id))
+	}
+	open, err := s.lockOpen(ctx, tx, keys)
+	if err != nil {
+		return n, err
+	}
+	slices.SortFunc(keys, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	var all []uuid.UUID
+	for _, event := range keys {
+		e, ok := open[event]
+		if !ok {
+			continue
+		}
+		parts := make([]part, 0, len(responses[e.ID]))
+		for _, r := range responses[e.ID] {
+			parts = append(parts, s.responsePart(e, r.Response()))
+		}
+		parts = newestOnly(parts)
+		changes, err := s.saveAnswers(ctx, tx, event, parts)
+		if err != nil {
+			return n, err
+		}
+		n.New, n.Changed, n.Unchanged = max(n.New, changes.New), max(n.Changed, changes.Changed), max(n.Unchanged, changes.Unchanged)
+		all = append(all, keysOf(parts)...)
+	}
+	if len(open) == 0 {
+		for _, rs := range responses {
+			n.Late = max(n.Late, len(rs))
+		}
+	}
+	if len(open) > 1 {
+		return n, s.leaveOthers(ctx, tx, keys, all)
+	}
+	return n, nil
+}
+
+func (s *Store) saveAnswers(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []part) (AnswerChanges, error) {
+	var n AnswerChanges
+	var rows []struct {
+		ID     uuid.UUID `db:"id"`
+		Digest []byte    `db:"digest"`
+	}
+	err := tx.SelectContext(ctx, &rows, `
+		select id, digest
+		from personal
+		where event_id = $1 and id = any($2::uuid[])`, event, pq.StringArray(texts(keysOf(parts))))
+	if err != nil {
+		return n, quiet("read responses", err)
+	}
+	held := make(map[uuid.UUID][]byte, len(rows))
+	for _, r := range rows {
+		held[r.ID] = r.Digest
+	}
+	write := parts[:0]
+	for _, p := range parts {
+		digest, known := held[p.id]
+		switch {
+		case !known:
+			n.New++
+		case bytes.Equal(digest, p.digest):
+			n.Unchanged++
+			continue
+		default:
+			n.Changed++
+		}
+		write = append(write, p)
+	}
+	if len(write) == 0 {
+		return n, nil
+	}
+	c := columnsOf(write)
+	_, err = tx.ExecContext(ctx, `
+		insert into personal (event_id, id, part, source_id, form_id, claims, address_index, submitted_at, received_at,
+			name, email, agreement_version, agreed_at, affiliation, forums, answers, digest)
+		select $1, id, 'response', source_id, form_id, nullif(claims, '')::uuid, address_index, submitted_at::timestamptz, $2,
+			name, email, agreement_version, nullif(agreed_at, '')::timestamptz, affiliation, forums::text[], answers::jsonb, digest
+		from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[], $9::text[], $10::text[],
+				$11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bytea[])
+			as t (id, source_id, form_id, claims, address_index, submitted_at, name, email,
+				agreement_version, agreed_at, affiliation, forums, answers, digest)
+		on conflict (event_id, id) do update set
+			claims = excluded.claims,
+			address_index = excluded.address_index,
+			submitted_at = excluded.submitted_at,
+			name = excluded.name,
+			email = excluded.email,
+			agreement_version = excluded.agreement_version,
+			agreed_at = excluded.agreed_at,
+			affiliation = excluded.affiliation,
+			forums = excluded.forums,
+			answers = excluded.answers,
+			digest = excluded.digest`,
+		event, s.now(), c.ids, c.sourceIDs, c.forms, c.claims, c.indexes, c.changed, c.names, c.emails,
+		c.versions, c.agreed, c.affiliations, c.forums, c.answers, c.digests)
+	if err != nil {
+		return n, quiet("save responses", err)
+	}
+	concerned, err := s.match(ctx, tx, event, scope{responses: keysOf(write)})
+	if err != nil {
+		return n, err
+	}
+	return n, s.fill(ctx, tx, event, concerned)
+}
+
+// leaveOthers drops the copies of a response that belong to nobody in their event
+// where another event of the same form has found its attendee.
+func (s *Store) leaveOthers(ctx context.Context, tx *sqlx.Tx, events, responses []uuid.UUID) error {
+	_, err := tx.ExecContext(ctx, `
+		delete from personal p
+		where p.event_id = any($1::uuid[]) and p.id = any($2::uuid[]) and p.part = 'response' and p.attendee_id is null
+		  and exists (
+			select from personal o
+			where o.event_id = any($1::uuid[]) and o.id = p.id and o.attendee_id is not null)`,
+		pq.StringArray(texts(events)), pq.StringArray(texts(responses)))
+	return quiet("drop copies of matched responses", err)
+}
+
+// Answered counts a form's responses that are held, and how many of them belong to
+// nobody, each once however many events the form is linked to.
+func (s *Store) Answered(ctx context.Context, form attendees.FormID) (all, unmatched int, err error) {
+	events, err := s.formEvents(ctx, form)
+	if err != nil {
+		return 0, 0, err
+	}
+	err = s.db.QueryRowxContext(ctx, `
+		select count(*), count(*) filter (where nobody)
+		from (
+			select id, bool_and(attendee_id is null) as nobody
+			from personal
+			where event_id = any($1::uuid[]) and part = 'response' and form_id = $2
+			group by id) as each`, events, form).Scan(&all, &unmatched)
+	return all, unmatched, quiet("count responses", err)
+}
+
+// DropUnmatched deletes the responses that belonged to nobody for as long as the
+// policy keeps such, and returns how many. Being nobody's, they are needed for
+// nothing (GDPR Art. 5(1)(e)).
+func (s *Store) DropUnmatched(ctx context.Context) (int, error) {
+	events, err := s.Events(ctx)
+	if err != nil {
+		return 0, err
+	}
+	before := s.now().Add(-time.Duration(s.policy.UnmatchedDays) * 24 * time.Hour)
+	dropped := 0
+	for _, e := range events {
+		if e.State != attendees.Active {
+			continue
+		}
+		result, err := s.db.ExecContext(ctx, `
+			delete from personal
+			where event_id = $1 and part = 'response' and attendee_id is null and received_at < $2`, e.Key, before)
+		if err != nil {
+			return dropped, quiet("drop unmatched responses", err)
+		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return dropped, quiet("drop unmatched responses", err)
+		}
+		dropped += int(n)
+	}
+	return dropped, nil
+}
+
+// Add counts other's in.
+func (n *AnswerChanges) Add(o AnswerChanges) {
+	n.New += o.New
+	n.Changed += o.Changed
+	n.Unchanged += o.Unchanged
+	n.Late += o.Late
+}
+
+// Unmatched counts an event's responses that belong to nobody.
+func (s *Store) Unmatched(ctx context.Context, e Event) (int, error) {
+	var n int
+	err := s.db.GetContext(ctx, &n, `
+		select count(*)
+		from personal
+		where event_id = $1 and part = 'response' and attendee_id is null`, e.Key)
+	return n, quiet("count unmatched responses", err)
+}

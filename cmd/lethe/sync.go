@@ -1,0 +1,306 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lethe/attendees"
+	"lethe/attendees/postgres"
+	"lethe/sync/pull"
+)
+
+func (a *app) syncCommand() *cobra.Command {
+	var believe bool
+	cmd := &cobra.Command{
+		Use:   "sync [EVENT…]",
+		Short: "Pull now, and show progress",
+		Long: `Pull from Eventbrite and Typeform now: what changed in all events, or, of the events
+named, their complete listings. It shares the workers' code and waits while one of
+them is reading the same listing. Events past their block date are not pulled.`,
+		Example: "  lethe sync\n  lethe sync 4711",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			if err := a.configure(); err != nil {
+				return err
+			}
+			if a.config.Eventbrite == "" && a.config.Typeform == "" {
+				return errNoToken
+			}
+			d, err := a.openStore(ctx)
+			if err != nil {
+				return err
+			}
+			p, err := a.puller(d)
+			if err != nil {
+				return err
+			}
+			p.BelieveGone = believe
+			s := &syncRun{app: a, puller: p, progress: newProgress(a.out)}
+			s.watch()
+			return s.run(ctx, args)
+		},
+	}
+	cmd.Flags().BoolVar(&believe, "believe-gone", false, "let people go whom the source no longer knows, however many")
+	return cmd
+}
+
+// syncRun is one `lethe sync`.
+type syncRun struct {
+	*app
+	puller   *pull.Puller
+	progress *progress
+	sum      pull.Report
+}
+
+// watch has the pull tell this terminal how it comes along.
+func (s *syncRun) watch() {
+	s.puller.Progress = s.progress.show
+	s.puller.Waiting = func(feed postgres.FeedName) {
+		s.progress.clear()
+		fmt.Fprintf(s.out, "  another lethe is reading %s: waiting for it\n", feed)
+	}
+}
+
+func (s *syncRun) run(ctx context.Context, args []string) error {
+	began, before := time.Now(), s.calls()
+	if err := s.discover(ctx, len(args) > 0); err != nil {
+		return err
+	}
+	var err error
+	if len(args) > 0 {
+		err = s.events(ctx, args)
+	} else {
+		err = s.everything(ctx)
+	}
+	s.progress.clear()
+	if err != nil {
+		return err
+	}
+	if err := s.table(ctx); err != nil {
+		return err
+	}
+	if err := s.forms(ctx, args); err != nil {
+		return err
+	}
+	var sum postgres.Changes
+	for _, c := range s.sum.Events {
+		sum.Add(c)
+	}
+	fmt.Fprintf(s.out, "Done in %s, %s calls: %s new, %s changed, %s cancelled, %s gone. Not taken: %s of fields that no purpose names.\n",
+		seconds(time.Since(began)), count(int(s.calls()-before)), count(sum.New), count(sum.Changed), count(sum.Cancelled), count(sum.Gone),
+		size(max(s.sum.Bytes-s.sum.Kept, 0)))
+	return nil
+}
+
+func (s *syncRun) calls() (n int64) {
+	if s.puller.Eventbrite != nil {
+		n += s.puller.Eventbrite.Calls()
+	}
+	if s.puller.Typeform != nil {
+		n += s.puller.Typeform.Calls()
+	}
+	return n
+}
+
+// discoverEvery is how old the list of events may be before sync looks for new ones;
+// the worker looks as often.
+const discoverEvery = time.Hour
+
+// discover looks around where that was long ago, or where an event is named that is
+// not known.
+func (s *syncRun) discover(ctx context.Context, named bool) error {
+	last, err := s.puller.Store.Marked(ctx, postgres.Discovered)
+	if err != nil {
+		return err
+	}
+	if named && !last.IsZero() || s.now().Sub(last) < discoverEvery {
+		return nil
+	}
+	return s.patiently(ctx, func() error {
+		_, err := s.puller.Discover(ctx)
+		return err
+	})
+}
+
+// everything pulls what the worker's schedule would.
+func (s *syncRun) everything(ctx context.Context) error {
+	if s.puller.Eventbrite != nil {
+		if err := s.eventbrite(ctx); err != nil {
+			return err
+		}
+	}
+	if s.puller.Typeform != nil {
+		forms, err := s.puller.Store.LinkedForms(ctx)
+		if err != nil {
+			return err
+		}
+		for _, form := range forms {
+			if err := s.pull(ctx, func() (pull.Report, error) { return s.puller.Form(ctx, form) }); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := s.puller.Store.DropUnmatched(ctx)
+	return err
+}
+
+func (s *syncRun) eventbrite(ctx context.Context) error {
+	organizations, err := s.puller.Store.Organizations(ctx)
+	if err != nil {
+		return err
+	}
+	for _, o := range organizations {
+		fmt.Fprintf(s.out, "Eventbrite  %s (%s)\n", printable(o.Name), o.ID)
+		if err := s.unpulled(ctx); err != nil {
+			return err
+		}
+		if err := s.pull(ctx, func() (pull.Report, error) { return s.puller.Organization(ctx, o.ID) }); err != nil {
+			return err
+		}
+	}
+	return s.unpulled(ctx) // those that the listing has just brought to light
+}
+
+func (s *syncRun) unpulled(ctx context.Context) error {
+	events, err := s.puller.Unpulled(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		if err := s.pull(ctx, func() (pull.Report, error) { return s.puller.Event(ctx, e) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// events pulls the complete listings of named events, and their forms.
+func (s *syncRun) events(ctx context.Context, args []string) error {
+	for _, arg := range args {
+		id := eventID(arg)
+		e, err := s.puller.Store.Event(ctx, id)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(s.out, "Eventbrite  %s (%s)\n", printable(e.Name), e.ID)
+		if s.puller.Eventbrite == nil {
+			return errNoToken
+		}
+		if err := s.pull(ctx, func() (pull.Report, error) { return s.puller.Reconcile(ctx, id) }); err != nil {
+			return err
+		}
+		links, err := s.puller.Store.EventLinks(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, form := range formsOf(links) {
+			if s.puller.Typeform == nil {
+				return errors.New("TYPEFORM_TOKEN is not set: a personal token is to be had at https://admin.typeform.com/user/tokens")
+			}
+			if err := s.pull(ctx, func() (pull.Report, error) { return s.puller.Form(ctx, form) }); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// formsOf are the Typeform forms of links, each once.
+func formsOf(links []postgres.Link) []attendees.FormID {
+	var forms []attendees.FormID
+	for _, l := range links {
+		if l.Form != attendees.EventbriteForm && !slices.Contains(forms, l.Form) {
+			forms = append(forms, l.Form)
+		}
+	}
+	return forms
+}
+
+// pull does one pull and adds what it did to the sum.
+func (s *syncRun) pull(ctx context.Context, do func() (pull.Report, error)) error {
+	return s.patiently(ctx, func() error {
+		report, err := do()
+		s.sum.Add(report)
+		s.progress.clear()
+		if report.Skipped != "" {
+			fmt.Fprintf(s.out, "  not pulled: %s\n", report.Skipped)
+		}
+		if report.Attention != "" {
+			fmt.Fprintf(s.out, "  look: %s\n", report.Attention)
+		}
+		return err
+	})
+}
+
+// patiently waits for a source that wants to be left alone, says so, and goes on.
+func (s *syncRun) patiently(ctx context.Context, do func() error) error {
+	for {
+		err := do()
+		var limited *pull.RateLimited
+		if !errors.As(err, &limited) {
+			return err
+		}
+		s.progress.clear()
+		fmt.Fprintf(s.out, "  the source's call budget is used up: going on at %s\n", limited.Until.Local().Format("15:04:05"))
+		select {
+		case <-time.After(time.Until(limited.Until)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// table shows what happened to which event.
+func (s *syncRun) table(ctx context.Context) error {
+	events, err := s.puller.Store.Events(ctx)
+	if err != nil {
+		return err
+	}
+	t := newTable("event", ">new", ">changed", ">unchanged", ">cancelled", ">gone", ">unmatched")
+	for _, e := range events {
+		c, ok := s.sum.Events[e.ID]
+		if !ok {
+			continue
+		}
+		unmatched, err := s.puller.Store.Unmatched(ctx, e)
+		if err != nil {
+			return err
+		}
+		t.add(e.Name, count(c.New), count(c.Changed), count(c.Unchanged), count(c.Cancelled), count(c.Gone), count(unmatched))
+	}
+	if len(t.rows) > 0 {
+		fmt.Fprintln(s.out)
+		t.write(s.out)
+	}
+	return nil
+}
+
+// forms shows what is held of each linked form.
+func (s *syncRun) forms(ctx context.Context, args []string) error {
+	links, err := s.puller.Store.Links(ctx)
+	if err != nil {
+		return err
+	}
+	if len(args) > 0 {
+		links = slices.DeleteFunc(links, func(l postgres.Link) bool { return !slices.Contains(args, string(l.Event)) })
+	}
+	for _, form := range formsOf(links) {
+		i := slices.IndexFunc(links, func(l postgres.Link) bool { return l.Form == form })
+		all, unmatched, err := s.puller.Store.Answered(ctx, form)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(s.out, "Typeform   %s (%s)\n", printable(links[i].Title), form)
+		fmt.Fprintf(s.out, "  answers %s · linked %s", count(all), count(all-unmatched))
+		if unmatched > 0 {
+			fmt.Fprintf(s.out, " · not matched %s (dropped after %d days)", count(unmatched), s.puller.Store.Policy().UnmatchedDays)
+		}
+		fmt.Fprintln(s.out)
+	}
+	return nil
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+
+	"lethe/sync/pull"
+)
+
+// isTerminal tells whether somebody is watching.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// count writes a number as people read it: 1,108.
+func count(n int) string {
+	digits := strconv.Itoa(n)
+	var b strings.Builder
+	for i, d := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 && digits[i-1] != '-' {
+			b.WriteByte(',')
+		}
+		b.WriteRune(d)
+	}
+	return b.String()
+}
+
+// size writes bytes as people read them: 31 MB.
+func size(n int) string {
+	switch {
+	case n >= 10_000_000:
+		return fmt.Sprintf("%d MB", n/1_000_000)
+	case n >= 1_000_000:
+		return fmt.Sprintf("%.1f MB", float64(n)/1_000_000)
+	case n >= 1_000:
+		return fmt.Sprintf("%d KB", n/1_000)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+// seconds writes a duration as people read it.
+func seconds(d time.Duration) string {
+	if d < 10*time.Second {
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}
+
+// table is rows of cells in columns as wide as their widest cell. Numbers stand to
+// the right.
+type table struct {
+	head  []string
+	right []bool
+	rows  [][]string
+}
+
+func newTable(head ...string) *table {
+	t := &table{right: make([]bool, len(head))}
+	for i, h := range head {
+		h, t.right[i] = strings.CutPrefix(h, ">")
+		t.head = append(t.head, h)
+	}
+	return t
+}
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+// widest keeps one long title from pushing every number off the screen.
+const widest = 44
+
+func (t *table) write(w io.Writer) {
+	width := make([]int, len(t.head))
+	all := append([][]string{t.head}, t.rows...)
+	for _, row := range all {
+		for i, cell := range row {
+			row[i] = clip(printable(cell), widest)
+			width[i] = max(width[i], utf8.RuneCountInString(row[i]))
+		}
+	}
+	for _, row := range all {
+		var line strings.Builder
+		line.WriteString(" ")
+		for i, cell := range row {
+			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))
+			if t.right[i] {
+				line.WriteString(" " + pad + cell)
+			} else {
+				line.WriteString(" " + cell + pad)
+			}
+			line.WriteString(" ")
+		}
+		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+	}
+}
+
+func clip(s string, n int) string {
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	return string([]rune(s)[:n-1]) + "…"
+}
+
+// printable takes from text that came from outside what would steer a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 || 0x202a <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// progress shows how a pull comes along: one line that is written over on a
+// terminal, a plain line now and then elsewhere.
+type progress struct {
+	w        io.Writer
+	terminal bool
+	feed     string
+	since    time.Time
+	last     time.Time
+	shown    bool
+}
+
+const (
+	redrawEvery = 100 * time.Millisecond
+	plainEvery  = 5 * time.Second
+	barWidth    = 20
+)
+
+func newProgress(w io.Writer) *progress { return &progress{w: w, terminal: isTerminal(w)} }
+
+func (p *progress) show(s pull.Progress) {
+	now := time.Now()
+	if string(s.Feed) != p.feed {
+		p.feed, p.since, p.last = string(s.Feed), now, now
+		if !p.terminal {
+			return // a plain line comes only where it takes longer
+		}
+	}
+	every := plainEvery
+	if p.terminal {
+		every = redrawEvery
+	}
+	final := s.Pages > 0 && s.Page == s.Pages
+	if now.Sub(p.last) < every && !(final && p.terminal) {
+		return
+	}
+	p.last = now
+	line := p.line(s, now)
+	if p.terminal {
+		fmt.Fprintf(p.w, "\r\x1b[K%s", line)
+		p.shown = true
+		return
+	}
+	fmt.Fprintln(p.w, line)
+}
+
+func (p *progress) line(s pull.Progress, now time.Time) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "  page %s", count(s.Page))
+	if s.Pages > 0 {
+		fmt.Fprintf(&b, " of %s", count(s.Pages))
+		if p.terminal {
+			full := barWidth * s.Page / s.Pages
+			fmt.Fprintf(&b, "  %s%s", strings.Repeat("█", full), strings.Repeat("░", barWidth-full))
+		}
+	}
+	fmt.Fprintf(&b, "  %s people", count(s.People))
+	if s.Limit > 0 {
+		fmt.Fprintf(&b, "  budget %s of %s calls left", count(max(s.Limit-s.Used, 0)), count(s.Limit))
+	}
+	if gone := now.Sub(p.since); s.Pages > s.Page && gone > time.Second {
+		left := gone / time.Duration(s.Page) * time.Duration(s.Pages-s.Page)
+		fmt.Fprintf(&b, "  %d s to go", int(left.Seconds())+1)
+	}
+	return b.String()
+}
+
+// clear takes the line away before other lines come.
+func (p *progress) clear() {
+	if p.shown {
+		fmt.Fprint(p.w, "\r\x1b[K")
+		p.shown = false
+	}
+}

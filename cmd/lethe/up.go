@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"lethe/attendees/web"
+	"lethe/jobs"
+	"lethe/migrations"
+)
+
+func (a *app) upCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "up",
+		Short: "Run web and worker in one process",
+		Long: `Run web and worker in one process. Without DATABASE_URL it starts a private PostgreSQL
+in the data folder, and makes a secret there on its first start.`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), true, true) },
+	}
+}
+
+func (a *app) webCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "web",
+		Short: "Serve pages on PORT",
+		Args:  exactly(0, "no arguments"),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), true, false) },
+	}
+}
+
+func (a *app) workerCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "worker",
+		Short: "Work the schedule: discover, pull, reconcile",
+		Args:  exactly(0, "no arguments"),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), false, true) },
+	}
+}
+
+// serve runs web, worker or both until ctx ends.
+func (a *app) serve(ctx context.Context, serves, works bool) error {
+	if err := a.configure(); err != nil {
+		return err
+	}
+	if !(serves && works) && a.config.Secret == "" {
+		_, err := a.keyring(false) // only up makes a secret; these say how
+		return err
+	}
+	if works && a.config.Eventbrite == "" && a.config.Typeform == "" {
+		a.log.Warn("no token is set, so nothing will be pulled", "set", "EVENTBRITE_TOKEN, TYPEFORM_TOKEN")
+	}
+	d, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	return a.serveStore(ctx, d, serves, works)
+}
+
+func (a *app) serveStore(ctx context.Context, d database, serves, works bool) error {
+	group, ctx := errgroup.WithContext(ctx)
+	if works {
+		p, err := a.puller(d)
+		if err != nil {
+			return err
+		}
+		worker, err := jobs.Schedule(ctx, d.URL, p, a.log)
+		if err != nil {
+			return err
+		}
+		// Not ctx: cancelling River's own context would give running jobs no moment
+		// to end.
+		if err := worker.Start(context.WithoutCancel(ctx)); err != nil {
+			return err
+		}
+		a.log.Info("working the schedule")
+		group.Go(func() error {
+			<-ctx.Done()
+			stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+			defer cancel()
+			return worker.Stop(stopping)
+		})
+	}
+	if serves {
+		if err := a.listen(ctx, group, d, works); err != nil {
+			return err
+		}
+	}
+	return group.Wait()
+}
+
+const (
+	// stopTimeout is less than the ten seconds that platforms grant after SIGTERM.
+	stopTimeout = 9 * time.Second
+	// readTimeout and idleTimeout bound what a slow or silent client may hold.
+	readTimeout = 10 * time.Second
+	idleTimeout = 2 * time.Minute
+	// maxHeader bounds a request's headers.
+	maxHeader = 16 << 10
+)
+
+func (a *app) listen(ctx context.Context, group *errgroup.Group, d database, works bool) error {
+	site := &web.Site{
+		Version: "Lethe", Worker: works, Log: a.log,
+		Ready: func(ctx context.Context) error {
+			has, needs, err := migrations.Version(ctx, d.DB().DB)
+			if err == nil && has < needs {
+				err = fmt.Errorf("version %d of %d", has, needs)
+			}
+			return err
+		},
+		Events: func(ctx context.Context) (int, error) {
+			events, err := d.Events(ctx)
+			return len(events), err
+		},
+	}
+	listener, err := net.Listen("tcp", ":"+a.config.Port)
+	if err != nil {
+		return fmt.Errorf("listen on PORT %s: %w", a.config.Port, err)
+	}
+	server := &http.Server{
+		Handler: site.Handler(), ReadTimeout: readTimeout, WriteTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+	}
+	address := a.config.BaseURL
+	if address == "" {
+		address = fmt.Sprintf("http://localhost:%d", listener.Addr().(*net.TCPAddr).Port)
+	}
+	fmt.Fprintf(a.out, "Lethe is up: %s\n", address)
+	group.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		return server.Shutdown(stopping)
+	})
+	return nil
+}

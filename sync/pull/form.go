@@ -1,0 +1,148 @@
+package pull
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"lethe/attendees"
+	"lethe/attendees/postgres"
+	"lethe/sync/typeform"
+)
+
+// Form reads a linked form's new responses, the fields that some link maps and no
+// other: what is not needed never leaves Typeform. It costs one call when there are
+// none, and nothing where every event of the form is past its block date.
+func (p *Puller) Form(ctx context.Context, id attendees.FormID) (Report, error) {
+	if p.Typeform == nil {
+		return Report{}, fmt.Errorf("pull form %s: %w", id, ErrNoToken)
+	}
+	return p.feed(ctx, postgres.FormFeed(id), func(f *postgres.Feed) (Report, error) {
+		r := formRun{Puller: p, form: id, feed: f, report: newReport()}
+		if err := r.links(ctx); err != nil {
+			return r.report, err
+		}
+		if len(r.byEvent) == 0 {
+			return Report{Skipped: "no event that is still open has it linked"}, nil
+		}
+		err := r.read(ctx)
+		return r.report, err
+	})
+}
+
+// formRun reads one form's responses, newest first.
+type formRun struct {
+	*Puller
+	form    attendees.FormID
+	feed    *postgres.Feed
+	byEvent map[attendees.EventID]attendees.FieldLinks // of open events
+	ids     []string                                   // of the questions asked for
+	asked   map[attendees.QuestionID]bool
+	report  Report
+}
+
+func (r *formRun) links(ctx context.Context) error {
+	links, err := r.Store.FormLinks(ctx, r.form)
+	if err != nil {
+		return err
+	}
+	r.byEvent, r.asked = map[attendees.EventID]attendees.FieldLinks{}, map[attendees.QuestionID]bool{}
+	for _, l := range links {
+		e, err := r.Store.Event(ctx, l.Event)
+		if err != nil {
+			return err
+		}
+		if !e.Open(r.Now()) {
+			continue
+		}
+		r.byEvent[l.Event] = append(r.byEvent[l.Event], l.FieldLinks()...)
+		for _, f := range l.Fields {
+			r.asked[f.Question], r.asked[f.ID] = true, true
+			if !slices.Contains(r.ids, string(f.ID)) {
+				r.ids = append(r.ids, string(f.ID))
+			}
+		}
+	}
+	return nil
+}
+
+func (r *formRun) read(ctx context.Context) error {
+	f := r.feed
+	var since, until time.Time
+	if f.Watermark != nil {
+		since = f.Watermark.Add(-formOverlap)
+	}
+	if f.RunStarted == nil {
+		now := r.Now()
+		f.RunStarted, f.RunUntil = &now, nil
+	} else if f.RunUntil != nil {
+		until = *f.RunUntil // inclusive: seconds tie, and nothing is stored twice
+	}
+	started := *f.RunStarted
+	pages, err := r.walk(ctx, since, until, true)
+	if err != nil {
+		return err
+	}
+	if pages > 1 || !until.IsZero() {
+		if _, err := r.walk(ctx, started.Add(-formOverlap), time.Time{}, false); err != nil {
+			return err
+		}
+	}
+	now := r.Now()
+	f.Watermark, f.Finished = f.RunStarted, &now
+	f.RunStarted, f.RunUntil, f.FailedAt, f.Failure = nil, nil, nil, ""
+	return r.Store.InTx(ctx, func(tx *sqlx.Tx) error {
+		_, err := r.Store.SaveFeed(ctx, tx, *f)
+		return err
+	})
+}
+
+func (r *formRun) walk(ctx context.Context, since, until time.Time, counts bool) (pages int, err error) {
+	// The definition was read when the form was linked, its region with it.
+	q := typeform.Query{Since: since, Until: until, Fields: r.ids, Questions: r.asked, RegionKnown: true}
+	people := 0
+	for page, err := range r.Typeform.Responses(ctx, r.form, q) {
+		if err != nil {
+			return pages, err
+		}
+		pages++
+		people += len(page.Responses)
+		r.report.Pages++
+		r.report.People += len(page.Responses)
+		r.report.Bytes += page.Bytes
+		r.report.Kept += page.Kept
+		for _, id := range page.Unknown {
+			r.Log.Warn("an answer's type is not known, so it is left out", "form", r.form, "question", id)
+		}
+		if n := len(page.Responses); counts && n > 0 {
+			oldest := page.Responses[n-1].Submitted
+			r.feed.RunUntil = &oldest
+		}
+		if err := r.save(ctx, page.Responses); err != nil {
+			return pages, err
+		}
+		r.tell(Progress{Feed: r.feed.Name, Page: pages, People: people, Total: page.Total})
+	}
+	return pages, nil
+}
+
+func (r *formRun) save(ctx context.Context, responses []attendees.Response) error {
+	batch := map[attendees.EventID][]attendees.MinimisedResponse{}
+	for event, links := range r.byEvent {
+		for _, response := range responses {
+			batch[event] = append(batch[event], r.Store.Policy().MinimiseResponse(response, links))
+		}
+	}
+	return r.Store.InTx(ctx, func(tx *sqlx.Tx) error {
+		n, err := r.Store.SaveResponses(ctx, tx, batch)
+		if err != nil {
+			return err
+		}
+		r.report.Answers.Add(n)
+		_, err = r.Store.SaveFeed(ctx, tx, *r.feed)
+		return err
+	})
+}

@@ -1,0 +1,163 @@
+package pull
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"lethe/attendees"
+	"lethe/attendees/postgres"
+	"lethe/sync/eventbrite"
+)
+
+// everything is the time since which all changes are.
+var everything time.Time
+
+// closed tells why an event is not asked for; "" where it is.
+func closed(e postgres.Event, now time.Time) string {
+	switch {
+	case e.Expired(now):
+		return "past its delete date, " + e.DeleteOn.String()
+	case !e.Open(now):
+		return "past its block date, " + e.BlockOn.String()
+	}
+	return ""
+}
+
+// Organization reads what changed in all events of an organisation, in one listing:
+// one call when nothing did. Where the organisation refuses that listing, each event
+// that is still running is asked for by itself.
+//
+// It does not make the first pull of an event: Unpulled names those that need one.
+func (p *Puller) Organization(ctx context.Context, org attendees.OrganizationID) (Report, error) {
+	if p.Eventbrite == nil {
+		return Report{}, fmt.Errorf("pull organisation %s: %w", org, ErrNoToken)
+	}
+	var refused bool
+	report, err := p.feed(ctx, postgres.OrganizationFeed(org), func(f *postgres.Feed) (Report, error) {
+		links, asked, err := p.eventLinks(ctx)
+		if err != nil {
+			return Report{}, err
+		}
+		since, err := p.organizationSince(ctx, org, f)
+		if err != nil {
+			return Report{}, err
+		}
+		r := &run{
+			Puller: p, feed: f, links: links, asked: asked, admit: p.admit, resumes: true,
+			list: func(q eventbrite.Query) iter.Seq2[eventbrite.Page, error] {
+				return p.Eventbrite.OrganizationAttendees(ctx, org, q)
+			},
+		}
+		err = r.read(ctx, since)
+		f.Attention = ""
+		if errors.Is(err, eventbrite.ErrRefused) {
+			refused = true
+			f.Attention = fmt.Sprintf("Eventbrite refuses the listing of organisation %s to this token, so each event is asked for by itself: "+
+				"slower, and more calls. A token of an organisation's owner may read it", org)
+			f.Watermark = nil // read from the events' own pulls once it is allowed again
+			f.RunStarted = nil
+			err = r.finish(ctx, nil)
+			return r.report, err
+		}
+		if err != nil {
+			return r.report, err
+		}
+		err = r.finish(ctx, nil)
+		return r.report, err
+	})
+	if err != nil || !refused {
+		return report, err
+	}
+	return p.eachRunning(ctx, org, report)
+}
+
+// organizationSince is from when on an organisation's changes are read: its
+// watermark, or, the first time, the oldest of its events' own pulls.
+func (p *Puller) organizationSince(ctx context.Context, org attendees.OrganizationID, f *postgres.Feed) (time.Time, error) {
+	if f.Watermark != nil {
+		return f.Watermark.Add(-overlap), nil
+	}
+	since := p.Now()
+	events, err := p.Store.Events(ctx)
+	if err != nil {
+		return since, err
+	}
+	for _, e := range events {
+		if e.Organization == org && e.Open(p.Now()) && e.PulledAt != nil && e.PulledAt.Before(since) {
+			since = *e.PulledAt
+		}
+	}
+	return since.Add(-overlap), nil
+}
+
+// eachRunning asks for the changes of each event that has not ended, since the
+// organisation's own listing is refused. What is over is reconciled daily anyway.
+func (p *Puller) eachRunning(ctx context.Context, org attendees.OrganizationID, report Report) (Report, error) {
+	events, err := p.Store.Events(ctx)
+	if err != nil {
+		return report, err
+	}
+	for _, e := range events {
+		over := e.EndsOn.Before(e.Today(p.Now()))
+		if e.Organization != org || over || e.PulledAt == nil || !e.Open(p.Now()) {
+			continue
+		}
+		one, err := p.Event(ctx, e.ID)
+		report.Add(one)
+		if err != nil {
+			return report, err
+		}
+	}
+	return report, nil
+}
+
+// admit discovers events that a listing names and that are not known yet, so that
+// their people have a room to go to.
+func (p *Puller) admit(ctx context.Context, registrations []attendees.Registration) error {
+	ids := map[attendees.EventID]bool{}
+	for _, reg := range registrations {
+		ids[reg.Event] = true
+	}
+	list := make([]attendees.EventID, 0, len(ids))
+	for id := range ids {
+		list = append(list, id)
+	}
+	known, err := p.Store.KnownEvents(ctx, list)
+	if err != nil {
+		return err
+	}
+	for _, id := range list {
+		if _, ok := known[id]; ok || id == "" {
+			continue
+		}
+		e, err := p.Eventbrite.Event(ctx, id)
+		if errors.Is(err, eventbrite.ErrNotFound) || errors.Is(err, eventbrite.ErrRefused) {
+			continue // a draft that was deleted, somebody else's event: nobody to keep
+		}
+		if err != nil {
+			return fmt.Errorf("discover event %s: %w", id, err)
+		}
+		if _, err := p.Store.SaveEvents(ctx, attendees.Eventbrite, []attendees.Event{e}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Unpulled lists the events whose own listing has not been read to its end yet.
+func (p *Puller) Unpulled(ctx context.Context) ([]attendees.EventID, error) {
+	events, err := p.Store.Events(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var ids []attendees.EventID
+	for _, e := range events {
+		if e.PulledAt == nil && e.Open(p.Now()) {
+			ids = append(ids, e.ID)
+		}
+	}
+	return ids, nil
+}

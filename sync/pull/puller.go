@@ -1,0 +1,152 @@
+package pull
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"lethe/attendees"
+	"lethe/attendees/postgres"
+	"lethe/sync/eventbrite"
+	"lethe/sync/internal/rest"
+	"lethe/sync/typeform"
+)
+
+// RateLimited says until when a source wants to be left alone. Nothing is lost: the
+// next pull of the feed goes on where this one stood.
+type RateLimited = rest.RateLimited
+
+const (
+	// overlap is how far behind its watermark Eventbrite is read again: a change
+	// becomes visible after one second to five minutes, and clocks differ.
+	overlap = 10 * time.Minute
+	// formOverlap is the same for Typeform, whose responses of the last half hour
+	// may be missing.
+	formOverlap = time.Hour
+	// saveEvery is how long pages may wait for their batch to fill: what a kill costs.
+	saveEvery = 2 * time.Second
+)
+
+// ErrNoToken says that the source has no token, so it is not asked.
+var ErrNoToken = errors.New("no token is set")
+
+// Puller pulls. Store is needed; a source that is nil is not asked.
+type Puller struct {
+	Store         *postgres.Store
+	Eventbrite    *eventbrite.Client
+	Typeform      *typeform.Client
+	Organizations []attendees.OrganizationID // none: all that the token sees
+	Now           func() time.Time
+	Log           *slog.Logger
+	// Progress is told of every page; nil: nobody is.
+	Progress func(Progress)
+	// Waiting is told when somebody else is reading a feed and is waited for.
+	Waiting func(postgres.FeedName)
+	// BelieveGone lifts the fuse of a reconcile that would let many people go: an
+	// operator has looked at the source and found them gone.
+	BelieveGone bool
+}
+
+// Progress is where a pull stands.
+type Progress struct {
+	Feed        postgres.FeedName
+	Page, Pages int // Pages is 0 where the source does not tell
+	People      int // read so far in this run
+	Total       int // -1 where the source does not tell
+	Used, Limit int // of the rate budget; Limit 0 where the source does not tell
+}
+
+// Report is what a pull did.
+type Report struct {
+	Events      map[attendees.EventID]postgres.Changes
+	Answers     postgres.AnswerChanges
+	Pages       int
+	People      int
+	Bytes, Kept int    // of the bodies read; of the text of known fields in them
+	Skipped     string // why nothing was asked for; empty where something was
+	Attention   string // what the operator has to look at
+}
+
+func newReport() Report { return Report{Events: map[attendees.EventID]postgres.Changes{}} }
+
+// Add counts other's in.
+func (r *Report) Add(o Report) {
+	if r.Events == nil {
+		r.Events = map[attendees.EventID]postgres.Changes{}
+	}
+	for id, c := range o.Events {
+		sum := r.Events[id]
+		sum.Add(c)
+		r.Events[id] = sum
+	}
+	r.Pages += o.Pages
+	r.People += o.People
+	r.Bytes += o.Bytes
+	r.Kept += o.Kept
+	r.Answers.Add(o.Answers)
+	if o.Attention != "" {
+		r.Attention = o.Attention
+	}
+}
+
+// feed runs do while nobody else reads the feed, with its progress as it stands, and
+// notes a failure. A rate limit and a stop are none.
+func (p *Puller) feed(ctx context.Context, name postgres.FeedName, do func(f *postgres.Feed) (Report, error)) (Report, error) {
+	unlock, err := p.Store.LockFeed(ctx, name, func() {
+		if p.Waiting != nil {
+			p.Waiting(name)
+		}
+	})
+	if err != nil {
+		return Report{}, err
+	}
+	defer unlock()
+	f, err := p.Store.Feed(ctx, name)
+	if err != nil {
+		return Report{}, err
+	}
+	report, err := do(&f)
+	if err == nil {
+		return report, nil
+	}
+	err = fmt.Errorf("pull %s: %w", name, err)
+	var limited *RateLimited
+	if errors.As(err, &limited) || ctx.Err() != nil {
+		return report, err
+	}
+	if ferr := p.Store.FailFeed(ctx, name, err.Error()); ferr != nil {
+		return report, errors.Join(err, ferr)
+	}
+	return report, err
+}
+
+func (p *Puller) tell(progress Progress) {
+	if p.Progress == nil {
+		return
+	}
+	if p.Eventbrite != nil {
+		if b, ok := p.Eventbrite.Budget(); ok {
+			progress.Used, progress.Limit = b.Used, b.Limit
+		}
+	}
+	p.Progress(progress)
+}
+
+// eventLinks are the links of events to their own questions at Eventbrite.
+func (p *Puller) eventLinks(ctx context.Context) (map[attendees.EventID]attendees.FieldLinks, map[attendees.QuestionID]bool, error) {
+	links, err := p.Store.FormLinks(ctx, attendees.EventbriteForm)
+	if err != nil {
+		return nil, nil, err
+	}
+	byEvent := map[attendees.EventID]attendees.FieldLinks{}
+	questions := map[attendees.QuestionID]bool{}
+	for _, l := range links {
+		byEvent[l.Event] = append(byEvent[l.Event], l.FieldLinks()...)
+		for _, f := range l.Fields {
+			questions[f.Question] = true
+		}
+	}
+	return byEvent, questions, nil
+}
