@@ -246,6 +246,8 @@ create table feeds (
 	run_since      timestamptz,
 	run_page       integer not null default 0,
 	run_until      timestamptz,
+	run_seen       bytea,
+	generation     integer not null default 0,
 	finished_at    timestamptz,
 	failed_at      timestamptz,
 	failure        text not null default '',
@@ -258,6 +260,8 @@ comment on column feeds.run_started_at is 'when the run that is under way began;
 comment on column feeds.run_since is 'the time from which that run reads changes; null: all';
 comment on column feeds.run_page is 'the last page of that run that is stored';
 comment on column feeds.run_until is 'the oldest submission of that run that is stored';
+comment on column feeds.run_seen is 'keys of the registrations that a cut-off complete listing had named';
+comment on column feeds.generation is 'how often the feed was rewound: progress of a run that began before counts no more';
 comment on column feeds.finished_at is 'when a run last ended complete';
 comment on column feeds.failed_at is 'when a run last failed; null since one ended complete';
 comment on column feeds.failure is 'why it failed';

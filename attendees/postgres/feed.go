@@ -50,10 +50,10 @@ const feedColumns = `name, watermark, run_started_at, run_since, run_page, run_u
 
 // Feed reads a feed's progress; a feed that was never read is all zero.
 func (s *Store) Feed(ctx context.Context, name FeedName) (Feed, error) {
-	f := Feed{Name: name}
+	var f Feed
 	err := s.db.GetContext(ctx, &f, `select `+feedColumns+` from feeds where name = $1`, name)
 	if errors.Is(err, sql.ErrNoRows) {
-		return f, nil
+		return Feed{Name: name}, nil // not f: sqlx has set its pointers before it saw no row
 	}
 	return f, quiet("read a feed's progress", err)
 }

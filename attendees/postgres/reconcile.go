@@ -91,13 +91,13 @@ func (s *Store) Missing(ctx context.Context, e Event, l *Listing) (missing []att
 	return missing, held, quiet("compare an event with its listing", rows.Err())
 }
 
-// Held counts the registrations of an event, whatever their standing.
-func (s *Store) Held(ctx context.Context, e Event) (int, error) {
+// Count counts the registrations of an event that stand so; AnyStatus counts all.
+func (s *Store) Count(ctx context.Context, e Event, status attendees.Standing) (int, error) {
 	var n int
 	err := s.db.GetContext(ctx, &n, `
 		select count(*)
 		from personal
-		where event_id = $1 and part = 'registration'`, e.Key)
+		where event_id = $1 and part = 'registration' and ($2 = '' or status = $2)`, e.Key, status)
 	return n, quiet("count attendees", err)
 }
 

@@ -180,6 +180,22 @@ func privateFolder(dir string) (string, error) {
 	return dir, os.Chmod(dir, 0o700)
 }
 
+// ErrInUse says that another process of ours runs a server in the folder.
+var ErrInUse = errors.New("the folder is in use by another lethe; stop that one, or name another folder in LETHE_DATA")
+
+// Running addresses a database of the server that another process of ours runs in
+// dir; false where none does. It ends when that process does.
+func Running(dir, database string) (url string, ok bool) {
+	folder, err := os.Readlink(filepath.Join(dir, "socket"))
+	if err != nil {
+		return "", false
+	}
+	if _, err := os.Stat(filepath.Join(folder, socketName)); err != nil {
+		return "", false
+	}
+	return socketURL(folder, database), true
+}
+
 // lock keeps the folder to us. The kernel lets go of it when we end, however we end.
 func lock(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
@@ -189,7 +205,7 @@ func lock(dir string) (*os.File, error) {
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		f.Close()
-		return nil, errors.New("the folder is in use by another lethe; stop that one, or name another folder in LETHE_DATA")
+		return nil, ErrInUse
 	}
 	if err != nil {
 		f.Close()
