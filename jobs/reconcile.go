@@ -48,7 +48,7 @@ func reconcileDue(ctx context.Context, p *pull.Puller) error {
 		if !dueForReconcile(e, now) {
 			continue
 		}
-		held, err := p.Store.Held(ctx, e)
+		held, err := p.Store.Count(ctx, e, postgres.AnyStatus)
 		if err != nil {
 			return err
 		}

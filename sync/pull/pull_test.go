@@ -115,6 +115,18 @@ func (w world) event(n int) attendees.EventID {
 	return id
 }
 
+// arrive lets n more people register now: those that AddPeople invents came an hour ago.
+func (w world) arrive(event attendees.EventID, n int) []attendees.AttendeeID {
+	w.t.Helper()
+	ids := w.eventbrite.AddPeople(event, n)
+	for _, id := range ids {
+		if err := w.eventbrite.Change(id, func(*eventbritetest.Person) {}); err != nil {
+			w.t.Error(err)
+		}
+	}
+	return ids
+}
+
 func must[T any](t *testing.T) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()
@@ -208,7 +220,7 @@ func TestTwentyThousandWithTiesShiftsAndChangesAreListedExactlyOnce(t *testing.T
 				t.Error(err)
 			}
 		}
-		w.eventbrite.AddPeople(event, 1)
+		w.arrive(event, 1)
 	}
 	report := must[pull.Report](t)(w.Event(t.Context(), event))
 	t.Logf("%d pages, %d people read", report.Pages, report.People)
@@ -278,7 +290,7 @@ func TestTheOrganizationsListingBringsWhatIsNew(t *testing.T) {
 	must[pull.Report](t)(w.Event(t.Context(), second))
 	must[pull.Report](t)(w.Organization(t.Context(), w.org))
 
-	ids := w.eventbrite.AddPeople(first, 120)
+	ids := w.arrive(first, 120)
 	for _, err := range []error{
 		w.eventbrite.Refund(ids[0]), w.eventbrite.Move(ids[1], second),
 		w.eventbrite.Change(ids[2], func(p *eventbritetest.Person) { p.Name, p.First, p.Last, p.Email = "", "", "", "" }),
@@ -288,6 +300,7 @@ func TestTheOrganizationsListingBringsWhatIsNew(t *testing.T) {
 		}
 	}
 	third := w.event(5) // not discovered yet
+	w.arrive(third, 1)
 	must[pull.Report](t)(w.Organization(t.Context(), w.org))
 	for _, e := range must[[]attendees.EventID](t)(w.Unpulled(t.Context())) {
 		must[pull.Report](t)(w.Event(t.Context(), e))
@@ -303,7 +316,7 @@ func TestWhereTheOrganizationsListingIsRefusedEachEventIsAskedFor(t *testing.T) 
 	w.discover()
 	must[pull.Report](t)(w.Event(t.Context(), event))
 	w.eventbrite.Misbehave(func(q *eventbritetest.Quirks) { q.OrganizationListingRefused = true })
-	w.eventbrite.AddPeople(event, 3)
+	w.arrive(event, 3)
 	must[pull.Report](t)(w.Organization(t.Context(), w.org))
 	w.same(event)
 	f := must[postgres.Feed](t)(w.Store.Feed(t.Context(), postgres.OrganizationFeed(w.org)))
@@ -311,7 +324,7 @@ func TestWhereTheOrganizationsListingIsRefusedEachEventIsAskedFor(t *testing.T) 
 		t.Errorf("the operator is told %q, want that the listing is refused", f.Attention)
 	}
 	w.eventbrite.Misbehave(func(q *eventbritetest.Quirks) { q.OrganizationListingRefused = false })
-	w.eventbrite.AddPeople(event, 3)
+	w.arrive(event, 3)
 	must[pull.Report](t)(w.Organization(t.Context(), w.org))
 	w.same(event)
 }

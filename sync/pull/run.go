@@ -187,7 +187,7 @@ func (r *run) complete(ctx context.Context) (bool, error) {
 	}
 	seen := r.listing.Len()
 	if r.resumed {
-		held, err := r.Store.Held(ctx, *r.event)
+		held, err := r.Store.Count(ctx, *r.event, postgres.AnyStatus)
 		if err != nil {
 			return false, err
 		}
