@@ -255,8 +255,11 @@ func (a *app) puller(d database) (*pull.Puller, error) {
 	return p, nil
 }
 
-// errNoToken is for commands that need Eventbrite.
-var errNoToken = errors.New("EVENTBRITE_TOKEN is not set: a private token is to be had at https://www.eventbrite.com/platform/api-keys")
+// These are for commands that need a source.
+var (
+	errNoToken         = errors.New("EVENTBRITE_TOKEN is not set: a private token is to be had at https://www.eventbrite.com/platform/api-keys")
+	errNoTypeformToken = errors.New("TYPEFORM_TOKEN is not set: a personal token is to be had at https://admin.typeform.com/user/tokens")
+)
 
 // eventID takes an event's id as it was typed.
 func eventID(arg string) attendees.EventID { return attendees.EventID(strings.TrimSpace(arg)) }

@@ -65,7 +65,7 @@ func (a *app) exportCommand() *cobra.Command {
 	return cmd
 }
 
-type writeList func(io.Writer, export.Header, iter.Seq2[export.Row, error]) (int, error)
+type writeList func(io.Writer, export.Header, iter.Seq2[*export.Row, error]) (int, error)
 
 func formatNamed(name string) (writeList, error) {
 	switch name {
@@ -95,10 +95,10 @@ func (a *app) export(cmd *cobra.Command, l list, out string, force bool) error {
 		ID: uuid.New(), Event: l.event, Purpose: l.purpose, Format: l.format, By: account(), At: a.now().UTC(),
 	}
 	var listed []uuid.UUID
-	rows := func(yield func(export.Row, error) bool) {
+	rows := func(yield func(*export.Row, error) bool) {
 		for row, err := range l.store.Attending(ctx, l.event, l.purpose, l.standing) {
 			if err != nil {
-				yield(export.Row{}, err)
+				yield(nil, err)
 				return
 			}
 			listed = append(listed, row.Key())

@@ -200,7 +200,7 @@ func (s *syncRun) events(ctx context.Context, args []string) error {
 		}
 		for _, form := range formsOf(links) {
 			if s.puller.Typeform == nil {
-				return errors.New("TYPEFORM_TOKEN is not set: a personal token is to be had at https://admin.typeform.com/user/tokens")
+				return errNoTypeformToken
 			}
 			if err := s.pull(ctx, func() (pull.Report, error) { return s.puller.Form(ctx, form) }); err != nil {
 				return err

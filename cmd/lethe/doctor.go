@@ -1,0 +1,265 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lethe/attendees"
+	"lethe/migrations"
+	"lethe/sync/pull"
+	"lethe/sync/typeform"
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check database, tokens, forms, clock and folders, and say how to mend them",
+		Args:  exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d := &doctor{app: a}
+			d.examine(cmd.Context())
+			if asJSON {
+				if err := writeJSON(a.out, d.findings); err != nil {
+					return err
+				}
+			} else {
+				d.write()
+			}
+			if slices.ContainsFunc(d.findings, func(f finding) bool { return f.Verdict == broken }) {
+				return errFound
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return cmd
+}
+
+// Verdicts of a finding.
+const (
+	healthy  = "ok"
+	doubtful = "warn"
+	broken   = "fail"
+)
+
+// finding is one line of doctor's.
+type finding struct {
+	Verdict string `json:"verdict"`
+	What    string `json:"what"`
+	Says    string `json:"says"`
+	Mend    string `json:"mend,omitempty"`
+}
+
+type doctor struct {
+	*app
+	findings []finding
+}
+
+func (d *doctor) find(verdict, what, says, mend string) {
+	d.findings = append(d.findings, finding{verdict, what, oneLine(errors.New(says)), mend})
+}
+
+func (d *doctor) write() {
+	width := 0
+	for _, f := range d.findings {
+		width = max(width, len(f.What))
+	}
+	for _, f := range d.findings {
+		fmt.Fprintf(d.out, "  %-4s  %-*s  %s\n", f.Verdict, width, f.What, printable(f.Says))
+		if f.Mend != "" {
+			fmt.Fprintf(d.out, "  %4s  %*s  %s\n", "", width, "", f.Mend)
+		}
+	}
+}
+
+// maxSkew is how far the host's clock may be from others': a purge must not come
+// early because one machine's clock is wrong.
+const maxSkew = 10 * time.Minute
+
+func (d *doctor) examine(ctx context.Context) {
+	if err := d.configure(); err != nil {
+		d.find(broken, "configuration", err.Error(), "")
+		return
+	}
+	if policy, err := d.config.policy(); err != nil {
+		d.find(broken, "policy", err.Error(), "")
+		return
+	} else if d.config.Policy == "" {
+		d.find(healthy, "policy", "built-in, retention rule "+policy.Rule, "")
+	} else {
+		d.find(healthy, "policy", fmt.Sprintf("%s: %d purposes, retention rule %s", d.config.Policy, len(policy.Purposes), policy.Rule), "")
+	}
+	d.folder()
+	store, err := d.openStore(ctx)
+	if err != nil {
+		d.find(broken, "database", err.Error(), "")
+		return
+	}
+	d.database(ctx, store)
+	p, err := d.puller(store)
+	if err != nil {
+		d.find(broken, "sources", err.Error(), "")
+		return
+	}
+	d.eventbrite(ctx, p)
+	d.typeform(ctx, p)
+	d.feeds(ctx, p)
+}
+
+func (d *doctor) folder() {
+	dir, err := d.config.data()
+	if err != nil {
+		d.find(broken, "data folder", err.Error(), "")
+		return
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		d.find(healthy, "data folder", dir+" is not there yet; it is made when it is needed", "")
+	case err != nil:
+		d.find(broken, "data folder", err.Error(), "")
+	case !info.IsDir():
+		d.find(broken, "data folder", dir+" is no folder", "Set LETHE_DATA to a folder.")
+	case info.Mode().Perm()&0o077 != 0:
+		d.find(doubtful, "data folder", fmt.Sprintf("%s is open to others (%o)", dir, info.Mode().Perm()), "Close it with: chmod 700 "+dir)
+	default:
+		d.find(healthy, "data folder", dir+", open to its owner alone", "")
+	}
+}
+
+func (d *doctor) database(ctx context.Context, store database) {
+	version, err := store.ServerVersion(ctx)
+	if err != nil {
+		d.find(broken, "database", err.Error(), "")
+		return
+	}
+	has, needs, err := migrations.Version(ctx, store.DB().DB)
+	if err != nil {
+		d.find(broken, "database", err.Error(), "")
+		return
+	}
+	theirs, err := store.Now(ctx)
+	if err != nil {
+		d.find(broken, "database", err.Error(), "")
+		return
+	}
+	skew := time.Since(theirs).Abs()
+	says := fmt.Sprintf("PostgreSQL %s, migrations %d of %d, clock %.2f s off ours", version, has, needs, skew.Seconds())
+	switch {
+	case has < needs:
+		d.find(broken, "database", says, "Bring it up to date with: lethe migrate")
+	case skew > maxSkew:
+		d.find(broken, "database", says, "One of the two clocks is wrong: let both follow NTP.")
+	default:
+		d.find(healthy, "database", says, "")
+	}
+}
+
+func (d *doctor) eventbrite(ctx context.Context, p *pull.Puller) {
+	if p.Eventbrite == nil {
+		d.find(broken, "Eventbrite", "EVENTBRITE_TOKEN is not set, so no registrations come in", "Take a private token from https://www.eventbrite.com/platform/api-keys")
+		return
+	}
+	organizations, err := p.Eventbrite.Organizations(ctx)
+	if err != nil {
+		d.find(broken, "Eventbrite", err.Error(), "")
+		return
+	}
+	var names []string
+	for _, o := range organizations {
+		if len(p.Organizations) == 0 || slices.Contains(p.Organizations, o.ID) {
+			names = append(names, fmt.Sprintf("%s (%s)", o.Name, o.ID))
+		}
+	}
+	for _, id := range p.Organizations {
+		if !slices.ContainsFunc(names, func(n string) bool { return strings.HasSuffix(n, "("+string(id)+")") }) {
+			d.find(broken, "Eventbrite", fmt.Sprintf("the token does not see organisation %s", id), "Correct EVENTBRITE_ORGANIZATION, or unset it to take all that the token sees.")
+			return
+		}
+	}
+	says := "token of " + strings.Join(names, ", ")
+	if b, told := p.Eventbrite.Budget(); told {
+		says += fmt.Sprintf(", %s of %s calls left this hour", count(max(b.Limit-b.Used, 0)), count(b.Limit))
+	}
+	if date := p.Eventbrite.Date(); !date.IsZero() && time.Since(date).Abs() > maxSkew {
+		d.find(broken, "Eventbrite", fmt.Sprintf("%s; its clock is %s off ours", says, time.Since(date).Abs().Round(time.Second)), "Let this machine's clock follow NTP.")
+		return
+	}
+	d.find(healthy, "Eventbrite", says, "")
+}
+
+func (d *doctor) typeform(ctx context.Context, p *pull.Puller) {
+	forms, err := p.Store.LinkedForms(ctx)
+	if err != nil {
+		d.find(broken, "Typeform", err.Error(), "")
+		return
+	}
+	if p.Typeform == nil {
+		if len(forms) > 0 {
+			d.find(broken, "Typeform", fmt.Sprintf("TYPEFORM_TOKEN is not set, and %d forms are linked", len(forms)), "Take a personal token from https://admin.typeform.com/user/tokens")
+			return
+		}
+		d.find(healthy, "Typeform", "not used: TYPEFORM_TOKEN is not set and no form is linked", "")
+		return
+	}
+	me, err := p.Typeform.Me(ctx)
+	switch {
+	case errors.Is(err, typeform.ErrUnsupported):
+		d.find(healthy, "Typeform", "answers, but does not tell whose token this is", "")
+	case err != nil:
+		d.find(broken, "Typeform", err.Error(), "")
+		return
+	default:
+		d.find(healthy, "Typeform", "token of "+me.Alias, "")
+	}
+	for _, id := range forms {
+		d.form(ctx, p, id)
+	}
+}
+
+func (d *doctor) form(ctx context.Context, p *pull.Puller, id attendees.FormID) {
+	form, err := p.Typeform.Form(ctx, id)
+	if err == nil {
+		err = p.Typeform.CheckRegion(form)
+	}
+	var region *typeform.WrongRegion
+	switch {
+	case errors.As(err, &region):
+		d.find(doubtful, "Typeform", fmt.Sprintf("form %s lives in another region than TYPEFORM_URL points to: it would always look empty", id), "Set TYPEFORM_URL=https://"+region.Has)
+	case err != nil:
+		d.find(broken, "Typeform", err.Error(), "")
+	default:
+		d.find(healthy, "form", fmt.Sprintf("%s (%s)", form.Title, id), "")
+	}
+}
+
+// feeds shows what went wrong with pulls and what the operator has to look at.
+func (d *doctor) feeds(ctx context.Context, p *pull.Puller) {
+	feeds, err := p.Store.Feeds(ctx)
+	if err != nil {
+		d.find(broken, "pulls", err.Error(), "")
+		return
+	}
+	quiet := true
+	for _, f := range feeds {
+		if f.Failure != "" {
+			d.find(doubtful, "pulls", fmt.Sprintf("%s failed at %s: %s", f.Name, f.FailedAt.UTC().Format(time.RFC3339), f.Failure), "")
+			quiet = false
+		}
+		if f.Attention != "" {
+			d.find(doubtful, "pulls", f.Attention, "")
+			quiet = false
+		}
+	}
+	if quiet {
+		d.find(healthy, "pulls", fmt.Sprintf("%d feeds, none in trouble", len(feeds)), "")
+	}
+}
