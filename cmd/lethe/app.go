@@ -181,7 +181,13 @@ func (a *app) privateDatabase(ctx context.Context) (*localpg.Server, string, err
 	return server, server.URL(databaseName), nil
 }
 
-const databaseName = "lethe"
+// running tells whether another lethe runs a private database in dir.
+func running(dir string) bool {
+	_, ok := localpg.Running(dir, databaseName)
+	return ok
+}
+
+const databaseName = localpg.Database
 
 // keyring is LETHE_SECRET, or, where the database is our own, the one in the data
 // folder, made on the first start.

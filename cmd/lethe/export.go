@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -53,7 +54,7 @@ func (a *app) exportCommand() *cobra.Command {
 				store: d.Store, event: eventID(args[0]), purpose: attendees.PurposeName(purpose), standing: standing,
 				format: format, write: write,
 			}
-			return a.export(cmd, l, out, force)
+			return a.export(cmd.Context(), l, out, force)
 		},
 	}
 	f := cmd.Flags()
@@ -89,8 +90,7 @@ type list struct {
 
 // export writes the list and keeps its receipt. The receipt is kept before the file
 // gets its name: no list lies around that nobody wrote down.
-func (a *app) export(cmd *cobra.Command, l list, out string, force bool) error {
-	ctx := cmd.Context()
+func (a *app) export(ctx context.Context, l list, out string, force bool) error {
 	receipt := postgres.Receipt{
 		ID: uuid.New(), Event: l.event, Purpose: l.purpose, Format: l.format, By: account(), At: a.now().UTC(),
 	}

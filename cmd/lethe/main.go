@@ -91,7 +91,7 @@ New here? lethe demo shows it on a sandbox with invented people.`,
 		return misused{fmt.Errorf("%w: `%s --help` tells the flags", err, cmd.CommandPath())}
 	})
 	root.AddCommand(
-		a.upCommand(), a.webCommand(), a.workerCommand(), a.migrateCommand(),
+		a.demoCommand(), a.upCommand(), a.webCommand(), a.workerCommand(), a.migrateCommand(),
 		a.syncCommand(), a.eventsCommand(), a.exportCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	return root

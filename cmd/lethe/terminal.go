@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+	textwidth "golang.org/x/text/width"
 
 	"lethe/sync/pull"
 )
@@ -94,14 +95,14 @@ func (t *table) write(w io.Writer) {
 	for _, row := range all {
 		for i, cell := range row {
 			row[i] = clip(printable(cell), widest)
-			width[i] = max(width[i], utf8.RuneCountInString(row[i]))
+			width[i] = max(width[i], cells(row[i]))
 		}
 	}
 	for _, row := range all {
 		var line strings.Builder
 		line.WriteString(" ")
 		for i, cell := range row {
-			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))
+			pad := strings.Repeat(" ", width[i]-cells(cell))
 			if t.right[i] {
 				line.WriteString(" " + pad + cell)
 			} else {
@@ -111,6 +112,18 @@ func (t *table) write(w io.Writer) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
 	}
+}
+
+// cells is how many columns of a terminal a text takes: East Asian wide characters
+// take two (Unicode TR 11).
+func cells(s string) (n int) {
+	for _, r := range s {
+		n++
+		if k := textwidth.LookupRune(r).Kind(); k == textwidth.EastAsianWide || k == textwidth.EastAsianFullwidth {
+			n++
+		}
+	}
+	return n
 }
 
 func clip(s string, n int) string {

@@ -45,13 +45,16 @@ var server *localpg.Server
 var made atomic.Int64
 
 // Main runs a package's tests between the start and the stop of the server.
-func Main(m *testing.M) {
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main for a package that has more to do around its tests.
+func Run(m *testing.M) (code int) {
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "pgtest:", err)
-		os.Exit(1)
+		return 1
 	}
-	os.Exit(code)
+	return code
 }
 
 func run(m *testing.M) (code int, err error) {
