@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
@@ -45,11 +46,12 @@ const (
 
 // Open connects to the database at url, a PostgreSQL URL or a list of parameters.
 func Open(url string) (*sqlx.DB, error) {
-	db, err := sqlx.Open("postgres", Tuned(url))
+	connector, err := pq.NewConnector(Tuned(url))
 	if err != nil {
-		// The driver's own words may quote the password.
+		// The driver's own words quote the password.
 		return nil, errors.New("DATABASE_URL is no PostgreSQL URL: postgres://user:password@host:5432/database")
 	}
+	db := sqlx.NewDb(sql.OpenDB(connector), "postgres")
 	db.SetMaxOpenConns(maxConns)
 	db.SetMaxIdleConns(maxConns)
 	db.SetConnMaxLifetime(connLife)

@@ -45,8 +45,17 @@ func (a *app) workerCommand() *cobra.Command {
 	}
 }
 
-// serve runs web, worker or both until ctx ends.
+// serve runs web, worker or both until ctx ends, which is no failure, even while
+// they are still starting.
 func (a *app) serve(ctx context.Context, serves, works bool) error {
+	err := a.start(ctx, serves, works)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (a *app) start(ctx context.Context, serves, works bool) error {
 	if err := a.configure(); err != nil {
 		return err
 	}
