@@ -181,11 +181,15 @@ begin
 	) then
 		raise exception 'a room of an event that is not active takes nobody in' using errcode = 'LE001';
 	end if;
+	-- A scalar subquery, so that each row costs one look-up by key; as a join it would
+	-- read the whole table for each batch.
 	if exists (
 		select from fresh f
-		left join attendees a on a.id = coalesce(f.attendee_id, f.id)
 		where (f.part = 'registration' or f.attendee_id is not null)
-		  and (a.state is distinct from 'active' or a.event_id is distinct from f.event_id)
+		  and (
+			select a.event_id from attendees a
+			where a.id = coalesce(f.attendee_id, f.id) and a.state = 'active'
+		  ) is distinct from f.event_id
 	) then
 		raise exception 'a registration that is not active has no readable row' using errcode = 'LE002';
 	end if;

@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -95,22 +97,21 @@ func (s *Store) eventsOf(ctx context.Context, tx *sqlx.Tx, ids []uuid.UUID) ([]u
 // in the batch where they tie, in the order of their keys: the order in which every
 // writer takes rows.
 func newestOnly(parts []part) []part {
-	slices.SortStableFunc(parts, func(a, b part) int {
-		if c := bytes.Compare(a.id[:], b.id[:]); c != 0 {
-			return c
+	newest := make(map[uuid.UUID]int, len(parts))
+	ids := make([]uuid.UUID, 0, len(parts))
+	for i, p := range parts {
+		j, seen := newest[p.id]
+		if !seen {
+			ids = append(ids, p.id)
 		}
-		return b.changed.Compare(a.changed)
-	})
-	// Among equals the last one read stands; the sort kept their order.
-	kept := parts[:0]
-	for _, p := range parts {
-		if n := len(kept); n > 0 && kept[n-1].id == p.id {
-			if p.changed.Equal(kept[n-1].changed) {
-				kept[n-1] = p
-			}
-			continue
+		if !seen || !p.changed.Before(parts[j].changed) {
+			newest[p.id] = i
 		}
-		kept = append(kept, p)
+	}
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	kept := make([]part, len(ids))
+	for i, id := range ids {
+		kept[i] = parts[newest[id]]
 	}
 	return kept
 }
@@ -122,13 +123,15 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, parts []part
 	if err != nil {
 		return n, err
 	}
-	write := parts[:0]
+	var fresh, changed []part
 	var moved []uuid.UUID
 	for _, p := range parts {
 		h, known := held[p.id]
 		switch {
 		case !known:
 			n.New++
+			fresh = append(fresh, p)
+			continue
 		case h.State != attendees.Active:
 			n.Late++ // blocked for itself: no pull makes it readable again
 			continue
@@ -146,18 +149,24 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, parts []part
 		default:
 			n.Changed++
 		}
-		write = append(write, p)
+		changed = append(changed, p)
 	}
-	if len(write) == 0 {
+	if len(fresh) < copyLeast {
+		changed, fresh = append(changed, fresh...), nil
+	}
+	if len(fresh)+len(changed) == 0 {
 		return n, nil
 	}
 	if err := s.leaveRooms(ctx, tx, moved, held); err != nil {
 		return n, err
 	}
-	if err := s.upsert(ctx, tx, e.Key, write); err != nil {
+	if err := s.copyIn(ctx, tx, e.Key, fresh); err != nil {
 		return n, err
 	}
-	return n, s.meetResponses(ctx, tx, e.Key, write, held)
+	if err := s.upsert(ctx, tx, e.Key, changed); err != nil {
+		return n, err
+	}
+	return n, s.meetResponses(ctx, tx, e.Key, append(changed, fresh...), held)
 }
 
 // heldAttendee is what Save has to know of an attendee who is held already.
@@ -219,6 +228,9 @@ func (s *Store) leaveRooms(ctx context.Context, tx *sqlx.Tx, moved []uuid.UUID, 
 // upsert writes registrations: their ids and index to attendees, what is readable
 // to their room. It overwrites what responses had filled; rematch fills it again.
 func (s *Store) upsert(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []part) error {
+	if len(parts) == 0 {
+		return nil
+	}
 	c := columnsOf(parts)
 	_, err := tx.ExecContext(ctx, `
 		insert into attendees (id, event_id, source, source_id, address_key, address_index, registered_at, changed_at)
@@ -262,6 +274,53 @@ func (s *Store) upsert(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 		event, s.now(), c.ids, c.sourceIDs, c.names, c.emails, c.tickets, c.statuses, c.sourceStatuses, c.attended,
 		c.versions, c.agreed, c.affiliations, c.forums, c.answers, c.digests)
 	return quiet("save a room", err)
+}
+
+// copyLeast is from how many new registrations on they are copied instead of upserted:
+// below that the two more round trips cost more than the copy saves.
+const copyLeast = 200
+
+// copyIn writes registrations that nobody holds yet, nearly as fast as PostgreSQL
+// takes anything. Should another transaction have brought one of them in for another
+// event in the meantime, it fails, and the pull tries again.
+func (s *Store) copyIn(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []part) error {
+	if len(parts) == 0 {
+		return nil
+	}
+	now, room := s.now(), event.String()
+	err := copyRows(ctx, tx, `
+		copy attendees (id, event_id, source, source_id, address_key, address_index, registered_at, changed_at)
+		from stdin`, parts, func(p *part) []any {
+		return []any{p.id.String(), room, string(p.source), p.sourceID, s.keys.Newest(), p.addressIndex,
+			moment(p.created), cmp.Or(instant(p.changed), longAgo)}
+	})
+	if err != nil {
+		return quiet("save attendees", err)
+	}
+	err = copyRows(ctx, tx, `
+		copy personal (event_id, id, part, source_id, name, email, ticket, status, source_status, attended,
+			agreement_version, agreed_at, affiliation, forums, answers, digest, received_at)
+		from stdin`, parts, func(p *part) []any {
+		return []any{room, p.id.String(), "registration", p.sourceID, p.name.Reveal(), p.email.Reveal(), p.ticket,
+			string(p.status), p.sourceStatus, p.attended, p.version, moment(p.agreed), p.affiliation.Reveal(),
+			literal(p.forums), p.answers, p.digest, now}
+	})
+	return quiet("save a room", err)
+}
+
+func copyRows(ctx context.Context, tx *sqlx.Tx, statement string, parts []part, row func(*part) []any) (err error) {
+	stmt, err := tx.PrepareContext(ctx, statement)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stmt.Close()) }()
+	for i := range parts {
+		if _, err := stmt.ExecContext(ctx, row(&parts[i])...); err != nil {
+			return err
+		}
+	}
+	_, err = stmt.ExecContext(ctx) // sends what is left, and hears of errors
+	return err
 }
 
 // texts are ids as lib/pq takes them fastest.

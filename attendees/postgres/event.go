@@ -188,7 +188,12 @@ func (s *Store) MarkPulled(ctx context.Context, tx *sqlx.Tx, e Event, reconciled
 		set pulled_at = coalesce(pulled_at, $2),
 		    reconciled_at = case when $3 then $2 else reconciled_at end
 		where id = $1`, e.Key, s.now(), reconciled)
-	return quiet("mark an event as pulled", err)
+	if err != nil {
+		return quiet("mark an event as pulled", err)
+	}
+	// Autovacuum comes by in its own time; the first responses come at once.
+	_, err = tx.ExecContext(ctx, `analyze `+room(e.Key))
+	return quiet("let the planner look at a room", err)
 }
 
 // lockOpen takes the rows of those events that may be written, in the order of

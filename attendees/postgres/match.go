@@ -25,6 +25,9 @@ type scope struct {
 	attendees []uuid.UUID // those that belong to, or name, one of these
 }
 
+// The parts of its statement are materialised: a planner that knows little of a fresh
+// room would otherwise compute one for each row of another.
+
 // match links the responses in scope and returns every attendee whom one of them
 // belonged to or belongs to now.
 func (s *Store) match(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, sc scope) ([]uuid.UUID, error) {
@@ -36,7 +39,7 @@ func (s *Store) match(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, sc scop
 			where event_id = $1 and part = 'response' and matched_by <> 'hand'
 			  and (id = any($2::uuid[]) or address_index = any($3::bytea[])
 			       or attendee_id = any($4::uuid[]) or claims = any($4::uuid[]))
-		), named as (
+		), named as materialized (
 			select r.id, a.id as attendee_id
 			from r
 			join attendees a on a.id = r.claims and a.event_id = $1 and a.state = 'active'
@@ -48,7 +51,7 @@ func (s *Store) match(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, sc scop
 			join attendees a on a.event_id = $1 and a.address_index = r.address_index and a.state = 'active'
 			join personal p on p.event_id = $1 and p.id = a.id
 			where r.address_index <> '' and r.id not in (select id from named)
-		), found as (
+		), found as materialized (
 			select id,
 				case
 					when count(*) = 1 then min(attendee_id::text)
@@ -110,7 +113,7 @@ func (s *Store) fill(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, ids []uu
 		return quiet("drop forum answers", err)
 	}
 	_, err = tx.ExecContext(ctx, `
-		with told as (
+		with told as materialized (
 			select attendee_id,
 				(array_agg(name order by submitted_at desc, id) filter (where name <> ''))[1] as name,
 				(array_agg(email order by submitted_at desc, id) filter (where email <> ''))[1] as email,
@@ -122,7 +125,7 @@ func (s *Store) fill(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, ids []uu
 			from personal
 			where event_id = $1 and part = 'response' and attendee_id = any($2::uuid[])
 			group by attendee_id
-		), own as (
+		), own as materialized (
 			select p.id,
 				case when 'name' = any(p.filled) then '' else p.name end as name,
 				case when 'email' = any(p.filled) then '' else p.email end as email,

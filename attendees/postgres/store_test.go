@@ -37,11 +37,11 @@ var june = time.Date(2027, 6, 1, 12, 0, 0, 0, time.UTC)
 // on 2027-07-20.
 type world struct {
 	*postgres.Store
-	t     *testing.T
+	t     testing.TB
 	clock *clock
 }
 
-func newWorld(t *testing.T) world {
+func newWorld(t testing.TB) world {
 	t.Helper()
 	policy := attendees.BuiltIn()
 	c := &clock{june}
@@ -155,7 +155,7 @@ func response(id, claims, name, email string, more map[attendees.QuestionID]atte
 	return attendees.Response{Form: "u6nXL7", ID: attendees.ResponseID(id), Attendee: attendees.AttendeeID(claims), Submitted: june.AddDate(0, 0, -3), Answers: answers}
 }
 
-func equal(t *testing.T, what string, got, want any) {
+func equal(t testing.TB, what string, got, want any) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", what, diff)

@@ -16,16 +16,16 @@ import (
 const DefaultURL = "https://www.eventbriteapi.com/v3"
 
 // defaultParallel is how many pages are fetched at a time. Against a server without
-// latency more gain nothing on two cores; against a slow one four already hide most of
-// the waiting, and a shared budget is not drained by surprise.
-const defaultParallel = 4
+// latency more than four gain nothing on two cores; at 80 ms a call eight bring 400
+// pages in under six seconds, and are still less than the budget that is held back.
+const defaultParallel = 8
 
 // Options say where Eventbrite is and who asks.
 type Options struct {
 	URL      string // empty: DefaultURL
 	Token    string // the private token
 	Log      *slog.Logger
-	Parallel int // pages fetched at a time; 0: 4
+	Parallel int // pages fetched at a time; 0: 8
 
 	// The rest is passed to the HTTP client as it is; zero values are its defaults.
 	Transport        http.RoundTripper

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 // world is a store, both sandboxes, and a puller between them.
 type world struct {
 	*pull.Puller
-	t          *testing.T
+	t          testing.TB
 	eventbrite *eventbritetest.Server
 	typeform   *typeformtest.Server
 	urls       [2]string
@@ -53,7 +53,7 @@ func (b *syncBuffer) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
-func newWorld(t *testing.T, o eventbritetest.Options) world {
+func newWorld(t testing.TB, o eventbritetest.Options) world {
 	t.Helper()
 	w := world{t: t, eventbrite: eventbritetest.New(o), typeform: typeformtest.New(typeformtest.Options{}), log: &bytes.Buffer{}}
 	url, stop, err := w.eventbrite.Start()
@@ -127,7 +127,7 @@ func (w world) arrive(event attendees.EventID, n int) []attendees.AttendeeID {
 	return ids
 }
 
-func must[T any](t *testing.T) func(T, error) T {
+func must[T any](t testing.TB) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()
 		if err != nil {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"lethe/attendees/postgres"
 	"lethe/attendees/postgres/localpg"
 	"lethe/migrations"
 )
@@ -128,7 +129,7 @@ func New(t testing.TB) *sqlx.DB {
 			t.Error(err)
 		}
 	})
-	db, err := sqlx.Open("postgres", url)
+	db, err := postgres.Open(url) // with the settings that the program has
 	if err != nil {
 		t.Fatal(err)
 	}
