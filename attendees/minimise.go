@@ -46,7 +46,7 @@ func (p *Policy) Minimise(r Registration, links FieldLinks) Minimised {
 			a.drop(f)
 		}
 	}
-	return Minimised{a}
+	return Minimised{func() Attendee { return a }}
 }
 
 // MinimiseResponse reduces a response to what the policy names and some link maps.
@@ -61,7 +61,7 @@ func (p *Policy) MinimiseResponse(r Response, links FieldLinks) MinimisedRespons
 	if answered.agreed {
 		f.AgreedAt = r.Submitted
 	}
-	return MinimisedResponse{f}
+	return MinimisedResponse{func() FormAnswers { return f }}
 }
 
 // standing is decided by what Eventbrite says in three flags; its status is being

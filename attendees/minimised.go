@@ -1,6 +1,10 @@
 package attendees
 
-import "time"
+import (
+	"fmt"
+	"io"
+	"time"
+)
 
 // Attendee is one person's registration for one event, with the fields that some
 // purpose allows and nothing else.
@@ -35,10 +39,21 @@ const (
 // Minimised is a registration of which only what the policy names is left. Only
 // Policy.Minimise makes one, and the store takes nothing else: the first promise
 // is kept by the compiler.
-type Minimised struct{ a Attendee }
+//
+// It holds a func because package fmt prints what lies in unexported fields past every
+// Format method, Personal's included, but cannot look into a func.
+type Minimised struct{ reveal func() Attendee }
 
-// Attendee shows what is left.
-func (m Minimised) Attendee() Attendee { return m.a }
+// Attendee shows what is left: of the zero Minimised, nothing.
+func (m Minimised) Attendee() Attendee {
+	if m.reveal == nil {
+		return Attendee{}
+	}
+	return m.reveal()
+}
+
+// Format hides the registration from every verb of package fmt.
+func (m Minimised) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // FormAnswers is what is left of one response.
 type FormAnswers struct {
@@ -57,7 +72,15 @@ type FormAnswers struct {
 
 // MinimisedResponse is a response of which only what the policy names is left.
 // Only Policy.MinimiseResponse makes one.
-type MinimisedResponse struct{ r FormAnswers }
+type MinimisedResponse struct{ reveal func() FormAnswers } // a func, as in Minimised
 
-// Response shows what is left.
-func (m MinimisedResponse) Response() FormAnswers { return m.r }
+// Response shows what is left: of the zero MinimisedResponse, nothing.
+func (m MinimisedResponse) Response() FormAnswers {
+	if m.reveal == nil {
+		return FormAnswers{}
+	}
+	return m.reveal()
+}
+
+// Format hides the response from every verb of package fmt.
+func (m MinimisedResponse) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }

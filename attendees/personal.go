@@ -7,8 +7,14 @@ import (
 )
 
 // Personal is a piece of personal data. It prints, logs and marshals as
-// "[personal]", whatever the verb: only Reveal gives the text, so whoever wants to
+// "[personal]": only Reveal gives the text, so whoever wants to
 // see every use of personal data in the program searches for "Reveal(".
+//
+// What no string type can do: package fmt calls no method of what lies in an unexported
+// field, so whatever keeps personal data there must not be printed, and none for %p, nor
+// for %w of what is no error (go vet refuses that one); and encoding/json writes a map's
+// key of a string type as it is. So no map is keyed by Personal and nothing is printed by
+// %p: a test reads our source for both.
 //
 // database/sql sees through to the string below; that is how it gets into, and out
 // of, its room in the database, and the one way that does not say Reveal.
@@ -31,6 +37,6 @@ func (p Personal) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacte
 // LogValue hides the text from log/slog.
 func (p Personal) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText hides the text from encoding/json and its like, as a value and as a
-// map's key. Exports reveal what they write.
+// MarshalText hides the text from encoding/json and its like. Exports reveal what they
+// write.
 func (p Personal) MarshalText() ([]byte, error) { return []byte(redacted), nil }
