@@ -70,7 +70,8 @@ func (d Date) AddYears(n int) Date { return d.AddMonths(12 * n) }
 
 // Days is how many days lie between other and d: negative where d comes first.
 func (d Date) Days(other Date) int {
-	return int(d.midnight().Sub(other.midnight()) / (24 * time.Hour))
+	const day = 24 * 60 * 60 // seconds; a time.Duration ends at 292 years
+	return int((d.midnight().Unix() - other.midnight().Unix()) / day)
 }
 
 // MonthDay is a day of every year. The zero value is 31 December.
