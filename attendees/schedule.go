@@ -2,6 +2,7 @@ package attendees
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -32,12 +33,9 @@ func (p *Policy) Schedule(e Event, firstSeen Date) (Schedule, error) {
 	}
 	rule, ok := p.RuleNamed(name)
 	if !ok {
-		return Schedule{}, fmt.Errorf("no retention rule is called %q", name)
+		return Schedule{}, fmt.Errorf("plan event %s: no retention rule is called %q; there are %s", e.ID, name, strings.Join(p.RuleNames(), ", "))
 	}
-	zone, err := time.LoadLocation(e.Zone)
-	if err != nil {
-		zone = time.UTC
-	}
+	zone := e.zone()
 	var s Schedule
 	switch {
 	case !e.End.IsZero():
@@ -54,4 +52,14 @@ func (p *Policy) Schedule(e Event, firstSeen Date) (Schedule, error) {
 	}
 	s.Rule = rule
 	return s, nil
+}
+
+// zone is the event's own, or UTC where its name is not known. "Local", which Go takes
+// for the machine's own zone, names none: two machines would plan two days.
+func (e Event) zone() *time.Location {
+	zone, err := time.LoadLocation(e.Zone)
+	if err != nil || zone == time.Local {
+		return time.UTC
+	}
+	return zone
 }
