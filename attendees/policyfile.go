@@ -22,7 +22,7 @@ func ParsePolicy(text []byte, file string) (Policy, error) {
 	r.tokens.UseNumber()
 	err := r.object(map[string]func() error{
 		"purposes":       func() error { return r.list(func() error { return r.purpose(&p) }) },
-		"retention":      func() error { return r.string(&p.Rule) },
+		"retention":      func() error { return r.ruleName(&p.Rule) },
 		"rules":          func() error { return r.list(func() error { return r.rule(&p) }) },
 		"events":         func() error { return r.events(&p) },
 		"grace_days":     func() error { return r.number(&p.GraceDays, 0, maxGraceDays) },
@@ -40,7 +40,7 @@ func ParsePolicy(text []byte, file string) (Policy, error) {
 	if len(p.Purposes) == 0 {
 		return Policy{}, r.fail("the policy names no purpose, so nothing could be kept")
 	}
-	for _, use := range r.rulesUsed(&p) {
+	for _, use := range r.uses {
 		if _, ok := p.RuleNamed(use.name); !ok {
 			return Policy{}, r.failAt(use.line, "no retention rule is called %q; there are %s", use.name, strings.Join(p.RuleNames(), ", "))
 		}
@@ -62,7 +62,7 @@ type policyReader struct {
 	file   string
 	text   []byte
 	tokens *json.Decoder
-	lines  map[string]int // where a retention rule was named
+	uses   []ruleUse // the retention rules that the policy names
 }
 
 func (r *policyReader) line() int {
@@ -159,10 +159,6 @@ func (r *policyReader) string(s *string) error {
 		return r.fail("a text in quotes is wanted here")
 	}
 	*s = text
-	if r.lines == nil {
-		r.lines = map[string]int{}
-	}
-	r.lines[text] = r.line()
 	return nil
 }
 
@@ -217,7 +213,11 @@ func (r *policyReader) monthDay(m *MonthDay) error {
 	return nil
 }
 
-var policyName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,40}$`)
+// Names are short enough for a file's name and a log's line.
+var (
+	purposeName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,40}$`)
+	ruleName    = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,40}$`)
+)
 
 func (r *policyReader) purpose(p *Policy) error {
 	var u Purpose
@@ -246,8 +246,8 @@ func (r *policyReader) purpose(p *Policy) error {
 	switch _, taken := p.Purpose(u.Name); {
 	case err != nil:
 		return err
-	case !policyName.MatchString(string(u.Name)):
-		return r.fail("a purpose wants a name of small letters, digits and _")
+	case !purposeName.MatchString(string(u.Name)):
+		return r.fail("a purpose wants a name of small letters, digits and _, such as forum")
 	case taken:
 		return r.fail("purpose %q is there twice", u.Name)
 	case u.Basis == "":
@@ -273,8 +273,8 @@ func (r *policyReader) rule(p *Policy) error {
 	switch {
 	case err != nil:
 		return err
-	case !policyName.MatchString(rule.Name):
-		return r.fail("a rule wants a name of small letters, digits and -")
+	case !ruleName.MatchString(rule.Name):
+		return r.fail("a rule wants a name of small letters, digits, - and _, such as de-ao-6")
 	case slices.ContainsFunc(p.Rules, func(o Rule) bool { return o.Name == rule.Name }):
 		return r.fail("rule %q is there twice", rule.Name)
 	case rule.Years < 0 || rule.From == "" || rule.Statute == "" || rule.Basis == "":
@@ -288,29 +288,30 @@ func (r *policyReader) events(p *Policy) error {
 	p.EventRules = map[EventID]string{}
 	return r.anyObject(func(id string) error {
 		var name string
-		if err := r.object(map[string]func() error{"retention": func() error { return r.string(&name) }}); err != nil {
+		if err := r.object(map[string]func() error{"retention": func() error { return r.ruleName(&name) }}); err != nil {
 			return err
 		}
-		if name != "" {
+		if name != "" { // an event that picks no rule follows the policy's
 			p.EventRules[EventID(id)] = name
 		}
 		return nil
 	})
 }
 
+// ruleUse is where a retention rule was named.
 type ruleUse struct {
 	name string
 	line int
 }
 
-// rulesUsed are the rules that the policy names, with their lines; the rules
-// themselves may be defined further down.
-func (r *policyReader) rulesUsed(p *Policy) []ruleUse {
-	uses := []ruleUse{{p.Rule, max(r.lines[p.Rule], 1)}}
-	for _, name := range p.EventRules {
-		uses = append(uses, ruleUse{name, r.lines[name]})
+// ruleName reads the name of a rule, which may be defined further down: ParsePolicy
+// looks for it at the end.
+func (r *policyReader) ruleName(name *string) error {
+	if err := r.string(name); err != nil {
+		return err
 	}
-	return uses
+	r.uses = append(r.uses, ruleUse{*name, r.line()})
+	return nil
 }
 
 func sortedKeys(m map[string]func() error) []string {
