@@ -6,10 +6,10 @@ import (
 	"unicode"
 )
 
-// Propose guesses from the titles of a form's questions which of them fills which
-// field of a purpose: a start for whoever links the form, and never linked unseen.
-// It knows English, German, French and Spanish, proposes at most one question a
-// field, and none that invites long text.
+// Propose guesses from types, titles and refs of a form's questions which of them
+// fills which field of a purpose: a start for whoever links the form, and never linked
+// unseen. It knows English, German, French and Spanish, proposes at most one question
+// a field, and none that invites long text.
 func Propose(p Purpose, questions []Question) []FieldLink {
 	var links []FieldLink
 	taken := map[QuestionID]bool{}
@@ -17,14 +17,16 @@ func Propose(p Purpose, questions []Question) []FieldLink {
 		if !p.Allows(hint.field) {
 			continue
 		}
-		for _, q := range questions {
-			if taken[q.ID] || q.FreeText || !hint.fits(q) {
-				continue
-			}
-			taken[q.ID] = true
-			links = append(links, FieldLink{Purpose: p.Name, Field: hint.field, Question: q.Key()})
-			break
+		free := func(q Question) bool { return !q.FreeText && q.Key() != "" && !taken[q.Key()] }
+		i := slices.IndexFunc(questions, func(q Question) bool { return free(q) && slices.Contains(hint.types, q.Type) })
+		if i < 0 { // a type says more than a title: "May we write you an e-mail?" asks for none
+			i = slices.IndexFunc(questions, func(q Question) bool { return free(q) && hint.named(q) })
 		}
+		if i < 0 {
+			continue
+		}
+		taken[questions[i].Key()] = true
+		links = append(links, FieldLink{Purpose: p.Name, Field: hint.field, Question: questions[i].Key()})
 	}
 	return links
 }
@@ -51,22 +53,22 @@ var hints = []hint{
 	{AgreementVersion, nil, []string{"version", "versión", "fassung"}},
 	{Agreed, []string{"legal", "waiver"}, []string{
 		"agree", "accept", "consent", "terms", "zustimm", "einverstanden", "akzept", "einwillig",
-		"accepte", "consens", "d'accord", "acepto", "acuerdo", "conforme",
+		"accepte", "j'accepte", "consens", "d'accord", "acepto", "acuerdo", "conforme",
 	}},
 	{Affiliation, nil, []string{
-		"affiliation", "organi", "institut", "universit", "company", "employer", "firma", "einrichtung", "hochschule",
+		"affiliation", "organi", "institut", "institución", "universit", "company", "employer", "firma", "einrichtung", "hochschule",
 		"société", "entreprise", "empresa", "afiliación", "rattachement",
 	}},
 	{Forums, nil, []string{"forum", "forums", "foren", "foro", "foros", "working group", "arbeitsgruppe", "track", "session"}},
 	{Name, nil, []string{"full name", "your name", "name", "nom", "nombre"}},
 }
 
-func (h hint) fits(q Question) bool {
-	if slices.Contains(h.types, q.Type) {
-		return true
-	}
-	title := " " + strings.Join(strings.FieldsFunc(strings.ToLower(q.Title), func(r rune) bool {
+// named tells whether a word of the question's title, or of its ref where its author
+// chose one, begins with one of the hint's.
+func (h hint) named(q Question) bool {
+	text := strings.ToLower(strings.ReplaceAll(q.Title, "’", "'") + " " + strings.ReplaceAll(string(q.Ref), "-", " "))
+	words := " " + strings.Join(strings.FieldsFunc(text, func(r rune) bool {
 		return !unicode.IsLetter(r) && r != '-' && r != '\''
 	}), " ")
-	return slices.ContainsFunc(h.words, func(w string) bool { return strings.Contains(title, " "+w) })
+	return slices.ContainsFunc(h.words, func(w string) bool { return strings.Contains(words, " "+w) })
 }
