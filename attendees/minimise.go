@@ -145,7 +145,7 @@ func (a *Attendee) drop(f Field) {
 	}
 }
 
-// text is an answer as one text.
+// text is an answer as one text, as long as one may be.
 func (a Answer) text() Personal {
 	if len(a) == 1 {
 		return a[0]
@@ -154,7 +154,7 @@ func (a Answer) text() Personal {
 	for i, v := range a {
 		parts[i] = v.Reveal()
 	}
-	return Personal(strings.Join(parts, "; "))
+	return cleanPersonal(Personal(strings.Join(parts, "; ")))
 }
 
 const (
@@ -188,8 +188,8 @@ func clean(s string, most int) string {
 	}
 	s = strings.Map(func(r rune) rune {
 		switch {
-		case r == '\n' || r == '\t' || r == '\r':
-			return ' '
+		case unicode.Is(unicode.White_Space, r) && (unicode.IsControl(r) || r == '\u2028' || r == '\u2029'):
+			return ' ' // a line's or a paragraph's end, a tab
 		case r == utf8.RuneError || unicode.IsControl(r) || bidiOverride(r):
 			return -1
 		}
