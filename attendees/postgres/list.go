@@ -5,9 +5,9 @@ import (
 	"database/sql"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"lethe/attendees"
 )
@@ -22,12 +22,7 @@ type Row struct {
 	Attended         bool
 	Affiliation      attendees.Personal
 	Forums           []attendees.Personal
-
-	key uuid.UUID
 }
-
-// Key is the attendee's key, for the list of who was on an export.
-func (r *Row) Key() uuid.UUID { return r.key }
 
 // AnyStatus lists everyone, whether the registration stands or not.
 const AnyStatus attendees.Standing = ""
@@ -58,7 +53,7 @@ func (e *UnknownPurposeError) Error() string {
 // or that should be by now (*BlockedError), whatever the workers have done.
 func (s *Store) Attending(ctx context.Context, id attendees.EventID, purpose attendees.PurposeName, status attendees.Standing) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
-		rows, err := s.attending(ctx, id, purpose, status)
+		rows, fields, err := s.attending(ctx, id, purpose, status)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -67,10 +62,18 @@ func (s *Store) Attending(ctx context.Context, id attendees.EventID, purpose att
 		var r Row
 		var agreed sql.NullTime
 		var forums forumList
+		// As *string, which database/sql fills without reflection.
+		known := map[attendees.Field]any{
+			attendees.Name: (*string)(&r.Name), attendees.Email: (*string)(&r.Email), attendees.Ticket: &r.Ticket,
+			attendees.AgreementVersion: &r.AgreementVersion, attendees.AgreedAt: &agreed,
+			attendees.Attended: &r.Attended, attendees.Affiliation: (*string)(&r.Affiliation), attendees.Forums: &forums,
+		}
+		into := []any{&r.ID, &r.Status}
+		for _, f := range listFields(fields) {
+			into = append(into, known[f])
+		}
 		for rows.Next() {
-			err := rows.Scan(&r.key, &r.ID, &r.Name, &r.Email, &r.Ticket, &r.Status, &r.AgreementVersion,
-				&agreed, &r.Attended, &r.Affiliation, &forums)
-			if err != nil {
+			if err := rows.Scan(into...); err != nil {
 				yield(nil, quiet("read a list", err))
 				return
 			}
@@ -85,42 +88,39 @@ func (s *Store) Attending(ctx context.Context, id attendees.EventID, purpose att
 	}
 }
 
-func (s *Store) attending(ctx context.Context, id attendees.EventID, name attendees.PurposeName, status attendees.Standing) (*sql.Rows, error) {
+func (s *Store) attending(ctx context.Context, id attendees.EventID, name attendees.PurposeName, status attendees.Standing) (*sql.Rows, attendees.Purpose, error) {
 	purpose, ok := s.policy.Purpose(name)
 	if !ok {
-		return nil, &UnknownPurposeError{Purpose: name, Known: s.policy.PurposeNames()}
+		return nil, purpose, &UnknownPurposeError{Purpose: name, Known: s.policy.PurposeNames()}
 	}
 	e, err := s.Event(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, purpose, err
 	}
 	if !e.Open(s.now()) {
-		return nil, &BlockedError{Event: e}
+		return nil, purpose, &BlockedError{Event: e}
 	}
 	rows, err := s.db.QueryContext(ctx, ListQuery(purpose), e.Key, status)
-	return rows, quiet("read a list", err)
+	return rows, purpose, quiet("read a list", err)
+}
+
+// listFields are the fields of a purpose that a list has a column for, in its order.
+func listFields(p attendees.Purpose) []attendees.Field {
+	return slices.DeleteFunc([]attendees.Field{
+		attendees.Name, attendees.Email, attendees.Ticket, attendees.AgreementVersion, attendees.AgreedAt,
+		attendees.Attended, attendees.Affiliation, attendees.Forums,
+	}, func(f attendees.Field) bool { return !p.Allows(f) })
 }
 
 // ListQuery is the query behind a list, for a purpose: $1 is the event's key, $2 the
 // standing or "". The benchmark of the export gives the same one to psql.
 func ListQuery(p attendees.Purpose) string {
-	only := func(f attendees.Field, column, otherwise string) string {
-		if p.Allows(f) {
-			return column
-		}
-		return otherwise
+	columns := []string{"source_id", "status"}
+	for _, f := range listFields(p) {
+		columns = append(columns, string(f)) // a column has its field's name
 	}
 	return `
-		select id, source_id,
-			` + only(attendees.Name, "name", "''") + `,
-			` + only(attendees.Email, "email", "''") + `,
-			` + only(attendees.Ticket, "ticket", "''") + `,
-			status,
-			` + only(attendees.AgreementVersion, "agreement_version", "''") + `,
-			` + only(attendees.AgreedAt, "agreed_at", "null::timestamptz") + `,
-			` + only(attendees.Attended, "attended", "false") + `,
-			` + only(attendees.Affiliation, "affiliation", "''") + `,
-			` + only(attendees.Forums, "forums", "'{}'::text[]") + `
+		select ` + strings.Join(columns, ", ") + `
 		from personal
 		where event_id = $1 and part = 'registration' and ($2 = '' or status = $2)
 		order by source_id`

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,7 +26,7 @@ type Receipt struct {
 
 // SaveReceipt keeps a receipt, and in the event's room who was on the list: an
 // erasure has to name the exports that still carry the person (GDPR Art. 19).
-func (s *Store) SaveReceipt(ctx context.Context, r Receipt, listed []uuid.UUID) error {
+func (s *Store) SaveReceipt(ctx context.Context, r Receipt, listed *Listing) error {
 	return s.InTx(ctx, func(tx *sqlx.Tx) error {
 		event := eventKey(attendees.Eventbrite, r.Event)
 		open, err := s.lockOpen(ctx, tx, []uuid.UUID{event})
@@ -47,10 +48,16 @@ func (s *Store) SaveReceipt(ctx context.Context, r Receipt, listed []uuid.UUID) 
 		if err != nil {
 			return quiet("keep a receipt", err)
 		}
-		_, err = tx.ExecContext(ctx, `
-			insert into personal (event_id, id, part, listed, received_at)
-			values ($1, $2, 'receipt', $3, $4)`, e.Key, r.ID, pq.StringArray(texts(listed)), r.At)
-		return quiet("keep who was on a list", err)
+		for i, chunk := range listed.chunks() {
+			_, err = tx.ExecContext(ctx, `
+				insert into personal (event_id, id, part, receipt_id, listed, received_at)
+				values ($1, $2, 'receipt', $3, $4, $5)`,
+				e.Key, key("listed", r.ID.String(), strconv.Itoa(i)), r.ID, pq.StringArray(texts(chunk)), r.At)
+			if err != nil {
+				return quiet("keep who was on a list", err)
+			}
+		}
+		return nil
 	})
 }
 

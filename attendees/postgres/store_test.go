@@ -234,7 +234,7 @@ func TestNoStatisticsAndNoConstraintTouchPersonalColumns(t *testing.T) {
 	}
 	harmless := map[string]bool{
 		"event_id": true, "id": true, "part": true, "status": true, "source_status": true, "attended": true, "filled": true,
-		"form_id": true, "attendee_id": true, "matched_by": true, "claims": true, "received_at": true,
+		"form_id": true, "attendee_id": true, "matched_by": true, "claims": true, "receipt_id": true, "received_at": true,
 	}
 	var columns []struct {
 		Table  string `db:"t"`
@@ -313,7 +313,7 @@ func TestRoomTakesNobodyInOnceItsEventIsNotActive(t *testing.T) {
 func TestErrorsOfTheDatabaseQuoteNoValue(t *testing.T) {
 	w := newWorld(t)
 	secret := "zaphira@quillfeather.example"
-	err := w.SaveReceipt(t.Context(), postgres.Receipt{Event: "4711", Purpose: "forum", Rows: 1, SHA256: nil, By: secret}, nil)
+	err := w.SaveReceipt(t.Context(), postgres.Receipt{Event: "4711", Purpose: "forum", Rows: 1, SHA256: nil, By: secret}, &postgres.Listing{})
 	if err == nil {
 		t.Fatal("a receipt without a hash was kept")
 	}

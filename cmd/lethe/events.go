@@ -257,7 +257,7 @@ func formDefinition(ctx context.Context, p *pull.Puller, e postgres.Event, form 
 		}
 		questions, err := p.Eventbrite.Questions(ctx, e.ID)
 		if errors.Is(err, eventbrite.ErrNotFound) {
-			return attendees.Form{}, fmt.Errorf("Eventbrite does not know event %s any more", e.ID)
+			return attendees.Form{}, fmt.Errorf("event %s is not known to Eventbrite any more", e.ID)
 		}
 		return attendees.Form{ID: form, Title: "the event's own questions", Questions: questions}, err
 	}
@@ -266,7 +266,7 @@ func formDefinition(ctx context.Context, p *pull.Puller, e postgres.Event, form 
 	}
 	f, err := p.Typeform.Form(ctx, form)
 	if errors.Is(err, typeform.ErrNotFound) {
-		return attendees.Form{}, fmt.Errorf("Typeform knows no form %s, or the token does not see it: its id stands in its address, typeform.com/to/ID", form)
+		return attendees.Form{}, fmt.Errorf("form %s is not known to Typeform, or the token does not see it: its id stands in its address, typeform.com/to/ID", form)
 	}
 	if err != nil {
 		return attendees.Form{}, err

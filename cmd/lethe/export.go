@@ -94,14 +94,14 @@ func (a *app) export(ctx context.Context, l list, out string, force bool) error 
 	receipt := postgres.Receipt{
 		ID: uuid.New(), Event: l.event, Purpose: l.purpose, Format: l.format, By: account(), At: a.now().UTC(),
 	}
-	var listed []uuid.UUID
+	listed := &postgres.Listing{}
 	rows := func(yield func(*export.Row, error) bool) {
 		for row, err := range l.store.Attending(ctx, l.event, l.purpose, l.standing) {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			listed = append(listed, row.Key())
+			listed.Saw(attendees.Eventbrite, attendees.AttendeeID(row.ID))
 			if !yield(row, nil) {
 				return
 			}
