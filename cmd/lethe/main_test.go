@@ -241,7 +241,8 @@ func TestKilledPullsEndComplete(t *testing.T) {
 
 func TestAWorkerStopsInTimeAndAnotherGoesOn(t *testing.T) {
 	s := newSandbox(t, 6000, eventbritetest.Options{Limit: -1})
-	s.eventbrite.Misbehave(func(q *eventbritetest.Quirks) { q.Latency = 200 * time.Millisecond })
+	// 120 pages, 8 at a time: far more than the moment that a stop leaves running jobs.
+	s.eventbrite.Misbehave(func(q *eventbritetest.Quirks) { q.Latency = 600 * time.Millisecond })
 	db := pgtest.New(t)
 	env := s.env(t, pgtest.URL(t, db))
 	first := start(t, env, "worker")
