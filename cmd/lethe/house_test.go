@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// floors are the house from the ground up: a package may import those of lower
+// floors, never one of its own floor or above. pgtest stands beside the store that it
+// makes databases for.
+var floors = [][]string{
+	{
+		"lethe/attendees", "lethe/attendees/seal", "lethe/attendees/ledger", "lethe/migrations", "lethe/sync/internal/rest",
+		"lethe/attendees/postgres/localpg", "lethe/attendees/mail",
+	},
+	{
+		"lethe/attendees/postgres", "lethe/sync/eventbrite", "lethe/sync/typeform",
+		"lethe/sync/eventbrite/eventbritetest", "lethe/sync/typeform/typeformtest",
+	},
+	{"lethe/attendees/postgres/pgtest", "lethe/attendees/export", "lethe/attendees/rights", "lethe/sync/pull"},
+	{"lethe/jobs", "lethe/attendees/web"},
+	{"lethe/cmd/lethe"},
+}
+
+// aboutDatabases may speak to one; everybody else asks the store.
+var aboutDatabases = []string{
+	"lethe/attendees/postgres", "lethe/attendees/postgres/localpg", "lethe/attendees/postgres/pgtest",
+	"lethe/migrations", "lethe/jobs", "lethe/sync/pull", "lethe/cmd/lethe",
+}
+
+// roomFree are names under which everything and nothing fits.
+var roomFree = []string{"util", "utils", "common", "helpers", "models", "types"}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+// wrong tells what a package does that it may not.
+func wrong(p goPackage) (faults []string) {
+	floor := func(name string) int {
+		return slices.IndexFunc(floors, func(f []string) bool { return slices.Contains(f, name) })
+	}
+	mine := floor(p.ImportPath)
+	if mine < 0 {
+		return []string{"stands on no floor: give it one in house_test.go"}
+	}
+	for _, name := range p.Deps {
+		if strings.HasPrefix(name, "lethe/") && floor(name) >= mine {
+			faults = append(faults, "imports upwards: "+name)
+		}
+	}
+	outside := func(name string) bool { return strings.Contains(strings.Split(name, "/")[0], ".") }
+	for _, name := range p.Imports {
+		switch {
+		case p.ImportPath == "lethe/attendees" && (outside(name) || name == "database/sql" || strings.HasPrefix(name, "net/")):
+			faults = append(faults, "the domain imports "+name)
+		case (name == "database/sql" || strings.HasSuffix(name, "/sqlx") || strings.HasSuffix(name, "lib/pq")) && !slices.Contains(aboutDatabases, p.ImportPath):
+			faults = append(faults, "speaks to a database: "+name)
+		case strings.HasSuffix(name, "go-retryablehttp") && p.ImportPath != "lethe/sync/internal/rest":
+			faults = append(faults, "has a second HTTP client: "+name)
+		}
+	}
+	if slices.Contains(roomFree, path.Base(p.ImportPath)) {
+		faults = append(faults, "has a name that says nothing")
+	}
+	return faults
+}
+
+func TestImportsPointDownwardsOnly(t *testing.T) {
+	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports,Deps", "lethe/...")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ours := 0
+	for packages := json.NewDecoder(bufio.NewReader(out)); ; {
+		var p goPackage
+		if err := packages.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(p.ImportPath, "lethe/") {
+			continue
+		}
+		ours++
+		for _, fault := range wrong(p) {
+			t.Errorf("%s %s", p.ImportPath, fault)
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if ours < 15 {
+		t.Errorf("only %d packages of ours were looked at", ours)
+	}
+}
+
+func TestTheHouseRulesCanBeBroken(t *testing.T) {
+	for fault, p := range map[string]goPackage{
+		"imports upwards":      {ImportPath: "lethe/attendees/seal", Deps: []string{"lethe/attendees/postgres"}},
+		"imports its own":      {ImportPath: "lethe/sync/eventbrite", Deps: []string{"lethe/sync/typeform"}},
+		"stands on no floor":   {ImportPath: "lethe/attendees/util"},
+		"the domain asks":      {ImportPath: "lethe/attendees", Imports: []string{"net/http"}},
+		"the domain borrows":   {ImportPath: "lethe/attendees", Imports: []string{"github.com/google/uuid"}},
+		"speaks to a database": {ImportPath: "lethe/attendees/export", Imports: []string{"github.com/lib/pq"}},
+		"a second client":      {ImportPath: "lethe/sync/typeform", Imports: []string{"github.com/hashicorp/go-retryablehttp"}},
+	} {
+		if len(wrong(p)) == 0 {
+			t.Errorf("%s: nothing is found wrong", fault)
+		}
+	}
+	if faults := wrong(goPackage{ImportPath: "lethe/jobs", Deps: []string{"lethe/sync/pull", "fmt"}}); len(faults) > 0 {
+		t.Error(faults)
+	}
+}
+
+func TestTheTopLevelIsAsGiven(t *testing.T) {
+	root := filepath.Join("..", "..")
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") && e.Name() != "lethe" { // the binary that README builds
+			found = append(found, e.Name())
+		}
+	}
+	want := []string{"Procfile", "README.md", "attendees", "cmd", "go.mod", "go.sum", "jobs", "migrations", "sync"}
+	if fmt.Sprint(found) != fmt.Sprint(want) {
+		t.Errorf("the top level holds %v, want %v", found, want)
+	}
+	shadows, err := filepath.Glob(filepath.Join(root, "sync", "*.go"))
+	if err != nil || len(shadows) > 0 {
+		t.Errorf("sync/ holds %v (%v), which would shadow the standard library's sync", shadows, err)
+	}
+}
