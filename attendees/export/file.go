@@ -56,8 +56,12 @@ func File(path string, force bool, write func(io.Writer) error) (err error) {
 // plain takes the temporary file's name out of an error: nobody asked for it.
 func plain(err error) error {
 	var p *os.PathError
-	if errors.As(err, &p) {
+	var l *os.LinkError
+	switch {
+	case errors.As(err, &p):
 		return p.Err
+	case errors.As(err, &l):
+		return l.Err
 	}
 	return err
 }
