@@ -520,3 +520,28 @@ func (w world) noSecrets() {
 		}
 	}
 }
+
+func TestTheSumOfThreePullersKeepsTheRateBudget(t *testing.T) {
+	const limit = 600
+	w := newWorld(t, eventbritetest.Options{PageSize: 1, Limit: limit})
+	var events []attendees.EventID
+	for range 3 {
+		events = append(events, w.event(400)) // a call each, so 1,200 in all
+	}
+	w.discover()
+	var wg sync.WaitGroup
+	for _, event := range events {
+		other := w.another(w.Store, w.Log)
+		wg.Go(func() {
+			_, err := other.Event(t.Context(), event)
+			var limited *pull.RateLimited
+			if !errors.As(err, &limited) {
+				t.Errorf("error %v, want the rate limit", err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(w.eventbrite.Calls()); n > limit || n < limit*8/10 {
+		t.Errorf("%d calls of %d were made", n, limit)
+	}
+}

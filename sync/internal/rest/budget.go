@@ -8,12 +8,12 @@ import (
 )
 
 // The reserve is what is left of a budget for others: several processes share one
-// token, and calls that are under way are not counted yet. It is a share of the
-// limit, but at least a few calls, and never more than a tenth, so that a tiny limit
-// still lets most of its calls through.
+// token, and calls that are under way are not counted yet: three processes with eight
+// pages each fit. It is a share of the limit, but at least a few calls, and never more
+// than a tenth, so that a tiny limit still lets most of its calls through.
 const (
-	reserveShare = 100 // a hundredth
-	reserveCalls = 10
+	reserveShare = 50 // a fiftieth
+	reserveCalls = 30
 	reserveMost  = 10 // a tenth
 )
 
