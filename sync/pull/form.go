@@ -117,6 +117,9 @@ func (r *formRun) walk(ctx context.Context, since, until time.Time, counts bool)
 		for _, id := range page.Unknown {
 			r.Log.Warn("an answer's type is not known, so it is left out", "form", r.form, "question", id)
 		}
+		if page.Odd > 0 {
+			r.Log.Warn("responses that cannot be read were left out", "form", r.form, "count", page.Odd)
+		}
 		if n := len(page.Responses); counts && n > 0 {
 			oldest := page.Responses[n-1].Submitted
 			r.feed.RunUntil = &oldest

@@ -143,6 +143,9 @@ func (r *run) take(ctx context.Context, page eventbrite.Page) error {
 	r.report.People += len(page.Registrations)
 	r.report.Bytes += page.Bytes
 	r.report.Kept += page.Kept
+	if page.Skipped > 0 {
+		r.Log.Warn("registrations without an id or of no event were left out", "feed", r.feed.Name, "count", page.Skipped)
+	}
 	if r.admit != nil {
 		if err := r.admit(ctx, page.Registrations); err != nil {
 			return err
