@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -45,12 +46,8 @@ func (k *Keyring) Newest() string { return k.keys[0].id }
 
 // Has tells whether the secret of that id is here.
 func (k *Keyring) Has(id string) bool {
-	for _, key := range k.keys {
-		if key.id == id {
-			return true
-		}
-	}
-	return false
+	_, ok := k.secret(id)
+	return ok
 }
 
 // AddressIndex hashes an address for one event with the newest secret. Two events'
@@ -67,15 +64,74 @@ func (k *Keyring) AddressIndex(event, address string) []byte {
 // indexSize is in bytes: 128 bits keep apart more people than there are.
 const indexSize = 16
 
-// mac is HMAC-SHA-256 over the parts, each behind its length so that none can
-// reach into the next.
+// KeyedID hashes the source's id of a registration, and a purpose where only that was
+// withdrawn, with the newest secret: a tombstone, which keeps the id out and tells
+// nobody's.
+func (k *Keyring) KeyedID(source, id, purpose string) (hash []byte, key string) {
+	return keyedID(k.keys[0].secret, source, id, purpose), k.keys[0].id
+}
+
+// KeyedIDs are the hashes of one id under all secrets, to find what an older one wrote.
+func (k *Keyring) KeyedIDs(source, id, purpose string) [][]byte {
+	var all [][]byte
+	for _, key := range k.keys {
+		all = append(all, keyedID(key.secret, source, id, purpose))
+	}
+	return all
+}
+
+func keyedID(secret []byte, source, id, purpose string) []byte {
+	return mac(secret, "lethe tombstone", source, id, purpose)
+}
+
+// IDs are the ids of all secrets, the newest first.
+func (k *Keyring) IDs() []string {
+	var ids []string
+	for _, key := range k.keys {
+		ids = append(ids, key.id)
+	}
+	return ids
+}
+
+// AddressIndexes are an address's hashes for one event under all secrets.
+func (k *Keyring) AddressIndexes(event, address string) [][]byte {
+	address = Normalise(address)
+	if address == "" {
+		return nil
+	}
+	var all [][]byte
+	for _, key := range k.keys {
+		all = append(all, mac(key.secret, "lethe address index", event, address)[:indexSize])
+	}
+	return all
+}
+
+// Derive gives each secret's own 32 bytes for a use, the newest first, so that no
+// secret ever leaves this package.
+func (k *Keyring) Derive(use string) [][]byte {
+	var all [][]byte
+	for _, key := range k.keys {
+		seed, err := hkdf.Key(sha256.New, key.secret, nil, "lethe "+use, SecretSize)
+		if err != nil {
+			panic(err) // the size is far below what HKDF can give
+		}
+		all = append(all, seed)
+	}
+	return all
+}
+
+func (k *Keyring) secret(id string) ([]byte, bool) {
+	for _, key := range k.keys {
+		if key.id == id {
+			return key.secret, true
+		}
+	}
+	return nil, false
+}
+
+// mac is HMAC-SHA-256 over the framed parts.
 func mac(secret []byte, parts ...string) []byte {
 	h := hmac.New(sha256.New, secret)
-	for _, p := range parts {
-		var size [4]byte
-		size[0], size[1], size[2], size[3] = byte(len(p)>>24), byte(len(p)>>16), byte(len(p)>>8), byte(len(p))
-		h.Write(size[:])
-		h.Write([]byte(p))
-	}
+	h.Write(frame(parts...))
 	return h.Sum(nil)
 }

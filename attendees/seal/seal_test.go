@@ -67,9 +67,14 @@ func TestASecretThatDoesNotParseIsNotPrinted(t *testing.T) {
 	}
 }
 
-func keyring(t *testing.T, seed byte) *seal.Keyring {
+// keyring is one of several secrets, the newest first.
+func keyring(t testing.TB, seeds ...byte) *seal.Keyring {
 	t.Helper()
-	k, err := seal.NewKeyring(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{seed}, seal.SecretSize)))
+	var secrets []string
+	for _, seed := range seeds {
+		secrets = append(secrets, base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{seed}, seal.SecretSize)))
+	}
+	k, err := seal.NewKeyring(strings.Join(secrets, ","))
 	if err != nil {
 		t.Fatal(err)
 	}
