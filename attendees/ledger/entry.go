@@ -1,0 +1,86 @@
+package ledger
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+)
+
+// Kind is what was done.
+type Kind string
+
+// What is done. A kind that a later version adds parses here too.
+const (
+	Opened    Kind = "opened"     // the ledger itself: its first entry
+	Blocked   Kind = "blocked"    // an event's people were sealed
+	Deleted   Kind = "deleted"    // an event's people were deleted
+	Erased    Kind = "erased"     // one registration was forgotten
+	HoldAdded Kind = "hold_added" // nothing of it is deleted until further notice
+	HoldEnded Kind = "hold_released"
+	Unsealed  Kind = "unsealed" // an officer opened sealed records
+	Accepted  Kind = "accepted" // an operator accepted a plan that a fuse had stopped
+	Replayed  Kind = "replayed" // a restored backup was brought up to date
+	Adopted   Kind = "adopted"  // a lost copy was given up
+)
+
+// Entry is one thing that was done. It names events, counts and rules, never a person:
+// Reason and By are an operator's words about operators' work.
+type Entry struct {
+	At     time.Time        `json:"at"` // UTC, whole seconds
+	Kind   Kind             `json:"kind"`
+	Event  string           `json:"event,omitempty"` // the source's id
+	Rule   string           `json:"rule,omitempty"`  // the retention rule that it was done under
+	Until  string           `json:"until,omitempty"` // of a hold: a date
+	Reason string           `json:"reason,omitempty"`
+	By     string           `json:"by,omitempty"`
+	Counts map[string]int64 `json:"counts,omitempty"`
+	Person []byte           `json:"person,omitempty"` // a commitment: see Commit
+}
+
+const (
+	// maxText bounds an operator's words in bytes: a sentence or two.
+	maxText = 500
+	// maxLeaf bounds a leaf in bytes.
+	maxLeaf = 4096
+)
+
+// Leaf is the entry as it stands in the tree: one line of JSON, always the same bytes
+// for the same entry.
+func (e Entry) Leaf() ([]byte, error) {
+	if e.Kind == "" || len(e.Reason) > maxText || len(e.By) > maxText || !utf8.ValidString(e.Reason+e.By+e.Event+e.Rule+e.Until+string(e.Kind)) {
+		return nil, fmt.Errorf("ledger: an entry wants a kind, and at most %d bytes of text", maxText)
+	}
+	e.At = e.At.UTC().Truncate(time.Second)
+	var b bytes.Buffer
+	j := json.NewEncoder(&b)
+	j.SetEscapeHTML(false)
+	if err := j.Encode(e); err != nil {
+		return nil, fmt.Errorf("ledger: write an entry: %w", err)
+	}
+	leaf := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	if len(leaf) > maxLeaf {
+		return nil, fmt.Errorf("ledger: an entry is larger than %d bytes", maxLeaf)
+	}
+	return leaf, nil
+}
+
+var errNotCanonical = errors.New("it is not as an entry is written")
+
+// ParseEntry reads a leaf. It refuses one that Leaf would not have written so: there
+// is one spelling of each entry.
+func ParseEntry(leaf []byte) (Entry, error) {
+	var e Entry
+	d := json.NewDecoder(bytes.NewReader(leaf))
+	d.DisallowUnknownFields()
+	if len(leaf) > maxLeaf || d.Decode(&e) != nil {
+		return Entry{}, errNotCanonical
+	}
+	again, err := e.Leaf()
+	if err != nil || !bytes.Equal(again, leaf) {
+		return Entry{}, errNotCanonical
+	}
+	return e, nil
+}
