@@ -26,7 +26,7 @@ type Changes struct {
 	New, Changed, Unchanged int
 	Cancelled               int // those that stood and stand no more
 	Gone                    int // no longer known upstream
-	Late                    int // of an event that takes nobody in any more
+	Late                    int // of an event that takes nobody in any more, or erased
 }
 
 // Add counts other's in.
@@ -123,11 +123,18 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, parts []part
 	if err != nil {
 		return n, err
 	}
+	erased, err := s.barred(ctx, tx, e.Key, unknown(parts, held))
+	if err != nil {
+		return n, err
+	}
 	var fresh, changed []part
 	var moved []uuid.UUID
 	for _, p := range parts {
 		h, known := held[p.id]
 		switch {
+		case erased[p.id]:
+			n.Late++ // it was erased: it never comes back
+			continue
 		case !known:
 			n.New++
 			fresh = append(fresh, p)
@@ -167,6 +174,17 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, parts []part
 		return n, err
 	}
 	return n, s.meetResponses(ctx, tx, e.Key, append(changed, fresh...), held)
+}
+
+// unknown are the parts of which nothing is held.
+func unknown[T any](parts []part, held map[uuid.UUID]T) []part {
+	var out []part
+	for _, p := range parts {
+		if _, known := held[p.id]; !known {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // heldAttendee is what Save has to know of an attendee who is held already.

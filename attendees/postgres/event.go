@@ -30,10 +30,13 @@ type Event struct {
 	DeleteOn     day                      `db:"delete_on"`
 	PulledAt     *time.Time               `db:"pulled_at"`
 	ReconciledAt *time.Time               `db:"reconciled_at"`
+	BlockedAt    *time.Time               `db:"blocked_at"`
+	DeletedAt    *time.Time               `db:"deleted_at"`
+	Doubted      bool                     `db:"doubted"`
 }
 
 const eventColumns = `id, source_id, organization_id, name, status, time_zone, state, rule,
-	ends_on, block_on, delete_on, pulled_at, reconciled_at`
+	ends_on, block_on, delete_on, pulled_at, reconciled_at, blocked_at, deleted_at, doubted`
 
 // Today is the day that now is, where the event takes place: its own days are what
 // its dates count.
@@ -141,7 +144,7 @@ func (s *Store) saveEvent(ctx context.Context, source attendees.SourceName, e at
 		return fresh, err
 	}
 	if held.Open(s.now()) {
-		return fresh, s.buildRoom(ctx, id)
+		return fresh, s.buildRoom(ctx, personalRooms, id)
 	}
 	return fresh, nil
 }

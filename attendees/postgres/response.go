@@ -80,10 +80,17 @@ func (s *Store) saveAnswers(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, p
 	for _, r := range rows {
 		held[r.ID] = r.Digest
 	}
+	erased, err := s.barred(ctx, tx, event, unknown(parts, held))
+	if err != nil {
+		return n, err
+	}
 	write := parts[:0]
 	for _, p := range parts {
 		digest, known := held[p.id]
 		switch {
+		case erased[p.id]:
+			n.Late++
+			continue
 		case !known:
 			n.New++
 		case bytes.Equal(digest, p.digest):

@@ -21,36 +21,52 @@ var personalColumns = []string{
 	"forums", "answers", "digest", "address_index", "submitted_at", "listed",
 }
 
-func room(event uuid.UUID) string {
-	return "personal_" + strings.ReplaceAll(event.String(), "-", "")
+// house names a table of rooms: its partitions are its name and the event's key.
+type house string
+
+const (
+	personalRooms house = "personal"
+	sealedRooms   house = "sealed"
+)
+
+func (h house) room(event uuid.UUID) string {
+	return string(h) + "_" + strings.ReplaceAll(event.String(), "-", "")
 }
+
+func room(event uuid.UUID) string { return personalRooms.room(event) }
 
 // buildRoom makes an event's room where there is none. It is built beside the
 // others and then attached, which waits for nobody; "create table … partition of"
 // would lock every reader out.
-func (s *Store) buildRoom(ctx context.Context, event uuid.UUID) error {
+func (s *Store) buildRoom(ctx context.Context, h house, event uuid.UUID) error {
 	return s.InTx(ctx, func(tx *sqlx.Tx) error {
-		var there bool
-		err := tx.GetContext(ctx, &there, `
-			select exists (
-				select from pg_inherits i
-				where i.inhparent = 'personal'::regclass
-				  and i.inhrelid = to_regclass($1))`, room(event))
-		if err != nil || there {
-			return quiet("look for a room", err)
-		}
 		// Two workers may discover one event at once; the event's row lets one build.
 		if _, err := tx.ExecContext(ctx, `select from events where id = $1 for no key update`, event); err != nil {
 			return quiet("lock an event", err)
 		}
-		if err := tx.GetContext(ctx, &there, `select to_regclass($1) is not null`, room(event)); err != nil || there {
+		var there bool
+		if err := tx.GetContext(ctx, &there, `select to_regclass($1) is not null`, h.room(event)); err != nil || there {
 			return quiet("look for a room", err)
 		}
-		if _, err := tx.ExecContext(ctx, roomRecipe(event)); err != nil {
+		recipe := sealedRecipe(event)
+		if h == personalRooms {
+			recipe = roomRecipe(event)
+		}
+		if _, err := tx.ExecContext(ctx, recipe); err != nil {
 			return quiet("build a room", err)
 		}
 		return nil
 	})
+}
+
+// sealedRecipe makes a room of sealed records: as roomRecipe does, without a trigger,
+// since nothing in it is readable.
+func sealedRecipe(event uuid.UUID) string {
+	name := sealedRooms.room(event)
+	return fmt.Sprintf(`
+		create table %[1]s (like sealed including all);
+		alter table %[1]s alter column officers set statistics 0, alter column person set statistics 0;
+		alter table sealed attach partition %[1]s for values in ('%[2]s')`, name, event)
 }
 
 // roomRecipe holds a name made of hexadecimal digits and a key, nothing from outside.

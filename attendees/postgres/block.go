@@ -1,0 +1,460 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"golang.org/x/sync/errgroup"
+
+	"lethe/attendees"
+	"lethe/attendees/ledger"
+	"lethe/attendees/seal"
+)
+
+// sealBatch is how many records are sealed in one transaction: a tenth of a second's
+// work, so no lock is held for long and a kill loses little.
+const sealBatch = 500
+
+// Blocking is what blocking an event did.
+type Blocking struct {
+	Sealed  int
+	Dropped int  // those without an agreement, whom no duty keeps
+	Doubted bool // more than half never agreed, so nobody was dropped
+}
+
+// Block blocks an event whose block date has come: the fields without a duty to keep
+// are dropped, the others sealed (GDPR Art. 5(1)(e), Art. 32(1)(a)); those whose
+// agreement a linked form asks for and who never gave it are deleted. Then the readable
+// room goes, with its file, and every export of the event is recalled.
+//
+// It works in batches, each in a transaction of its own, and may be stopped at any
+// point: what is sealed stays sealed, and the next call goes on. Two calls at once are
+// one after the other. While a hold stands everything is sealed and nothing dropped.
+// Of an event that is blocked already it does nothing.
+func (s *Store) Block(ctx context.Context, id attendees.EventID, sealer *seal.Sealer) (Blocking, error) {
+	unlock, err := s.lockLife(ctx, id)
+	if err != nil {
+		return Blocking{}, err
+	}
+	defer unlock()
+	b := blocker{Store: s, sealer: sealer}
+	if err := b.begin(ctx, id); err != nil || b.event.BlockedAt != nil || b.event.State == attendees.Deleted {
+		return Blocking{}, err
+	}
+	if err := s.buildRoom(ctx, sealedRooms, b.event.Key); err != nil {
+		return Blocking{}, err
+	}
+	if err := b.registrations(ctx); err != nil {
+		return Blocking{}, err
+	}
+	if b.held {
+		if err := b.responses(ctx); err != nil {
+			return Blocking{}, err
+		}
+	}
+	if err := s.tearDown(ctx, personalRooms, b.event.Key); err != nil {
+		return Blocking{}, err
+	}
+	return b.finish(ctx)
+}
+
+// lockLife lets one at a time block or delete an event. The lock dies with its
+// connection.
+func (s *Store) lockLife(ctx context.Context, id attendees.EventID) (unlock func(), err error) {
+	return s.LockFeed(ctx, FeedName("life/"+string(id)), func() {})
+}
+
+// TooEarlyError says that the day has not come.
+type TooEarlyError struct {
+	Event attendees.EventID
+	What  string
+	On    attendees.Date
+}
+
+func (e *TooEarlyError) Error() string {
+	return fmt.Sprintf("event %s is to be %s on %s, not before", e.Event, e.What, e.On)
+}
+
+// blocker is one blocking under way.
+type blocker struct {
+	*Store
+	sealer *seal.Sealer
+	event  Event
+	agrees bool // a link fills "agreed": without a yes there is no contract
+	held   bool // a hold stands on the event: nothing is dropped
+}
+
+// begin commits the event's new state before the first record is sealed: it waits for
+// whoever writes into the room, and who comes later finds it closed.
+func (b *blocker) begin(ctx context.Context, id attendees.EventID) error {
+	return b.InTx(ctx, func(tx *sqlx.Tx) error {
+		err := tx.GetContext(ctx, &b.event, `select `+eventColumns+` from events where source_id = $1 for update`, id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return &UnknownEventError{Event: id}
+		}
+		if err != nil {
+			return quiet("lock an event", err)
+		}
+		e := &b.event
+		if e.State == attendees.Deleted || e.BlockedAt != nil {
+			return nil
+		}
+		if e.Today(b.now()).Before(e.BlockOn.Date) {
+			return &TooEarlyError{Event: id, What: "blocked", On: e.BlockOn.Date}
+		}
+		if b.agrees, err = b.asksAgreement(ctx, tx); err != nil {
+			return err
+		}
+		if b.held, err = b.isHeld(ctx, tx, e.Key, uuid.Nil); err != nil {
+			return err
+		}
+		if e.State != attendees.Active {
+			return nil // it was cut off: what was decided then stands
+		}
+		if err := b.tally(ctx, tx); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `update events set state = 'blocked', doubted = $2 where id = $1`, e.Key, e.Doubted); err != nil {
+			return quiet("block an event", err)
+		}
+		e.State = attendees.Blocked
+		return nil
+	})
+}
+
+// asksAgreement tells whether some link fills "agreed" for a purpose that is sealed.
+func (b *blocker) asksAgreement(ctx context.Context, tx *sqlx.Tx) (asks bool, err error) {
+	var sealed []string
+	for _, u := range b.policy.Purposes {
+		if u.Sealed {
+			sealed = append(sealed, string(u.Name))
+		}
+	}
+	err = tx.GetContext(ctx, &asks, `
+		select exists (
+			select from link_fields
+			where event_id = $1 and purpose = any($2) and field = 'agreed')`, b.event.Key, pq.Array(sealed))
+	return asks, quiet("look whether agreements were asked for", err)
+}
+
+// tallyLeast: a smaller count tells of persons.
+const tallyLeast = 5
+
+// tally keeps how many there were, and finds whether to believe that so many never
+// agreed: where more than half did not, the form may be the wrong one.
+func (b *blocker) tally(ctx context.Context, tx *sqlx.Tx) error {
+	var all, agreed int
+	err := tx.QueryRowxContext(ctx, `
+		select count(*), count(agreed_at)
+		from personal
+		where event_id = $1 and part = 'registration'`, b.event.Key).Scan(&all, &agreed)
+	if err != nil {
+		return quiet("count an event", err)
+	}
+	b.event.Doubted = b.agrees && 2*agreed < all
+	_, err = tx.ExecContext(ctx, `
+		insert into tallies (event_id, what, people)
+		select $1, what, n
+		from (
+			select 'registered' as what, count(*) as n from personal where event_id = $1 and part = 'registration'
+			union all
+			select 'attended', count(*) from personal where event_id = $1 and part = 'registration' and attended
+			union all
+			select 'agreed', count(agreed_at) from personal where event_id = $1 and part = 'registration'
+			union all
+			select 'ticket: ' || ticket, count(*) from personal where event_id = $1 and part = 'registration' and ticket <> '' group by ticket
+		) as counted
+		where n >= $2
+		on conflict do nothing`, b.event.Key, tallyLeast)
+	return quiet("keep an event's counts", err)
+}
+
+// readable is one registration as it is read for the last time.
+type readable struct {
+	ID          uuid.UUID          `db:"id"`
+	SourceID    string             `db:"source_id"`
+	Name        attendees.Personal `db:"name"`
+	Email       attendees.Personal `db:"email"`
+	Ticket      string             `db:"ticket"`
+	Status      string             `db:"status"`
+	Attended    bool               `db:"attended"`
+	Version     string             `db:"agreement_version"`
+	AgreedAt    *time.Time         `db:"agreed_at"`
+	Affiliation attendees.Personal `db:"affiliation"`
+	Forums      pq.StringArray     `db:"forums"`
+	Answers     json.RawMessage    `db:"answers"`
+	Alone       bool               `db:"alone"` // nobody else of the event has the address
+	Held        bool               `db:"held"`
+}
+
+// record is the part of a registration that a purpose with a duty keeps, or, where kept
+// is false, the part that none does.
+func (b *blocker) record(r readable, part string, kept bool) (seal.Record, error) {
+	fields := map[string]any{}
+	set := func(f attendees.Field, value any, empty bool) {
+		duty := slices.ContainsFunc(b.policy.Purposes, func(u attendees.Purpose) bool { return u.Sealed && u.Allows(f) })
+		if !empty && duty == kept && b.policy.Allows(f) {
+			fields[string(f)] = value
+		}
+	}
+	set(attendees.Name, r.Name.Reveal(), r.Name.Empty())
+	set(attendees.Email, r.Email.Reveal(), r.Email.Empty())
+	set(attendees.Ticket, r.Ticket, r.Ticket == "")
+	set(attendees.Attended, r.Attended, false)
+	set(attendees.AgreementVersion, r.Version, r.Version == "")
+	set(attendees.AgreedAt, r.AgreedAt, r.AgreedAt == nil)
+	set(attendees.Affiliation, r.Affiliation.Reveal(), r.Affiliation.Empty())
+	set(attendees.Forums, []string(r.Forums), len(r.Forums) == 0)
+	set(attendees.Answers, r.Answers, string(r.Answers) == "{}")
+	if kept {
+		fields["status"] = r.Status
+	}
+	text, err := json.Marshal(fields)
+	if err != nil {
+		return seal.Record{}, errors.New("a record cannot be written as JSON")
+	}
+	return seal.Record{Event: string(b.event.ID), Attendee: r.SourceID, Part: part, Fields: text}, nil
+}
+
+const (
+	partRegistration = "registration"
+	partHeld         = "held"
+)
+
+// sealedRow is one row to be of the sealed room.
+type sealedRow struct {
+	attendee uuid.UUID
+	part     string
+	sealed   seal.Sealed
+	agreed   any // null but where it is yet to be decided who goes
+}
+
+// registrations seals everyone, in the order of their keys: where it was cut off it
+// goes on behind the last who is sealed.
+func (b *blocker) registrations(ctx context.Context) error {
+	after := uuid.Nil
+	err := b.db.GetContext(ctx, &after, `
+		select attendee_id
+		from sealed
+		where event_id = $1 and part = 'registration'
+		order by attendee_id desc
+		limit 1`, b.event.Key)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return quiet("look how far an event is sealed", err)
+	}
+	var there bool
+	if err := b.db.GetContext(ctx, &there, `select to_regclass($1) is not null`, room(b.event.Key)); err != nil || !there {
+		return quiet("look for a room", err) // it is gone already, so everyone was sealed
+	}
+	for {
+		var batch []readable
+		err := b.db.SelectContext(ctx, &batch, `
+			select p.id, p.source_id, p.name, p.email, p.ticket, p.status, p.attended, p.agreement_version, p.agreed_at,
+				p.affiliation, p.forums, p.answers,
+				a.address_index <> '' and not exists (
+					select from attendees o
+					where o.event_id = a.event_id and o.address_index = a.address_index and o.id <> a.id) as alone,
+				exists (select from holds h where h.attendee_id = p.id and `+standing("$4")+`) as held
+			from personal p
+			join attendees a on a.id = p.id and a.event_id = p.event_id
+			where p.event_id = $1 and p.part = 'registration' and p.id > $2
+			order by p.id
+			limit $3`, b.event.Key, after, sealBatch, b.today())
+		if err != nil {
+			return quiet("read a room for the last time", err)
+		}
+		if len(batch) == 0 {
+			return nil
+		}
+		if err := b.sealBatch(ctx, batch); err != nil {
+			return err
+		}
+		after = batch[len(batch)-1].ID
+	}
+}
+
+func (b *blocker) sealBatch(ctx context.Context, batch []readable) error {
+	rows := make([][]sealedRow, len(batch))
+	group := errgroup.Group{}
+	group.SetLimit(runtime.GOMAXPROCS(0)) // sealing is all arithmetic
+	for i, r := range batch {
+		held := b.held || r.Held
+		if b.agrees && !b.event.Doubted && !held && r.AgreedAt == nil {
+			continue // no contract that a duty could keep
+		}
+		group.Go(func() (err error) {
+			rows[i], err = b.seal(r, held)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return b.saveSealed(ctx, slices.Concat(rows...))
+}
+
+func (b *blocker) seal(r readable, held bool) ([]sealedRow, error) {
+	address := ""
+	if r.Alone {
+		address = r.Email.Reveal()
+	}
+	var rows []sealedRow
+	for _, part := range []string{partRegistration, partHeld} {
+		if part == partHeld && !held {
+			break
+		}
+		record, err := b.record(r, part, part == partRegistration)
+		if err != nil {
+			return nil, err
+		}
+		if part == partHeld && string(record.Fields) == "{}" {
+			break
+		}
+		sealed, err := b.sealer.Seal(record, address)
+		if err != nil {
+			return nil, err
+		}
+		row := sealedRow{attendee: r.ID, part: part, sealed: sealed}
+		if b.event.Doubted || b.agrees && held {
+			row.agreed = r.AgreedAt != nil
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+func (b *blocker) saveSealed(ctx context.Context, rows []sealedRow) error {
+	n := len(rows)
+	ids, parts, keys := make(pq.StringArray, n), make(pq.StringArray, n), make(pq.StringArray, n)
+	officers, persons, agreed := make(pq.ByteaArray, n), make(pq.ByteaArray, n), make([]sql.NullBool, n)
+	for i, r := range rows {
+		ids[i], parts[i], officers[i], persons[i] = r.attendee.String(), r.part, r.sealed.Officers, r.sealed.Person
+		if r.sealed.Person != nil {
+			keys[i] = r.sealed.Key
+		}
+		if yes, doubted := r.agreed.(bool); doubted {
+			agreed[i] = sql.NullBool{Bool: yes, Valid: true}
+		}
+	}
+	return b.InTx(ctx, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, `
+			insert into sealed (event_id, attendee_id, part, officers, person, person_key, officer_keys, agreed, sealed_at)
+			select $1, id, part, officers, nullif(person, ''), key, $2, agreed, $3
+			from unnest($4::uuid[], $5::text[], $6::bytea[], $7::bytea[], $8::text[], $9::boolean[])
+				as t (id, part, officers, person, key, agreed)
+			on conflict do nothing`,
+			b.event.Key, pq.Array(b.sealer.Officers().IDs()), b.now(), ids, parts, officers, persons, keys, pq.Array(agreed))
+		if err != nil {
+			return quiet("keep sealed records", err)
+		}
+		_, err = tx.ExecContext(ctx, `
+			update attendees
+			set state = 'blocked'
+			where event_id = $1 and id = any($2::uuid[]) and state <> 'blocked'`, b.event.Key, ids)
+		return quiet("block attendees", err)
+	})
+}
+
+// responses seals what nobody was found for: under a hold it may be what the claim is
+// about. It is keyed by form and response.
+func (b *blocker) responses(ctx context.Context) error {
+	var there bool
+	if err := b.db.GetContext(ctx, &there, `select to_regclass($1) is not null`, room(b.event.Key)); err != nil || !there {
+		return quiet("look for a room", err)
+	}
+	var unmatched []struct {
+		readable
+		Form string `db:"form_id"`
+	}
+	err := b.db.SelectContext(ctx, &unmatched, `
+		select id, source_id, form_id, name, email, agreement_version, agreed_at, affiliation, forums, answers
+		from personal
+		where event_id = $1 and part = 'response' and attendee_id is null
+		order by id`, b.event.Key)
+	if err != nil {
+		return quiet("read unmatched responses for the last time", err)
+	}
+	for batch := range slices.Chunk(unmatched, sealBatch) {
+		var rows []sealedRow
+		for _, r := range batch {
+			for _, kept := range []bool{true, false} {
+				part := "response:" + r.Form
+				if !kept {
+					part = partHeld + ":" + r.Form
+				}
+				record, err := b.record(r.readable, part, kept)
+				if err != nil {
+					return err
+				}
+				sealed, err := b.sealer.Seal(record, r.Email.Reveal())
+				if err != nil {
+					return err
+				}
+				rows = append(rows, sealedRow{attendee: r.ID, part: part, sealed: sealed})
+			}
+		}
+		if err := b.saveSealed(ctx, rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish counts, recalls what was exported, and writes the ledger, in one transaction.
+func (b *blocker) finish(ctx context.Context) (Blocking, error) {
+	n := Blocking{Doubted: b.event.Doubted}
+	err := b.InTx(ctx, func(tx *sqlx.Tx) error {
+		e := b.event
+		result, err := tx.ExecContext(ctx, `
+			delete from attendees a
+			where a.event_id = $1
+			  and not exists (select from sealed s where s.event_id = $1 and s.attendee_id = a.id)`, e.Key)
+		if err != nil {
+			return quiet("delete those without an agreement", err)
+		}
+		dropped, err := result.RowsAffected()
+		if err != nil {
+			return quiet("delete those without an agreement", err)
+		}
+		n.Dropped = int(dropped)
+		err = tx.GetContext(ctx, &n.Sealed, `select count(distinct attendee_id) from sealed where event_id = $1`, e.Key)
+		if err != nil {
+			return quiet("count sealed records", err)
+		}
+		result, err = tx.ExecContext(ctx, `
+			update receipts
+			set recalled_at = $2
+			where event_id = $1 and recalled_at is null`, e.Key, b.now())
+		if err != nil {
+			return quiet("recall exports", err)
+		}
+		recalled, err := result.RowsAffected()
+		if err != nil {
+			return quiet("recall exports", err)
+		}
+		if _, err := tx.ExecContext(ctx, `update events set blocked_at = $2 where id = $1`, e.Key, b.now()); err != nil {
+			return quiet("block an event", err)
+		}
+		if n.Doubted {
+			says := fmt.Sprintf("More than half of event %s never agreed, so the linked form may be the wrong one. Everyone was sealed. Look at the form", e.ID)
+			if err := b.ask(ctx, tx, e.Key, taskDoubt, says); err != nil {
+				return err
+			}
+		}
+		_, err = b.Store.record(ctx, tx, ledger.Entry{
+			Kind: ledger.Blocked, Event: string(e.ID), Rule: e.Rule,
+			Counts: map[string]int64{"sealed": int64(n.Sealed), "dropped": dropped, "recalled": recalled},
+		})
+		return err
+	})
+	return n, err
+}

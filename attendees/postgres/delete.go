@@ -1,0 +1,189 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"lethe/attendees"
+	"lethe/attendees/ledger"
+)
+
+// deleteBatch bounds how many rows one transaction deletes.
+const deleteBatch = 5000
+
+// HeldError says that a legal hold stands, so nothing may go.
+type HeldError struct{ What string }
+
+func (e *HeldError) Error() string {
+	return e.What + " is under a legal hold: nothing of it is deleted before the hold is released (GDPR Art. 17(3)(e)). `lethe hold list` shows it"
+}
+
+// Delete deletes the people of a blocked event whose delete date has come: its sealed
+// room with its file, their rows, the tombstones, who took which export. Counts stay.
+// Registrations that are held one by one stay too, in a room that is written anew.
+//
+// It may be stopped at any point and goes on when it is called again; two calls at once
+// are one after the other. It returns how many people went. *HeldError says that the
+// event is held, *TooEarlyError that the day has not come.
+func (s *Store) Delete(ctx context.Context, id attendees.EventID) (int, error) {
+	unlock, err := s.lockLife(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	var e Event
+	var kept []uuid.UUID
+	err = s.InTx(ctx, func(tx *sqlx.Tx) (err error) {
+		if e, err = s.mayDelete(ctx, tx, id); err != nil || e.DeletedAt != nil {
+			return err
+		}
+		if e.State == attendees.Deleted {
+			return nil // it was cut off: going on
+		}
+		err = tx.SelectContext(ctx, &kept, `
+			select distinct h.attendee_id
+			from holds h
+			where h.event_id = $1 and h.attendee_id is not null and `+standing("$2"), e.Key, s.today())
+		if err != nil {
+			return quiet("look for holds", err)
+		}
+		if len(kept) > 0 {
+			return nil // people stay, so the event is not deleted as a whole
+		}
+		_, err = tx.ExecContext(ctx, `update events set state = 'deleted' where id = $1`, e.Key)
+		return quiet("delete an event", err)
+	})
+	if err != nil || e.DeletedAt != nil {
+		return 0, err
+	}
+	if len(kept) > 0 {
+		return s.deleteOthers(ctx, e, kept)
+	}
+	if err := s.tearDown(ctx, sealedRooms, e.Key); err != nil {
+		return 0, err
+	}
+	return s.finishDeletion(ctx, e)
+}
+
+func (s *Store) mayDelete(ctx context.Context, tx *sqlx.Tx, id attendees.EventID) (Event, error) {
+	var e Event
+	err := tx.GetContext(ctx, &e, `select `+eventColumns+` from events where source_id = $1 for update`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return e, &UnknownEventError{Event: id}
+	}
+	if err != nil {
+		return e, quiet("lock an event", err)
+	}
+	switch {
+	case e.DeletedAt != nil || e.State == attendees.Deleted:
+		return e, nil
+	case e.Today(s.now()).Before(e.DeleteOn.Date):
+		return e, &TooEarlyError{Event: id, What: "deleted", On: e.DeleteOn.Date}
+	case e.BlockedAt == nil:
+		return e, fmt.Errorf("event %s is not blocked yet: that comes first", id)
+	}
+	held, err := s.isHeld(ctx, tx, e.Key, uuid.Nil)
+	if err == nil && held {
+		err = &HeldError{What: "event " + string(id)}
+	}
+	return e, err
+}
+
+// deleteOthers deletes all but those who are held one by one.
+func (s *Store) deleteOthers(ctx context.Context, e Event, kept []uuid.UUID) (n int, err error) {
+	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
+		held := texts(kept)
+		for _, statement := range []string{
+			`delete from sealed where event_id = $1 and not attendee_id = any($2::uuid[])`,
+			`delete from attendees where event_id = $1 and not id = any($2::uuid[])`,
+		} {
+			result, err := tx.ExecContext(ctx, statement, e.Key, pq.StringArray(held))
+			if err != nil {
+				return quiet("delete people", err)
+			}
+			rows, err := result.RowsAffected()
+			if err != nil {
+				return quiet("delete people", err)
+			}
+			n = int(rows) // of the last: attendees
+		}
+		if n == 0 {
+			return nil
+		}
+		if err := s.askRewrite(ctx, tx, sealedRooms, e.Key); err != nil {
+			return err
+		}
+		_, err := s.record(ctx, tx, ledger.Entry{
+			Kind: ledger.Deleted, Event: string(e.ID), Rule: e.Rule,
+			Counts: map[string]int64{"deleted": int64(n), "held": int64(len(kept))},
+		})
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	_, err = s.rewriteRooms(ctx)
+	return n, err
+}
+
+// finishDeletion takes the rows that lead to people, by their keys, then what else was
+// kept of the event, and writes the ledger.
+func (s *Store) finishDeletion(ctx context.Context, e Event) (deleted int, err error) {
+	after := uuid.Nil
+	for {
+		var last []uuid.UUID
+		// By key: a sweep by limit alone would step over its own dead rows each time.
+		err := s.db.SelectContext(ctx, &last, `
+			with due as (
+				select id from attendees where event_id = $1 and id > $2 order by id limit $3
+			), gone as (
+				delete from attendees where id in (select id from due)
+			)
+			select id from due order by id`, e.Key, after, deleteBatch)
+		if err != nil {
+			return deleted, quiet("delete attendees", err)
+		}
+		if len(last) == 0 {
+			break
+		}
+		deleted += len(last)
+		after = last[len(last)-1]
+	}
+	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
+		for _, statement := range []string{
+			`delete from tombstones where event_id = $1`,
+			`delete from announcements where event_id = $1`,
+			`delete from rewrites where event_id = $1`,
+			`update receipts set exported_by = '', sha256 = '' where event_id = $1`,
+			`update holds set reason = '' where event_id = $1`,
+		} {
+			if _, err := tx.ExecContext(ctx, statement, e.Key); err != nil {
+				return quiet("delete what led to people", err)
+			}
+		}
+		_, err := tx.ExecContext(ctx, `
+			delete from river_job
+			where args ->> 'event' = $1 and finalized_at is not null`, e.ID)
+		if err != nil {
+			return quiet("delete an event's old jobs", err)
+		}
+		says := fmt.Sprintf("Delete the people of event %s at Eventbrite too: its interface offers no way. In Eventbrite: Manage attendees, or ask its support", e.ID)
+		if err := s.ask(ctx, tx, e.Key, taskUpstream, says); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `update events set deleted_at = $2 where id = $1`, e.Key, s.now()); err != nil {
+			return quiet("delete an event", err)
+		}
+		_, err = s.record(ctx, tx, ledger.Entry{
+			Kind: ledger.Deleted, Event: string(e.ID), Rule: e.Rule, Counts: map[string]int64{"deleted": int64(deleted)},
+		})
+		return err
+	})
+	return deleted, err
+}

@@ -1,0 +1,182 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"lethe/attendees"
+	"lethe/attendees/ledger"
+)
+
+// Forgotten is what forgetting one registration did.
+type Forgotten struct {
+	Event   attendees.EventID
+	Exports []Receipt // that still carry the person: every copy is to be destroyed
+}
+
+// Forget erases one registration now, whatever its event's dates (GDPR Art. 17): its
+// readable or sealed record, the responses that belong to it, its row. A tombstone, the
+// keyed hash of its id, keeps it out for as long as its event is kept; a new
+// registration of the same person comes in. Exports that carry it are recalled.
+// *HeldError says that a legal hold stands.
+//
+// The night's sweep writes the rooms anew, after which no file has the name.
+func (s *Store) Forget(ctx context.Context, id attendees.AttendeeID, reason, by string) (f Forgotten, err error) {
+	key := attendeeKey(attendees.Eventbrite, id)
+	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
+		var e Event
+		// The event's row first, as every writer does.
+		err := tx.GetContext(ctx, &e, `
+			select `+eventColumns+`
+			from events
+			where id = (select event_id from attendees where id = $1)
+			for no key update`, key)
+		if errors.Is(err, sql.ErrNoRows) {
+			return &UnknownAttendeeError{id}
+		}
+		if err != nil {
+			return quiet("find an attendee", err)
+		}
+		if held, err := s.isHeld(ctx, tx, e.Key, key); err != nil {
+			return err
+		} else if held {
+			return &HeldError{What: "attendee " + string(id)}
+		}
+		f.Event = e.ID
+		if f.Exports, err = s.recall(ctx, tx, e, key); err != nil {
+			return err
+		}
+		if err := s.leaveForever(ctx, tx, e, id); err != nil {
+			return err
+		}
+		keyed, _ := s.keys.KeyedID(string(attendees.Eventbrite), string(id), "")
+		return s.recordPerson(ctx, tx, ledger.Entry{Kind: ledger.Erased, Event: string(e.ID), Reason: reason, By: by}, keyed)
+	})
+	return f, err
+}
+
+// recall marks the exports that carry a person, and names them.
+func (s *Store) recall(ctx context.Context, tx *sqlx.Tx, e Event, attendee uuid.UUID) ([]Receipt, error) {
+	var receipts []Receipt
+	err := tx.SelectContext(ctx, &receipts, `
+		update receipts r
+		set recalled_at = coalesce(recalled_at, $3)
+		where r.event_id = $1 and r.id in (
+			select receipt_id from personal where event_id = $1 and part = 'receipt' and $2 = any(listed))
+		returning r.id, $4::text as event, r.purpose, r.format, r.rows, r.sha256, r.exported_by, r.exported_at`,
+		e.Key, attendee, s.now(), e.ID)
+	return receipts, quiet("recall exports", err)
+}
+
+// leaveForever deletes what is held of a registration and bars its ids.
+func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id attendees.AttendeeID) error {
+	key := attendeeKey(attendees.Eventbrite, id)
+	var responses []struct {
+		Form string `db:"form_id"`
+		ID   string `db:"source_id"`
+	}
+	err := tx.SelectContext(ctx, &responses, `
+		delete from personal
+		where event_id = $1 and part = 'response' and (attendee_id = $2 or claims = $2)
+		returning form_id, source_id`, e.Key, key)
+	if err != nil {
+		return quiet("erase responses", err)
+	}
+	if _, err := tx.ExecContext(ctx, `delete from personal where event_id = $1 and id = $2`, e.Key, key); err != nil {
+		return quiet("erase a readable record", err)
+	}
+	if _, err := tx.ExecContext(ctx, `delete from sealed where event_id = $1 and attendee_id = $2`, e.Key, key); err != nil {
+		return quiet("erase a sealed record", err)
+	}
+	if _, err := tx.ExecContext(ctx, `delete from attendees where id = $1`, key); err != nil {
+		return quiet("erase an attendee", err)
+	}
+	bar, newest := s.keys.KeyedID(string(attendees.Eventbrite), string(id), "")
+	bars := [][]byte{bar}
+	for _, r := range responses {
+		bar, _ := s.keys.KeyedID(responseSource(attendees.FormID(r.Form)), r.ID, "")
+		bars = append(bars, bar)
+	}
+	_, err = tx.ExecContext(ctx, `
+		insert into tombstones (keyed_id, key, event_id, made_at)
+		select bar, $2, $3, $4
+		from unnest($1::bytea[]) as t (bar)
+		on conflict do nothing`, pq.ByteaArray(bars), newest, e.Key, s.now())
+	if err != nil {
+		return quiet("set a tombstone", err)
+	}
+	for _, h := range []house{personalRooms, sealedRooms} {
+		if err := s.askRewrite(ctx, tx, h, e.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// responseSource is the name under which a form's responses have tombstones: their ids
+// are unique within their form only.
+func responseSource(form attendees.FormID) string { return "typeform/" + string(form) }
+
+// barred tells which of the parts were erased and may never come back, whoever their
+// source says they are now. Staff are asked, once, about one that changed since.
+func (s *Store) barred(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []part) (map[uuid.UUID]bool, error) {
+	var some bool
+	if err := tx.GetContext(ctx, &some, `select exists (select from tombstones)`); err != nil || !some {
+		return nil, quiet("look for tombstones", err)
+	}
+	var ids [][]byte
+	var whose []*part
+	for i := range parts {
+		p := &parts[i]
+		source := string(p.source)
+		if p.form != "" {
+			source = responseSource(p.form)
+		}
+		for _, id := range s.keys.KeyedIDs(source, p.sourceID, "") {
+			ids, whose = append(ids, id), append(whose, p)
+		}
+	}
+	var found []struct {
+		KeyedID []byte     `db:"keyed_id"`
+		MadeAt  time.Time  `db:"made_at"`
+		AskedAt *time.Time `db:"asked_at"`
+	}
+	err := tx.SelectContext(ctx, &found, `
+		select keyed_id, made_at, asked_at
+		from tombstones
+		where keyed_id = any($1)`, pq.ByteaArray(ids))
+	if err != nil {
+		return nil, quiet("look for tombstones", err)
+	}
+	barred := map[uuid.UUID]bool{}
+	for _, f := range found {
+		for i, id := range ids {
+			if !bytes.Equal(id, f.KeyedID) {
+				continue
+			}
+			p := whose[i]
+			barred[p.id] = true
+			if f.AskedAt == nil && p.changed.After(f.MadeAt) {
+				if err := s.askAbout(ctx, tx, event, f.KeyedID); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return barred, nil
+}
+
+func (s *Store) askAbout(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, keyedID []byte) error {
+	if _, err := tx.ExecContext(ctx, `update tombstones set asked_at = $2 where keyed_id = $1`, keyedID, s.now()); err != nil {
+		return quiet("ask about an erased registration", err)
+	}
+	return s.ask(ctx, tx, event, taskErased, "A registration that was erased has changed at its source since. "+
+		"It stays out. Somebody else may have it now: look there for what changed last, and ask that person to register anew")
+}

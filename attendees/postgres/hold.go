@@ -1,0 +1,158 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+
+	"lethe/attendees"
+	"lethe/attendees/ledger"
+)
+
+// Hold is a legal hold: nothing is deleted or dropped while it stands (GDPR Art.
+// 17(3)(e)).
+type Hold struct {
+	ID       int                  `db:"id" json:"hold"`
+	Event    attendees.EventID    `db:"event" json:"event"`
+	Attendee attendees.AttendeeID `db:"attendee" json:"attendee,omitempty"` // empty: all of the event
+	Reason   string               `db:"reason" json:"reason"`
+	Until    *day                 `db:"until" json:"-"`
+	By       string               `db:"added_by" json:"by"`
+	AddedAt  time.Time            `db:"added_at" json:"added_at"`
+}
+
+// UntilDate is the day on which the hold ends by itself; the zero date: it does not.
+func (h Hold) UntilDate() attendees.Date {
+	if h.Until == nil {
+		return attendees.Date{}
+	}
+	return h.Until.Date
+}
+
+// standing is what makes a hold "h" stand on the day of that parameter, its last one
+// included.
+func standing(today string) string {
+	return `h.released_at is null and (h.until is null or h.until >= ` + today + `::date)`
+}
+
+func (s *Store) today() day { return day{attendees.DateOf(s.now().UTC())} }
+
+// isHeld tells whether a hold stands on the event as a whole, or, for an attendee, on
+// her alone.
+func (s *Store) isHeld(ctx context.Context, tx *sqlx.Tx, event, attendee uuid.UUID) (held bool, err error) {
+	err = tx.GetContext(ctx, &held, `
+		select exists (
+			select from holds h
+			where h.event_id = $1 and (h.attendee_id is null or h.attendee_id = $2) and `+standing("$3")+`)`, event, attendee, s.today())
+	return held, quiet("look for holds", err)
+}
+
+// UnknownAttendeeError says that no registration of that id is held.
+type UnknownAttendeeError struct{ Attendee attendees.AttendeeID }
+
+func (e *UnknownAttendeeError) Error() string {
+	return fmt.Sprintf("attendee %s is not held: nothing is known under that id", e.Attendee)
+}
+
+// AddHold adds a hold on an event, or, where attendee is given, on that registration
+// alone, and gives it its number. until may be the zero date.
+func (s *Store) AddHold(ctx context.Context, event attendees.EventID, attendee attendees.AttendeeID, reason, by string, until attendees.Date) (h Hold, err error) {
+	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
+		var whom any
+		if attendee != "" {
+			key := attendeeKey(attendees.Eventbrite, attendee)
+			err := tx.GetContext(ctx, &event, `
+				select e.source_id
+				from attendees a
+				join events e on e.id = a.event_id
+				where a.id = $1`, key)
+			if errors.Is(err, sql.ErrNoRows) {
+				return &UnknownAttendeeError{attendee}
+			}
+			if err != nil {
+				return quiet("find an attendee", err)
+			}
+			whom = key
+		}
+		var e Event
+		// For update, so that no blocking or deletion is halfway through its decision.
+		err := tx.GetContext(ctx, &e, `select `+eventColumns+` from events where source_id = $1 for update`, event)
+		if errors.Is(err, sql.ErrNoRows) {
+			return &UnknownEventError{event}
+		}
+		if err != nil {
+			return quiet("find an event", err)
+		}
+		if e.State == attendees.Deleted {
+			return fmt.Errorf("event %s is deleted: there is nothing left to hold", event)
+		}
+		var ends any
+		if until != (attendees.Date{}) {
+			ends = day{until}
+		}
+		h = Hold{Event: event, Attendee: attendee, Reason: reason, By: by, AddedAt: s.now()}
+		err = tx.GetContext(ctx, &h.ID, `
+			insert into holds (event_id, attendee_id, reason, until, added_by, added_at)
+			values ($1, $2, $3, $4, $5, $6)
+			returning id`, e.Key, whom, reason, ends, by, h.AddedAt)
+		if err != nil {
+			return quiet("add a hold", err)
+		}
+		entry := ledger.Entry{Kind: ledger.HoldAdded, Event: string(event), Reason: reason, By: by}
+		if ends != nil {
+			entry.Until = until.String()
+		}
+		return s.recordAbout(ctx, tx, entry, attendee)
+	})
+	return h, err
+}
+
+// recordAbout records an entry about an event, or about one registration of it.
+func (s *Store) recordAbout(ctx context.Context, tx *sqlx.Tx, e ledger.Entry, attendee attendees.AttendeeID) error {
+	if attendee != "" {
+		id, _ := s.keys.KeyedID(string(attendees.Eventbrite), string(attendee), "")
+		return s.recordPerson(ctx, tx, e, id)
+	}
+	_, err := s.record(ctx, tx, e)
+	return err
+}
+
+// ReleaseHold ends a hold. What it kept although nothing else does goes with the next
+// sweep.
+func (s *Store) ReleaseHold(ctx context.Context, id int, by string) error {
+	return s.InTx(ctx, func(tx *sqlx.Tx) error {
+		var h Hold
+		err := tx.GetContext(ctx, &h, `
+			update holds h
+			set released_at = $2
+			from events e
+			where h.id = $1 and h.released_at is null and e.id = h.event_id
+			returning h.id, e.source_id as event, h.reason,
+				coalesce((select source_id from attendees a where a.id = h.attendee_id), '') as attendee`, id, s.now())
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("no hold %d stands: `lethe hold list` shows those that do", id)
+		}
+		if err != nil {
+			return quiet("release a hold", err)
+		}
+		return s.recordAbout(ctx, tx, ledger.Entry{Kind: ledger.HoldEnded, Event: string(h.Event), Reason: h.Reason, By: by}, h.Attendee)
+	})
+}
+
+// Holds lists the holds that stand, the oldest first.
+func (s *Store) Holds(ctx context.Context) ([]Hold, error) {
+	var holds []Hold
+	err := s.db.SelectContext(ctx, &holds, `
+		select h.id, e.source_id as event, coalesce(a.source_id, '') as attendee, h.reason, h.until, h.added_by, h.added_at
+		from holds h
+		join events e on e.id = h.event_id
+		left join attendees a on a.id = h.attendee_id
+		where `+standing("$1")+`
+		order by h.id`, s.today())
+	return holds, quiet("list holds", err)
+}

@@ -1,0 +1,180 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"lethe/attendees"
+	"lethe/attendees/ledger"
+)
+
+// SealedRecord is one sealed part of a registration, for an officer to open.
+type SealedRecord struct {
+	Event    attendees.EventID    `db:"event"`
+	Attendee attendees.AttendeeID `db:"attendee"` // empty: a response of nobody
+	Part     string               `db:"part"`
+	Officers []byte               `db:"officers"`
+	Key      uuid.UUID            `db:"attendee_id"`
+}
+
+// sealedBatch is how many sealed records are read at once: half a megabyte.
+const sealedBatch = 1000
+
+// SealedRecords lists an event's sealed records, or one attendee's, by their keys. The
+// use is recorded in the ledger before the first is given.
+func (s *Store) SealedRecords(ctx context.Context, event attendees.EventID, attendee attendees.AttendeeID, by string) iter.Seq2[SealedRecord, error] {
+	return func(yield func(SealedRecord, error) bool) {
+		e, err := s.Event(ctx, event)
+		if err == nil {
+			err = s.recordUnsealing(ctx, e, attendee, by)
+		}
+		if err != nil {
+			yield(SealedRecord{}, err)
+			return
+		}
+		only := uuid.Nil
+		if attendee != "" {
+			only = attendeeKey(attendees.Eventbrite, attendee)
+		}
+		var last SealedRecord
+		for {
+			var batch []SealedRecord
+			err := s.db.SelectContext(ctx, &batch, `
+				select $1::text as event, coalesce(a.source_id, '') as attendee, s.part, s.officers, s.attendee_id
+				from sealed s
+				left join attendees a on a.id = s.attendee_id
+				where s.event_id = $2 and (s.attendee_id, s.part) > ($3, $4) and ($5 = '00000000-0000-0000-0000-000000000000'::uuid or s.attendee_id = $5)
+				order by s.attendee_id, s.part
+				limit $6`, event, e.Key, last.Key, last.Part, only, sealedBatch)
+			if err != nil {
+				yield(SealedRecord{}, quiet("read sealed records", err))
+				return
+			}
+			for _, last = range batch {
+				if !yield(last, nil) {
+					return
+				}
+			}
+			if len(batch) < sealedBatch {
+				return
+			}
+		}
+	}
+}
+
+func (s *Store) recordUnsealing(ctx context.Context, e Event, attendee attendees.AttendeeID, by string) error {
+	return s.InTx(ctx, func(tx *sqlx.Tx) error {
+		return s.recordAbout(ctx, tx, ledger.Entry{Kind: ledger.Unsealed, Event: string(e.ID), By: by}, attendee)
+	})
+}
+
+// KeyUse is how many sealed records a key opens.
+type KeyUse struct {
+	Key     string `db:"key" json:"key"`
+	Records int    `db:"n" json:"records"`
+}
+
+// OfficerKeys tells how many sealed records each officer's key opens.
+func (s *Store) OfficerKeys(ctx context.Context) ([]KeyUse, error) {
+	var uses []KeyUse
+	err := s.db.SelectContext(ctx, &uses, `
+		select key, count(*) as n
+		from sealed, unnest(officer_keys) as key
+		group by key
+		order by key`)
+	return uses, quiet("count what officers' keys open", err)
+}
+
+// SecretUses tells how many hashes and halves still need each secret.
+func (s *Store) SecretUses(ctx context.Context) ([]KeyUse, error) {
+	var uses []KeyUse
+	err := s.db.SelectContext(ctx, &uses, `
+		select key, count(*) as n
+		from (
+			select address_key as key from attendees where address_index <> ''
+			union all
+			select person_key from sealed where person is not null
+			union all
+			select key from tombstones
+		) as used
+		group by key
+		order by key`)
+	return uses, quiet("count what needs a secret", err)
+}
+
+// Sample gives some sealed records at random, of those that a key opens.
+func (s *Store) Sample(ctx context.Context, officer string, n int) ([]SealedRecord, error) {
+	var some []SealedRecord
+	err := s.db.SelectContext(ctx, &some, `
+		select e.source_id as event, coalesce(a.source_id, '') as attendee, s.part, s.officers, s.attendee_id
+		from sealed s
+		join events e on e.id = s.event_id
+		left join attendees a on a.id = s.attendee_id
+		where $1 = any(s.officer_keys)
+		order by random()
+		limit $2`, officer, n)
+	return some, quiet("draw sealed records", err)
+}
+
+// dropReleased drops what only a hold had kept, unopened: fields without a duty,
+// responses of nobody, and those who never agreed. It returns how many records went.
+func (s *Store) dropReleased(ctx context.Context) (int, error) {
+	var events []Event
+	err := s.db.SelectContext(ctx, &events, `select `+eventColumns+` from events where state = 'blocked' and blocked_at is not null order by id`)
+	if err != nil {
+		return 0, quiet("look for released holds", err)
+	}
+	total := 0
+	for _, e := range events {
+		n, err := s.dropReleasedOf(ctx, e)
+		if err != nil {
+			return total, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+func (s *Store) dropReleasedOf(ctx context.Context, e Event) (n int, err error) {
+	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
+		if _, err := tx.ExecContext(ctx, `select from events where id = $1 for update`, e.Key); err != nil {
+			return quiet("lock an event", err)
+		}
+		var gone pq.StringArray
+		err := tx.SelectContext(ctx, &gone, `
+			delete from sealed s
+			where s.event_id = $1
+			  and (s.part like 'held%' or s.part like 'response:%' or (s.agreed = false and not $2))
+			  and not exists (
+				select from holds h
+				where h.event_id = $1 and (h.attendee_id is null or h.attendee_id = s.attendee_id) and `+standing("$3")+`)
+			returning attendee_id`, e.Key, e.Doubted, s.today())
+		if err != nil {
+			return quiet("drop what a hold had kept", err)
+		}
+		if n = len(gone); n == 0 {
+			return nil
+		}
+		_, err = tx.ExecContext(ctx, `
+			delete from attendees a
+			where a.event_id = $1 and a.id = any($2::uuid[])
+			  and not exists (select from sealed s where s.event_id = $1 and s.attendee_id = a.id)`, e.Key, gone)
+		if err != nil {
+			return quiet("drop what a hold had kept", err)
+		}
+		if err := s.askRewrite(ctx, tx, sealedRooms, e.Key); err != nil {
+			return err
+		}
+		_, err = s.record(ctx, tx, ledger.Entry{Kind: ledger.HoldDropped, Event: string(e.ID), Counts: map[string]int64{"records": int64(n)}})
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("event %s: %w", e.ID, err)
+	}
+	return n, nil
+}
