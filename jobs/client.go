@@ -14,6 +14,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"lethe/attendees/postgres"
+	"lethe/attendees/seal"
 	"lethe/sync/pull"
 )
 
@@ -51,8 +52,9 @@ type Worker struct {
 }
 
 // Schedule makes a worker on a migrated database; url is the one that its store is
-// connected to. Start starts it.
-func Schedule(ctx context.Context, url string, p *pull.Puller, log *slog.Logger) (*Worker, error) {
+// connected to. Without a sealer nothing is blocked, and the log says so. simulated
+// tells that the clock is. Start starts it.
+func Schedule(ctx context.Context, url string, p *pull.Puller, sealer *seal.Sealer, simulated bool, log *slog.Logger) (*Worker, error) {
 	config, err := pgxpool.ParseConfig(postgres.Tuned(url))
 	if err != nil {
 		return nil, errors.New("jobs: DATABASE_URL is no PostgreSQL URL") // pgx quotes it
@@ -64,6 +66,7 @@ func Schedule(ctx context.Context, url string, p *pull.Puller, log *slog.Logger)
 	}
 	workers := river.NewWorkers()
 	addWorkers(workers, p, log)
+	(&sweeper{store: p.Store, sealer: sealer, simulated: simulated, log: log}).addTo(workers)
 	client, err := river.NewClient(
 		riverdatabasesql.NewWithPgxListener(p.Store.DB().DB, listen),
 		&river.Config{
@@ -125,5 +128,6 @@ func periodic() []*river.PeriodicJob {
 		every(pullEvery, PullAll{}),
 		every(dueEvery, ReconcileDue{}),
 		every(dropEvery, DropUnmatched{}),
+		every(sweepEvery, Sweep{}),
 	}
 }

@@ -1,4 +1,5 @@
-// Package jobs is the schedule: River workers that pull on time, one at each feed.
+// Package jobs is the schedule: River workers that pull on time, one at each feed, and
+// block and delete on their days, one event at a time.
 //
 // A job's arguments are ids, never personal data, and a job may run twice. A rate
 // limit snoozes it until the source's named reset, a stop or its own timeout puts it

@@ -77,7 +77,7 @@ func scheduled(t *testing.T, o eventbritetest.Options) (*eventbritetest.Server, 
 	db := pgtest.New(t)
 	store := postgres.New(db, keys, &policy, time.Now)
 	for range 2 { // two workers, as two machines have them
-		w, err := Schedule(t.Context(), pgtest.URL(t, db), &pull.Puller{Store: store, Eventbrite: client, Now: time.Now, Log: log}, log)
+		w, err := Schedule(t.Context(), pgtest.URL(t, db), &pull.Puller{Store: store, Eventbrite: client, Now: time.Now, Log: log}, nil, false, log)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -72,6 +72,15 @@ func appendCSV(b, value []byte) []byte {
 	return append(b, '"')
 }
 
+// Harmless is a cell with an apostrophe in front where a spreadsheet would take it for
+// a formula, for lists that others write.
+func Harmless(cell string) string {
+	if formula([]byte(cell)) {
+		return "'" + cell
+	}
+	return cell
+}
+
 // formula tells whether a spreadsheet would take the cell for one: by its first
 // character, in full width too, behind white space too, which some skip.
 func formula(value []byte) bool {

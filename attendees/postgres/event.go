@@ -159,6 +159,21 @@ func (s *Store) Event(ctx context.Context, id attendees.EventID) (Event, error) 
 	return e, quiet("find an event", err)
 }
 
+// EventOf is the event that a registration is held for; *UnknownAttendeeError where
+// it is not held.
+func (s *Store) EventOf(ctx context.Context, id attendees.AttendeeID) (attendees.EventID, error) {
+	var event attendees.EventID
+	err := s.db.GetContext(ctx, &event, `
+		select e.source_id
+		from attendees a
+		join events e on e.id = a.event_id
+		where a.id = $1`, attendeeKey(attendees.Eventbrite, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", &UnknownAttendeeError{id}
+	}
+	return event, quiet("find an attendee", err)
+}
+
 // Events lists all events, the next to end first, those that are over behind them.
 func (s *Store) Events(ctx context.Context) ([]Event, error) {
 	var events []Event

@@ -19,6 +19,8 @@ const (
 	Simulated Mark = "simulated"
 	// Discovered is when the sources were last asked for events.
 	Discovered Mark = "discovered"
+	// Swept is when what was due was last blocked and deleted.
+	Swept Mark = "swept"
 )
 
 // SetMark notes that something is true as of now.

@@ -34,6 +34,9 @@ func New(db *sqlx.DB, keys *seal.Keyring, policy *attendees.Policy, now func() t
 // DB is the database itself, for River, which enqueues jobs in our transactions.
 func (s *Store) DB() *sqlx.DB { return s.db }
 
+// Keys are the secrets that people are found under.
+func (s *Store) Keys() *seal.Keyring { return s.keys }
+
 // Policy is what may be kept.
 func (s *Store) Policy() *attendees.Policy { return s.policy }
 

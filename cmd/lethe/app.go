@@ -101,6 +101,14 @@ func (a *app) openStore(ctx context.Context) (database, error) {
 	return d, a.checkStore(ctx, d, keys)
 }
 
+// open reads the environment and opens the database.
+func (a *app) open(ctx context.Context) (database, error) {
+	if err := a.configure(); err != nil {
+		return database{}, err
+	}
+	return a.openStore(ctx)
+}
+
 func upToDate(ctx context.Context, d database) error {
 	has, needs, err := migrations.Version(ctx, d.DB().DB)
 	if err != nil {

@@ -25,6 +25,7 @@ type config struct {
 	Port          string `envconfig:"PORT" default:"8080"`
 	BaseURL       string `envconfig:"LETHE_BASE_URL"`
 	Secret        string `envconfig:"LETHE_SECRET"`
+	OfficerKey    string `envconfig:"LETHE_OFFICER_KEY"`
 	Retention     string `envconfig:"LETHE_RETENTION"`
 	Policy        string `envconfig:"LETHE_POLICY"`
 	Eventbrite    string `envconfig:"EVENTBRITE_TOKEN"`

@@ -20,13 +20,8 @@ func (a *app) eventsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "events",
 		Short: "Which events, and which forms belong to them",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return misused{fmt.Errorf("there is no command %q: `lethe events --help` lists them", "events "+args[0])}
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:  onlyCommands("events"),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.discoverCommand(), a.linkCommand(), a.listCommand())
 	return cmd
@@ -78,10 +73,7 @@ func (a *app) listCommand() *cobra.Command {
 		Short: "List the events with their dates and linked forms",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := a.configure(); err != nil {
-				return err
-			}
-			d, err := a.openStore(cmd.Context())
+			d, err := a.open(cmd.Context())
 			if err != nil {
 				return err
 			}

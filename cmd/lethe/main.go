@@ -92,9 +92,20 @@ New here? lethe demo shows it on a sandbox with invented people.`,
 	})
 	root.AddCommand(
 		a.demoCommand(), a.upCommand(), a.webCommand(), a.workerCommand(), a.migrateCommand(),
-		a.syncCommand(), a.eventsCommand(), a.exportCommand(), a.doctorCommand(), a.versionCommand(),
+		a.syncCommand(), a.eventsCommand(), a.exportCommand(), a.retentionCommand(), a.holdCommand(), a.forgetCommand(),
+		a.ledgerCommand(), a.keysCommand(), a.unsealCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	return root
+}
+
+// onlyCommands refuses what is no command of the group.
+func onlyCommands(group string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return misused{fmt.Errorf("there is no command %q: `lethe %s --help` lists them", group+" "+args[0], group)}
+		}
+		return nil
+	}
 }
 
 // exactly wants n arguments, named as the usage line does.

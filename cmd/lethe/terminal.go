@@ -94,7 +94,10 @@ func (t *table) write(w io.Writer) {
 	all := append([][]string{t.head}, t.rows...)
 	for _, row := range all {
 		for i, cell := range row {
-			row[i] = clip(printable(cell), widest)
+			row[i] = printable(cell)
+			if i < len(row)-1 { // what comes last pushes nothing
+				row[i] = clip(row[i], widest)
+			}
 			width[i] = max(width[i], cells(row[i]))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"lethe/attendees/seal"
 	"lethe/attendees/web"
 	"lethe/jobs"
 	"lethe/migrations"
@@ -21,7 +22,8 @@ func (a *app) upCommand() *cobra.Command {
 		Use:   "up",
 		Short: "Run web and worker in one process",
 		Long: `Run web and worker in one process. Without DATABASE_URL it starts a private PostgreSQL
-in the data folder, and makes a secret there on its first start.`,
+in the data folder, and makes a secret there on its first start, and an officer's key,
+whose private half it shows once.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), true, true) },
 	}
@@ -39,7 +41,7 @@ func (a *app) webCommand() *cobra.Command {
 func (a *app) workerCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "worker",
-		Short: "Work the schedule: discover, pull, reconcile",
+		Short: "Work the schedule: discover, pull, reconcile, block, delete",
 		Args:  exactly(0, "no arguments"),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), false, true) },
 	}
@@ -70,6 +72,11 @@ func (a *app) start(ctx context.Context, serves, works bool) error {
 	if err != nil {
 		return err
 	}
+	if serves && works {
+		if err := a.ownOfficer(); err != nil {
+			return err
+		}
+	}
 	return a.serveStore(ctx, d, serves, works)
 }
 
@@ -80,7 +87,11 @@ func (a *app) serveStore(ctx context.Context, d database, serves, works bool) er
 		if err != nil {
 			return err
 		}
-		worker, err := jobs.Schedule(ctx, d.URL, p, a.log)
+		sealer, err := a.sealer(d)
+		if err != nil && !errors.Is(err, seal.ErrNoOfficer) {
+			return err
+		}
+		worker, err := jobs.Schedule(ctx, d.URL, p, sealer, a.config.Clock != "", a.log)
 		if err != nil {
 			return err
 		}

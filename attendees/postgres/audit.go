@@ -1,0 +1,99 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"lethe/attendees"
+)
+
+// Left is one field of personal data that is left of one event.
+type Left struct {
+	Event    attendees.EventID       `json:"event"`
+	Field    string                  `json:"field"`
+	People   int                     `json:"people"`
+	Purposes []attendees.PurposeName `json:"purposes"`
+	Rule     string                  `json:"rule"`
+	Until    string                  `json:"until"`
+	Fault    string                  `json:"fault,omitempty"`
+}
+
+// Audit tells what personal data is left, field by field, and what allows it. What
+// nothing allows is a fault.
+func (s *Store) Audit(ctx context.Context) ([]Left, error) {
+	plan, err := s.Plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	fields := []attendees.Field{
+		attendees.Name, attendees.Email, attendees.Ticket, attendees.Attended, attendees.AgreementVersion,
+		attendees.AgreedAt, attendees.Affiliation, attendees.Forums, attendees.Answers,
+	}
+	var filters []string
+	for _, f := range fields {
+		empty := map[attendees.Field]string{
+			attendees.Attended: "attended", attendees.AgreedAt: "agreed_at is not null",
+			attendees.Forums: "forums <> '{}'", attendees.Answers: "answers <> '{}'",
+		}[f]
+		if empty == "" {
+			empty = string(f) + " <> ''"
+		}
+		filters = append(filters, "count(*) filter (where "+empty+")")
+	}
+	var all []Left
+	for _, e := range plan.Events {
+		counts := make([]int, len(fields)+1)
+		into := make([]any, len(counts))
+		for i := range counts {
+			into[i] = &counts[i]
+		}
+		err := s.db.QueryRowxContext(ctx, `
+			select `+strings.Join(filters, ", ")+`, (select count(distinct attendee_id) from sealed where event_id = $1)
+			from personal
+			where event_id = $1 and part <> 'receipt'`, e.Key).Scan(into...)
+		if err != nil {
+			return nil, quiet("audit an event", err)
+		}
+		for i, f := range fields {
+			if counts[i] > 0 {
+				all = append(all, s.left(e, f, counts[i]))
+			}
+		}
+		if n := counts[len(fields)]; n > 0 {
+			l := Left{Event: e.ID, Field: "sealed records", People: n, Rule: e.Rule, Until: e.DeleteOn.String()}
+			for _, u := range s.policy.Purposes {
+				if u.Sealed {
+					l.Purposes = append(l.Purposes, u.Name)
+				}
+			}
+			if len(e.Held) == 0 && !e.Today(s.now()).Before(e.DeleteOn.Date) {
+				l.Fault = "should have been deleted on " + e.DeleteOn.String()
+			}
+			all = append(all, l)
+		}
+	}
+	return all, nil
+}
+
+func (s *Store) left(e Planned, f attendees.Field, people int) Left {
+	l := Left{Event: e.ID, Field: string(f), People: people, Rule: e.Rule, Until: e.BlockOn.String()}
+	for _, u := range s.policy.Purposes {
+		if u.Allows(f) {
+			l.Purposes = append(l.Purposes, u.Name)
+		}
+	}
+	switch {
+	case len(l.Purposes) == 0:
+		l.Fault = "no purpose names it"
+	case !e.Today(s.now()).Before(e.BlockOn.Date):
+		l.Fault = fmt.Sprintf("should have been blocked on %s", e.BlockOn)
+	}
+	return l
+}
+
+// Faults are those of what is left that nothing allows.
+func Faults(all []Left) []Left {
+	return slices.DeleteFunc(slices.Clone(all), func(l Left) bool { return l.Fault == "" })
+}

@@ -1,0 +1,80 @@
+package postgres
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"lethe/attendees"
+)
+
+// Planned is one event in the plan.
+type Planned struct {
+	Event
+	People int    // readable or sealed
+	Held   []Hold // that stand
+}
+
+// Plan is when each event is blocked and deleted, under which rule.
+type Plan struct {
+	Events []Planned // those that are not deleted yet, the next to end last
+}
+
+// Plan makes the plan: every event that still has people, or will have.
+func (s *Store) Plan(ctx context.Context) (Plan, error) {
+	events, err := s.Events(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
+	var counts []struct {
+		Event uuid.UUID `db:"event_id"`
+		N     int       `db:"n"`
+	}
+	if err := s.db.SelectContext(ctx, &counts, `select event_id, count(*) as n from attendees group by event_id`); err != nil {
+		return Plan{}, quiet("count people", err)
+	}
+	people := make(map[uuid.UUID]int, len(counts))
+	for _, c := range counts {
+		people[c.Event] = c.N
+	}
+	holds, err := s.Holds(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
+	held := map[attendees.EventID][]Hold{}
+	for _, h := range holds {
+		held[h.Event] = append(held[h.Event], h)
+	}
+	var p Plan
+	for _, e := range events {
+		if e.DeletedAt == nil {
+			p.Events = append(p.Events, Planned{Event: e, People: people[e.Key], Held: held[e.ID]})
+		}
+	}
+	return p, nil
+}
+
+// Hash names the plan by what it decides: events, dates, rules and holds, not how many
+// people there are, nor the day it is looked at.
+func (p Plan) Hash() string {
+	lines := make([]string, 0, len(p.Events))
+	for _, e := range p.Events {
+		line := fmt.Sprintf("%q %s %s %s", e.ID, e.BlockOn, e.DeleteOn, e.Rule)
+		for _, h := range e.Held {
+			line += fmt.Sprintf(" %d %q %s", h.ID, h.Attendee, h.UntilDate())
+		}
+		lines = append(lines, line)
+	}
+	slices.Sort(lines)
+	h := sha256.New()
+	for _, l := range lines {
+		_, _ = io.WriteString(h, l+"\n")
+	}
+	sum := hex.EncodeToString(h.Sum(nil))
+	return sum[:4] + "-" + sum[4:8]
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"lethe/attendees"
+	"lethe/attendees/ledger"
+)
+
+func (a *app) ledgerCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "ledger",
+		Short: "What was done, provably and without personal data",
+		Args:  onlyCommands("ledger"),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.ledgerVerifyCommand(), a.ledgerCheckpointCommand(), a.ledgerCertificateCommand(), a.ledgerKeyCommand())
+	return cmd
+}
+
+func (a *app) ledgerVerifyCommand() *cobra.Command {
+	var certificate string
+	var keys []string
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Check every entry, hash and signature, or one certificate",
+		Long: `Check every entry, hash and signature of the ledger. With --certificate it checks that one
+file instead, by the keys given with --key, and needs no database.`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if certificate != "" {
+				return a.verifyCertificate(certificate, keys)
+			}
+			if len(keys) > 0 {
+				return misused{errors.New("--key goes with --certificate: the ledger itself is checked with LETHE_SECRET")}
+			}
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if keys, err = d.LedgerKeys(); err != nil {
+				return err
+			}
+			v, err := ledger.NewVerifiers(keys...)
+			if err != nil {
+				return err
+			}
+			t, err := d.Ledger(cmd.Context())
+			if err == nil && len(t.Leaves)+len(t.Hashes)+len(t.Checkpoints) == 0 {
+				fmt.Fprintln(a.out, "The ledger is empty: nothing was blocked, deleted or erased yet.")
+				return nil
+			}
+			var c ledger.Checkpoint
+			if err == nil {
+				c, err = t.Verify(v)
+			}
+			var damage *ledger.Damage
+			if errors.As(err, &damage) {
+				fmt.Fprintf(a.out, "DAMAGED at entry %d: %s.\n", damage.Entry, damage.What)
+				return errFound
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "Sound: %s entries, %s signed checkpoints, root %s.\n", count(int(c.Size)), count(len(t.Checkpoints)), c.Root)
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&certificate, "certificate", "", "check this file")
+	f.StringArrayVar(&keys, "key", nil, "a key that `lethe ledger key` printed; may be given several times")
+	return cmd
+}
+
+// maxCertificate is in bytes: far more than a certificate has.
+const maxCertificate = 64 << 10
+
+func (a *app) verifyCertificate(file string, keys []string) error {
+	if len(keys) == 0 {
+		return misused{errors.New("--key KEY is wanted: whoever gave the certificate prints it with `lethe ledger key`")}
+	}
+	v, err := ledger.NewVerifiers(keys...)
+	if err != nil {
+		return misused{err}
+	}
+	info, err := os.Stat(file)
+	if err == nil && info.Size() > maxCertificate {
+		err = errors.New("it is too large for a certificate")
+	}
+	if err != nil {
+		return fmt.Errorf("read the certificate: %w", err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read the certificate: %w", err)
+	}
+	c, err := ledger.ParseCertificate(string(text))
+	if err != nil {
+		return err
+	}
+	e, checkpoint, err := c.Verify(v)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "Sound: entry %d of %s, recorded %s.\n  %s", c.Index, count(int(checkpoint.Size)), e.At.Format("2006-01-02 15:04 UTC"), e.Kind)
+	if e.Event != "" {
+		fmt.Fprintf(a.out, ", event %s", printable(e.Event))
+	}
+	if e.Rule != "" {
+		fmt.Fprintf(a.out, ", rule %s", printable(e.Rule))
+	}
+	var counts []string
+	for what, n := range e.Counts {
+		counts = append(counts, fmt.Sprintf("%s %s", count(int(n)), printable(what)))
+	}
+	slices.Sort(counts)
+	if len(counts) > 0 {
+		fmt.Fprintf(a.out, ": %s", strings.Join(counts, ", "))
+	}
+	if c.Opening != nil {
+		fmt.Fprint(a.out, "; about the one registration whose opening it has")
+	}
+	fmt.Fprintln(a.out, ".")
+	return nil
+}
+
+func (a *app) ledgerCheckpointCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "checkpoint",
+		Short: "Print the newest signed checkpoint, for a witness to keep",
+		Args:  exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			signed, err := d.Checkpoint(cmd.Context())
+			if err == nil && signed == "" {
+				err = errors.New("the ledger is empty: nothing was blocked, deleted or erased yet")
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Fprint(a.out, signed)
+			return nil
+		},
+	}
+}
+
+func (a *app) ledgerKeyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "key",
+		Short: "Print the key that checkpoints are verified with",
+		Args:  exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.configure(); err != nil {
+				return err
+			}
+			keys, err := a.keyring(a.config.DatabaseURL == "")
+			if err != nil {
+				return err
+			}
+			for _, seed := range keys.Derive(ledger.SeedUse) {
+				signer, err := ledger.NewSigner(seed)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(a.out, signer.Key())
+			}
+			return nil
+		},
+	}
+}
+
+func (a *app) ledgerCertificateCommand() *cobra.Command {
+	var event string
+	cmd := &cobra.Command{
+		Use:   "certificate ATTENDEE | --event EVENT",
+		Short: "Print a certificate that a stranger can check without a database",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 || (len(args) == 1) == (event != "") {
+				return misused{errors.New("lethe ledger certificate wants either ATTENDEE or --event EVENT")}
+			}
+			attendee := ""
+			if len(args) == 1 {
+				attendee = args[0]
+			}
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			c, err := d.Certificate(cmd.Context(), eventID(event), attendees.AttendeeID(strings.TrimSpace(attendee)))
+			if err != nil {
+				return err
+			}
+			fmt.Fprint(a.out, c.Text())
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&event, "event", "", "about this event")
+	return cmd
+}

@@ -1,0 +1,437 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lethe/attendees"
+	"lethe/attendees/postgres"
+)
+
+func (a *app) retentionCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "retention",
+		Short: "What is blocked and deleted when, doing it, and what is left",
+		Args:  onlyCommands("retention"),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.planCommand(), a.runCommand(), a.auditCommand(), a.rulesCommand())
+	return cmd
+}
+
+// openAsOf opens the database, with the time set to noon UTC of a day where one is given.
+func (a *app) openAsOf(ctx context.Context, asOf string) (database, error) {
+	var day attendees.Date
+	if asOf != "" {
+		var err error
+		if day, err = attendees.ParseDate(asOf); err != nil {
+			return database{}, misused{fmt.Errorf("--as-of: %w", err)}
+		}
+	}
+	d, err := a.open(ctx)
+	if err != nil || asOf == "" {
+		return d, err
+	}
+	at := time.Date(day.Year, time.Month(day.Month), day.Day, 12, 0, 0, 0, time.UTC)
+	a.now = func() time.Time { return at }
+	d.Store = d.At(a.now)
+	return d, nil
+}
+
+func (a *app) planCommand() *cobra.Command {
+	var asOf string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "When each event is blocked and deleted, under which rule",
+		Args:  exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := a.openAsOf(cmd.Context(), asOf)
+			if err != nil {
+				return err
+			}
+			return a.plan(cmd.Context(), d, asJSON)
+		},
+	}
+	cmd.Flags().StringVar(&asOf, "as-of", "", "as it will stand on this day, such as 2027-06-14")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return cmd
+}
+
+// plannedEvent is one event as `lethe retention plan --json` gives it.
+type plannedEvent struct {
+	Event   attendees.EventID `json:"event"`
+	Name    string            `json:"name"`
+	People  int               `json:"people"`
+	State   string            `json:"state"`
+	Ends    string            `json:"ends_on"`
+	Block   string            `json:"block_on"`
+	Delete  string            `json:"delete_on"`
+	Rule    string            `json:"rule"`
+	Hold    string            `json:"hold,omitempty"`
+	Overdue bool              `json:"overdue"`
+	note    string
+}
+
+func (a *app) planned(e postgres.Planned) plannedEvent {
+	today := e.Today(a.now())
+	p := plannedEvent{
+		Event: e.ID, Name: e.Name, People: e.People, State: string(e.State), Ends: e.EndsOn.String(),
+		Block: e.BlockOn.String(), Delete: e.DeleteOn.String(), Rule: e.Rule,
+	}
+	if e.State == attendees.Active && e.EndsOn.Before(today) {
+		p.State = "over"
+	}
+	whole := false
+	for _, h := range e.Held {
+		text := strconv.Quote(h.Reason)
+		if !h.UntilDate().IsZero() {
+			text += ", until " + h.UntilDate().String()
+		}
+		if h.Attendee != "" {
+			text += " (one person)"
+		} else {
+			whole = true
+		}
+		p.Hold = strings.TrimPrefix(p.Hold+"; "+text, "; ")
+	}
+	next := e.BlockOn.Date
+	if e.BlockedAt != nil {
+		next = e.DeleteOn.Date
+	}
+	days := next.Days(today)
+	switch {
+	case days <= 0 && e.People == 0 && e.State == attendees.Active:
+		p.note = "nobody is held"
+	case days <= 0 && !(e.BlockedAt != nil && whole):
+		p.Overdue, p.note = true, fmt.Sprintf("DUE since %s", next)
+	case days > 0 && days <= 31:
+		p.note = fmt.Sprintf("in %d days", days)
+	}
+	if p.Hold != "" {
+		p.note = strings.TrimPrefix(p.note+"; hold: "+p.Hold, "; ")
+	}
+	return p
+}
+
+func (a *app) plan(ctx context.Context, d database, asJSON bool) error {
+	plan, err := d.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	events := make([]plannedEvent, 0, len(plan.Events))
+	for _, e := range plan.Events {
+		events = append(events, a.planned(e))
+	}
+	slices.SortStableFunc(events, func(x, y plannedEvent) int {
+		return strings.Compare(map[bool]string{true: "a", false: "b"}[x.Overdue], map[bool]string{true: "a", false: "b"}[y.Overdue])
+	})
+	if asJSON {
+		return writeJSON(a.out, map[string]any{
+			"as_of": attendees.DateOf(a.now().UTC()), "policy": a.policyName(), "plan": plan.Hash(), "events": events,
+		})
+	}
+	fmt.Fprintf(a.out, "as of %s, policy %s, plan %s\n\n", attendees.DateOf(a.now().UTC()), a.policyName(), plan.Hash())
+	if len(events) == 0 {
+		fmt.Fprintln(a.out, "No events yet. `lethe events discover` looks for them.")
+		return nil
+	}
+	t := newTable("event", ">people", "state", "blocked", "deleted", "rule", "note")
+	for _, e := range events {
+		t.add(e.Name, count(e.People), e.State, e.Block, e.Delete, e.Rule, e.note)
+	}
+	t.write(a.out)
+	return a.sayNext(ctx, d)
+}
+
+func (a *app) policyName() string {
+	if a.config.Policy == "" {
+		return "built-in"
+	}
+	return a.config.Policy
+}
+
+// sayNext says what a run would do.
+func (a *app) sayNext(ctx context.Context, d database) error {
+	toBlock, err := d.DueToBlock(ctx)
+	if err != nil {
+		return err
+	}
+	toDelete, err := d.DueToDelete(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "\nNext run: %s to block, %s to delete.\n", events(len(toBlock)), events(len(toDelete)))
+	return nil
+}
+
+func events(n int) string {
+	switch n {
+	case 0:
+		return "nothing"
+	case 1:
+		return "1 event"
+	}
+	return count(n) + " events"
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var asOf, accept string
+	var dry bool
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Block and delete what is due now",
+		Args:  exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if asOf != "" && !dry {
+				return misused{errors.New("--as-of goes with --dry-run: nothing is deleted by a day that is not today")}
+			}
+			d, err := a.openAsOf(cmd.Context(), asOf)
+			if err != nil {
+				return err
+			}
+			if accept != "" {
+				plan, err := d.Plan(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if plan.Hash() != accept {
+					return fmt.Errorf("the plan is %s now, not %s: look at it again with `lethe retention plan`", plan.Hash(), accept)
+				}
+			}
+			if dry {
+				return a.dryRun(cmd.Context(), d)
+			}
+			return a.sweep(cmd.Context(), d)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&asOf, "as-of", "", "with --dry-run: what a run on this day would do")
+	f.BoolVar(&dry, "dry-run", false, "say what would be done, and do nothing")
+	f.StringVar(&accept, "accept", "", "run only if the plan has this hash")
+	return cmd
+}
+
+func (a *app) dryRun(ctx context.Context, d database) error {
+	plan, err := d.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	toBlock, err := d.DueToBlock(ctx)
+	if err != nil {
+		return err
+	}
+	toDelete, err := d.DueToDelete(ctx)
+	if err != nil {
+		return err
+	}
+	said := false
+	for _, e := range plan.Events {
+		p := a.planned(e)
+		switch {
+		case slices.Contains(toBlock, e.ID):
+			fmt.Fprintf(a.out, "would block   %s (%s): %s people\n", printable(p.Name), e.ID, count(p.People))
+		case slices.Contains(toDelete, e.ID):
+			fmt.Fprintf(a.out, "would delete  %s (%s): %s people, %s\n", printable(p.Name), e.ID, count(p.People), p.Rule)
+		default:
+			continue
+		}
+		said = true
+	}
+	if !said {
+		fmt.Fprintln(a.out, "Nothing is due.")
+	}
+	return nil
+}
+
+// sweep blocks and deletes what is due, one event after the other.
+func (a *app) sweep(ctx context.Context, d database) error {
+	if err := d.CheckClock(ctx, a.config.Clock != ""); err != nil {
+		return err
+	}
+	toBlock, err := d.DueToBlock(ctx)
+	if err != nil {
+		return err
+	}
+	if len(toBlock) > 0 {
+		sealer, err := a.sealer(d)
+		if err != nil {
+			return err
+		}
+		for _, id := range toBlock {
+			n, err := d.Block(ctx, id, sealer)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "blocked  event %s: %s sealed, %s without an agreement deleted\n", id, count(n.Sealed), count(n.Dropped))
+			if n.Doubted {
+				fmt.Fprintln(a.out, "         more than half never agreed, so nobody was deleted: `lethe retention audit` says what to do")
+			}
+		}
+	}
+	toDelete, err := d.DueToDelete(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range toDelete {
+		n, err := d.Delete(ctx, id)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.out, "deleted  event %s: %s people\n", id, count(n))
+	}
+	tidied, err := d.Tidy(ctx)
+	if err != nil {
+		return err
+	}
+	if tidied.Released > 0 {
+		fmt.Fprintf(a.out, "dropped  %s records that only a hold had kept\n", count(tidied.Released))
+	}
+	if tidied.Rewritten > 0 {
+		fmt.Fprintf(a.out, "rewrote  %s rooms that somebody had left early\n", count(tidied.Rewritten))
+	}
+	if len(toBlock)+len(toDelete) == 0 {
+		fmt.Fprintln(a.out, "Nothing was due.")
+	}
+	return d.SetMark(ctx, postgres.Swept)
+}
+
+func (a *app) auditCommand() *cobra.Command {
+	var asJSON bool
+	var done int
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "What personal data is left, field by field, and what allows it",
+		Args:  exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if done != 0 {
+				if err := d.FinishTask(cmd.Context(), done, account()); err != nil {
+					return err
+				}
+				fmt.Fprintf(a.out, "Task %d is done.\n", done)
+				return nil
+			}
+			return a.audit(cmd.Context(), d, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().IntVar(&done, "done", 0, "tick this task off")
+	return cmd
+}
+
+func (a *app) audit(ctx context.Context, d database, asJSON bool) error {
+	left, err := d.Audit(ctx)
+	if err != nil {
+		return err
+	}
+	tasks, err := d.Tasks(ctx)
+	if err != nil {
+		return err
+	}
+	swept, err := d.Marked(ctx, postgres.Swept)
+	if err != nil {
+		return err
+	}
+	holds, err := d.Holds(ctx)
+	if err != nil {
+		return err
+	}
+	faults := postgres.Faults(left)
+	if asJSON {
+		last := ""
+		if !swept.IsZero() {
+			last = swept.UTC().Format(time.RFC3339)
+		}
+		if err := writeJSON(a.out, map[string]any{"left": left, "tasks": tasks, "holds": len(holds), "last_run": last, "faults": len(faults)}); err != nil {
+			return err
+		}
+	} else {
+		t := newTable("event", "field", ">people", "purposes", "rule", "until", "fault")
+		for _, l := range left {
+			var purposes []string
+			for _, p := range l.Purposes {
+				purposes = append(purposes, string(p))
+			}
+			t.add(string(l.Event), l.Field, count(l.People), strings.Join(purposes, ", "), l.Rule, l.Until, l.Fault)
+		}
+		if len(t.rows) == 0 {
+			fmt.Fprintln(a.out, "No personal data is left.")
+		} else {
+			t.write(a.out)
+		}
+		for _, task := range tasks {
+			fmt.Fprintf(a.out, "\ntask %d: %s.\n  Tick it off with: lethe retention audit --done %d\n", task.ID, printable(task.Says), task.ID)
+		}
+		when := "never"
+		if !swept.IsZero() {
+			when = swept.UTC().Format("2006-01-02 15:04 UTC")
+		}
+		fmt.Fprintf(a.out, "\n%s stand. Last run: %s.\n", plural(len(holds), "hold"), when)
+	}
+	if len(faults) > 0 {
+		return errFound
+	}
+	return nil
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return count(n) + " " + what + "s"
+}
+
+func (a *app) rulesCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "rules",
+		Short: "The retention rules with their statutes, and which events use them",
+		Args:  exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			all, err := d.Events(cmd.Context())
+			if err != nil {
+				return err
+			}
+			used := map[string][]string{}
+			for _, e := range all {
+				used[e.Rule] = append(used[e.Rule], string(e.ID))
+			}
+			type rule struct {
+				Rule    string   `json:"rule"`
+				Years   int      `json:"years"`
+				From    string   `json:"from"`
+				Statute string   `json:"statute"`
+				Basis   string   `json:"basis"`
+				Events  []string `json:"events"`
+			}
+			var rules []rule
+			t := newTable("rule", ">years", "from", "basis", ">events", "statute")
+			for _, r := range d.Policy().AllRules() {
+				rules = append(rules, rule{r.Name, r.Years, string(r.From), r.Statute, r.Basis, append([]string{}, used[r.Name]...)})
+				t.add(r.Name, strconv.Itoa(r.Years), string(r.From), "Art. 6(1)("+r.Basis+")", count(len(used[r.Name])), r.Statute)
+			}
+			if asJSON {
+				return writeJSON(a.out, rules)
+			}
+			t.write(a.out)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return cmd
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"lethe/attendees"
+	"lethe/attendees/export"
+	"lethe/attendees/seal"
+)
+
+func (a *app) unsealCommand() *cobra.Command {
+	var file, event, attendee, format string
+	cmd := &cobra.Command{
+		Use:   "unseal -i KEYFILE --event EVENT",
+		Short: "Open sealed records with an officer's key",
+		Long: `Open sealed records with an officer's key and write them to the standard output. The use is
+in the ledger. Better still, open them on a machine that never sees this server.`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if format != "csv" && format != "json" {
+				return misused{fmt.Errorf("--format is %q: csv or json", format)}
+			}
+			officer, err := readOfficer(file)
+			if err != nil {
+				return err
+			}
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			id := eventID(event)
+			if id == "" && attendee != "" {
+				if id, err = d.EventOf(cmd.Context(), attendees.AttendeeID(attendee)); err != nil {
+					return err
+				}
+			}
+			if id == "" {
+				return misused{errors.New("--event EVENT or --attendee ID is wanted")}
+			}
+			w := a.unsealed(format)
+			n := 0
+			for r, err := range d.SealedRecords(cmd.Context(), id, attendees.AttendeeID(attendee), account()) {
+				if err != nil {
+					return err
+				}
+				record, err := open(officer, r.Event, r.Attendee, r.Part, r.Officers)
+				if err != nil {
+					return fmt.Errorf("a sealed record of event %s: %w", r.Event, err)
+				}
+				if err := w.write(record); err != nil {
+					return err
+				}
+				n++
+			}
+			if n == 0 {
+				return errors.New("nothing is sealed there: `lethe retention plan` shows which events are blocked")
+			}
+			return w.end()
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&file, "identity", "i", "", "the officer's key file")
+	f.StringVar(&event, "event", "", "all of this event")
+	f.StringVar(&attendee, "attendee", "", "this attendee alone")
+	f.StringVar(&format, "format", "csv", "csv or json")
+	return cmd
+}
+
+// open opens a record and checks that it is the one that it stands for. A response of
+// nobody has no attendee to check.
+func open(o seal.Officer, event attendees.EventID, attendee attendees.AttendeeID, part string, half []byte) (seal.Record, error) {
+	if attendee != "" {
+		return o.Open(half, string(event), string(attendee), part)
+	}
+	record, err := o.OpenAny(half)
+	if err == nil && (record.Event != string(event) || record.Part != part) {
+		err = seal.ErrMoved
+	}
+	return record, err
+}
+
+// unsealedColumns are those of a list of opened records: every field that is ever sealed.
+var unsealedColumns = []string{"event", "attendee_id", "part", "name", "email", "ticket", "status", "agreement_version", "agreed_at", "attended",
+	"affiliation", "forums", "answers"}
+
+type unsealedWriter struct {
+	*app
+	asJSON bool
+	csv    *csv.Writer
+	n      int
+}
+
+func (a *app) unsealed(format string) *unsealedWriter {
+	return &unsealedWriter{app: a, asJSON: format == "json", csv: csv.NewWriter(a.out)}
+}
+
+func (w *unsealedWriter) write(r seal.Record) error {
+	w.n++
+	if w.asJSON {
+		var line bytes.Buffer
+		if err := json.Compact(&line, r.Fields); err != nil {
+			return errors.New("a sealed record's fields are no JSON")
+		}
+		_, err := fmt.Fprintf(w.out, "{\"event\":%q,\"attendee_id\":%q,\"part\":%q,\"fields\":%s}\n", r.Event, r.Attendee, r.Part, line.Bytes())
+		return err
+	}
+	if w.n == 1 {
+		w.csv.UseCRLF = true
+		if err := w.csv.Write(unsealedColumns); err != nil {
+			return err
+		}
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(r.Fields, &fields); err != nil {
+		return errors.New("a sealed record's fields are no JSON")
+	}
+	row := []string{r.Event, r.Attendee, r.Part}
+	for _, column := range unsealedColumns[3:] {
+		row = append(row, export.Harmless(plainField(fields[column])))
+	}
+	return w.csv.Write(row)
+}
+
+func (w *unsealedWriter) end() error {
+	w.csv.Flush()
+	return w.csv.Error()
+}
+
+func plainField(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case bool:
+		return fmt.Sprint(v)
+	case []any:
+		var all []string
+		for _, e := range v {
+			all = append(all, fmt.Sprint(e))
+		}
+		return strings.Join(all, "; ")
+	}
+	text, _ := json.Marshal(v) // what was decoded from JSON goes back
+	return string(text)
+}

@@ -1,0 +1,122 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"lethe/attendees"
+	"lethe/attendees/postgres"
+	"lethe/attendees/seal"
+)
+
+// Sweep asks for everything that is due to be blocked or deleted, and tidies up.
+type Sweep struct{}
+
+// Kind names the job.
+func (Sweep) Kind() string { return "sweep" }
+
+// BlockEvent seals an event's people.
+type BlockEvent struct {
+	Event attendees.EventID `json:"event"`
+}
+
+// Kind names the job.
+func (BlockEvent) Kind() string { return "block_event" }
+
+// DeleteEvent deletes an event's people.
+type DeleteEvent struct {
+	Event attendees.EventID `json:"event"`
+}
+
+// Kind names the job.
+func (DeleteEvent) Kind() string { return "delete_event" }
+
+// sweepEvery is how often is looked for what is due. A day begins at another hour in
+// each event's zone, so it is looked for more than nightly; what has nothing due costs
+// three queries.
+const sweepEvery = 6 * time.Hour
+
+// sweeper works the second half of the schedule.
+type sweeper struct {
+	store     *postgres.Store
+	sealer    *seal.Sealer // nil: there is no officer's key
+	simulated bool
+	log       *slog.Logger
+}
+
+func (s *sweeper) addTo(ws *river.Workers) {
+	river.AddWorker(ws, &worker[Sweep]{log: s.log, do: func(ctx context.Context, _ Sweep) error { return s.sweep(ctx) }})
+	river.AddWorker(ws, &worker[BlockEvent]{log: s.log, do: func(ctx context.Context, a BlockEvent) error { return s.block(ctx, a.Event) }})
+	river.AddWorker(ws, &worker[DeleteEvent]{log: s.log, do: func(ctx context.Context, a DeleteEvent) error { return s.delete(ctx, a.Event) }})
+}
+
+func (s *sweeper) sweep(ctx context.Context) error {
+	if err := s.store.CheckClock(ctx, s.simulated); err != nil {
+		return err
+	}
+	var jobs []river.InsertManyParams
+	toBlock, err := s.store.DueToBlock(ctx)
+	if err != nil {
+		return err
+	}
+	if len(toBlock) > 0 && s.sealer == nil {
+		s.log.Error("events are due to be blocked, and nothing can be: "+seal.ErrNoOfficer.Error(), "events", len(toBlock))
+		toBlock = nil
+	}
+	for _, id := range toBlock {
+		jobs = append(jobs, river.InsertManyParams{Args: BlockEvent{Event: id}, InsertOpts: once()})
+	}
+	toDelete, err := s.store.Announce(ctx)
+	var fuse *postgres.FuseError
+	if errors.As(err, &fuse) {
+		s.log.Error(fuse.Error())
+	} else if err != nil {
+		return err
+	}
+	for _, id := range toDelete {
+		jobs = append(jobs, river.InsertManyParams{Args: DeleteEvent{Event: id}, InsertOpts: once()})
+	}
+	if err := insert(ctx, jobs); err != nil {
+		return err
+	}
+	if _, err := s.store.Tidy(ctx); err != nil {
+		return err
+	}
+	return s.store.SetMark(ctx, postgres.Swept)
+}
+
+func (s *sweeper) block(ctx context.Context, id attendees.EventID) error {
+	if s.sealer == nil {
+		return seal.ErrNoOfficer
+	}
+	if err := s.store.CheckClock(ctx, s.simulated); err != nil {
+		return err
+	}
+	n, err := s.store.Block(ctx, id, s.sealer)
+	if err != nil {
+		return err
+	}
+	s.log.Info("blocked", "event", id, "sealed", n.Sealed, "dropped", n.Dropped)
+	if n.Doubted {
+		s.log.Warn("more than half never agreed, so nobody was dropped: `lethe retention audit` says what to do", "event", id)
+	}
+	_, err = s.store.FlushWAL(ctx)
+	return err
+}
+
+func (s *sweeper) delete(ctx context.Context, id attendees.EventID) error {
+	if err := s.store.CheckClock(ctx, s.simulated); err != nil {
+		return err
+	}
+	n, err := s.store.Delete(ctx, id)
+	if err != nil {
+		return err
+	}
+	s.log.Info("deleted", "event", id, "people", n)
+	_, err = s.store.FlushWAL(ctx)
+	return err
+}
