@@ -29,7 +29,9 @@ type app struct {
 	out, err io.Writer
 	config   config
 	now      func() time.Time
-	log      *slog.Logger
+	// simulated tells that now is: on invented people alone.
+	simulated bool
+	log       *slog.Logger
 
 	closers []func()
 }
@@ -48,7 +50,7 @@ func (a *app) configure() (err error) {
 	if a.config, err = readConfig(); err != nil {
 		return err
 	}
-	if a.now, _, err = a.config.clock(); err != nil {
+	if a.now, a.simulated, err = a.config.clock(); err != nil {
 		return err
 	}
 	options := &slog.HandlerOptions{Level: a.config.level()}

@@ -11,6 +11,7 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/postgres"
+	"lethe/attendees/seal"
 	"lethe/sync/eventbrite/eventbritetest"
 	"lethe/sync/pull"
 	"lethe/sync/typeform/typeformtest"
@@ -22,8 +23,9 @@ func (a *app) demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Show what lethe does, on a sandbox with invented people",
 		Long: `Show what lethe does: it starts an Eventbrite and a Typeform of its own with invented
-people, and a private PostgreSQL in a fresh folder, and goes through discovering,
-linking, pulling and exporting. Nothing of yours is touched.`,
+people, and a private PostgreSQL in a fresh folder, and goes through the whole life of an
+event: discovering, linking, pulling and exporting; then its time jumps, and people are
+sealed, deleted, and both proven. Nothing of yours is touched.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.configure(); err != nil {
@@ -59,6 +61,10 @@ type demo struct {
 	eventbrite *eventbritetest.Server
 	typeform   *typeformtest.Server
 	world      eventbritetest.Demo
+
+	jump    time.Duration // how far the demo's time is ahead
+	officer seal.Officer
+	watched []string // names and addresses of people whose traces are looked for
 }
 
 // prepare points this process at a sandbox and a fresh folder, whatever the
@@ -106,13 +112,14 @@ func (d *demo) freshFolder() error {
 		return fmt.Errorf("make a folder for the demo: %w", err)
 	}
 	c := &d.config
-	c.Data, c.DatabaseURL, c.Secret, c.Policy, c.Retention, c.Organizations, c.Clock = d.folder, "", "", "", "", "", ""
-	d.now = time.Now
+	c.Data, c.DatabaseURL, c.Secret, c.Policy, c.Retention, c.Organizations, c.Clock, c.OfficerKey = d.folder, "", "", "", "", "", "", ""
+	d.now = func() time.Time { return time.Now().Add(d.jump) }
+	d.simulated = true
 	return nil
 }
 
 func (d *demo) sandbox() error {
-	d.eventbrite = eventbritetest.New(eventbritetest.Options{})
+	d.eventbrite = eventbritetest.New(eventbritetest.Options{Now: d.now})
 	d.world = d.eventbrite.Fill(demoPeople)
 	url, stop, err := d.eventbrite.Start()
 	if err != nil {
@@ -153,6 +160,7 @@ func (d *demo) chapter(title, command string) {
 func (d *demo) show(ctx context.Context) error {
 	for _, part := range []func(context.Context) error{
 		d.discover, d.link, d.pull, d.people, d.export, d.idle, d.faults,
+		d.keys, d.block, d.open, d.delete, d.again, d.prove,
 	} {
 		if err := part(ctx); err != nil {
 			return err
@@ -237,6 +245,7 @@ func (d *demo) people(ctx context.Context) error {
 			}
 			forums += f.Reveal()
 		}
+		d.watch(r.Name.Reveal(), r.Email.Reveal())
 		t.add(r.ID, r.Name.Reveal(), agreed[r.ID], r.Affiliation.Reveal(), forums)
 	}
 	t.write(d.out)

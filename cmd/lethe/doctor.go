@@ -104,6 +104,7 @@ func (d *doctor) examine(ctx context.Context) {
 		return
 	}
 	d.database(ctx, store)
+	d.officer(ctx, store)
 	p, err := d.puller(store)
 	if err != nil {
 		d.find(broken, "sources", err.Error(), "")
@@ -161,6 +162,40 @@ func (d *doctor) database(ctx context.Context, store database) {
 	default:
 		d.find(healthy, "database", says, "")
 	}
+}
+
+// officerSoon is from how many days before a blocking on a missing key is a failure.
+const officerSoon = 30
+
+// officer tells whether somebody can be sealed to before it is time.
+func (d *doctor) officer(ctx context.Context, store database) {
+	const mend = "Make one with: lethe keys new --out officer.key"
+	officers, err := d.officers()
+	if err != nil {
+		d.find(broken, "officer key", err.Error(), mend)
+		return
+	}
+	if officers != nil {
+		d.find(healthy, "officer key", plural(len(officers.IDs()), "key")+": "+strings.Join(officers.IDs(), "…, ")+"…", "")
+		return
+	}
+	events, err := store.Events(ctx)
+	if err != nil {
+		d.find(broken, "officer key", err.Error(), "")
+		return
+	}
+	due := 0
+	for _, e := range events {
+		if e.State == attendees.Active && e.Open(d.now()) && e.BlockOn.Days(e.Today(d.now())) <= officerSoon {
+			due++
+		}
+	}
+	says := "LETHE_OFFICER_KEY is not set, so nothing can be blocked"
+	if due > 0 {
+		d.find(broken, "officer key", fmt.Sprintf("%s; %s due within %d days", says, plural(due, "event"), officerSoon), mend)
+		return
+	}
+	d.find(doubtful, "officer key", says, mend)
 }
 
 func (d *doctor) eventbrite(ctx context.Context, p *pull.Puller) {

@@ -16,7 +16,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"lethe/attendees"
+	"lethe/attendees/postgres"
 	"lethe/attendees/postgres/pgtest"
+	"lethe/attendees/seal"
 	"lethe/sync/eventbrite/eventbritetest"
 	"lethe/sync/typeform/typeformtest"
 )
@@ -145,6 +147,8 @@ func (s *sandbox) whole(t testing.TB, env []string) {
 
 func TestScripts(t *testing.T) {
 	s := newSandbox(t, 120, eventbritetest.Options{Limit: -1})
+	people := s.eventbrite.Attendees(s.event, nil)
+	blocked := time.Now().AddDate(0, 0, 21+31) // the event ends in 21 days and has 30 of grace
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Condition: func(name string) (bool, error) {
@@ -160,12 +164,23 @@ func TestScripts(t *testing.T) {
 				"EVENTBRITE_TOKEN": eventbritetest.Token, "EVENTBRITE_URL": s.url[0],
 				"TYPEFORM_TOKEN": typeformtest.Token, "TYPEFORM_URL": s.url[1],
 				"EVENT": string(s.event), "FORM": string(typeformtest.AgreementFormID),
+				"ONE": string(people[0].ID), "TWO": string(people[1].ID),
+				"AFTER": blocked.Format(time.RFC3339), "NEXT": blocked.AddDate(0, 0, 1).Format(time.DateOnly),
+				"LATER": fmt.Sprintf("%d-01-02T12:00:00Z", blocked.Year()+8),
 			} {
 				e.Setenv(name, value)
 			}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			// simulated marks the database as one of invented people: LETHE_CLOCK may be set.
+			"simulated": func(ts *testscript.TestScript, _ bool, _ []string) {
+				db, err := postgres.Open(ts.Getenv("DATABASE_URL"))
+				ts.Check(err)
+				_, err = db.Exec(`insert into marks (name) values ('simulated') on conflict do nothing`)
+				ts.Check(err)
+				ts.Check(db.Close())
+			},
 			// fails CODE lethe …: ends with that status and says one sentence, without a secret.
 			"fails": func(ts *testscript.TestScript, neg bool, args []string) {
 				want, err := strconv.Atoi(args[0])
@@ -334,6 +349,8 @@ func TestTheDemoGoesThrough(t *testing.T) {
 	out := lethe(t, env, "demo", "--exit")
 	for _, want := range []string{
 		"Winter Forum on Tides", "linked", "935 people", "That was 3 calls", "What comes next",
+		"849 sealed, 151 without an agreement deleted", "Now they lie in 0 of", "its names are sealed until", "another key: it was not sealed",
+		"deleted  event", "left out: 5 registrations", "Sound: entry 4 of 5", "DAMAGED at entry 4",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the demo does not say %q:\n%s", want, out)
@@ -343,5 +360,82 @@ func TestTheDemoGoesThrough(t *testing.T) {
 	found, err := exec.Command("grep", "-rlE", fmt.Sprintf("%s|%s", eventbritetest.Secret, typeformtest.Secret), home).Output()
 	if len(found) > 0 {
 		t.Errorf("marked secrets lie in %s (%v)", found, err)
+	}
+}
+
+func TestKilledBlockingsAndDeletionsEndComplete(t *testing.T) {
+	const people = 5000
+	kills := 10
+	if more() {
+		kills = 50
+	}
+	s := newSandbox(t, people, eventbritetest.Options{Limit: -1})
+	db := pgtest.New(t)
+	if _, err := db.Exec(`insert into marks (name) values ('simulated')`); err != nil {
+		t.Fatal(err)
+	}
+	officer, err := seal.NewOfficer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := append(s.env(t, pgtest.URL(t, db)), "LETHE_OFFICER_KEY="+officer.Public())
+	lethe(t, env, "events", "discover")
+	lethe(t, env, "sync")
+	for _, step := range []struct {
+		at      time.Time
+		pause   time.Duration
+		done    string
+		kill    int
+		minimum int // of kills that came in the middle
+	}{
+		{time.Now().AddDate(0, 0, 60), 150 * time.Millisecond, `select count(*) from events where blocked_at is not null`, kills, kills / 3},
+		// A deletion takes a moment, whatever its size, so most kills come before or after.
+		{time.Now().AddDate(9, 0, 0), 60 * time.Millisecond, `select count(*) from events where deleted_at is not null`, kills, 0},
+	} {
+		env := append(slices.Clone(env), "LETHE_CLOCK="+step.at.Format(time.RFC3339))
+		cut := 0
+		for i := range step.kill {
+			p := start(t, env, "retention", "run")
+			time.Sleep(step.pause + time.Duration(i*7)*time.Millisecond)
+			_ = p.Process.Kill()
+			_ = p.Wait()
+			var done, half int
+			if err := db.Get(&done, step.done); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Get(&half, `select count(*) from sealed`); err != nil {
+				t.Fatal(err)
+			}
+			if done == 0 && half > 0 && half < people {
+				cut++
+			}
+		}
+		if cut < step.minimum {
+			t.Errorf("only %d of %d kills came in the middle: the test shows little", cut, step.kill)
+		}
+		lethe(t, env, "retention", "run")
+		var readable, sealed, twice int
+		err := db.QueryRow(`
+			select (select count(*) from personal), (select count(*) from sealed),
+				(select count(*) - count(distinct attendee_id) from sealed)`).Scan(&readable, &sealed, &twice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := people
+		if step.minimum == 0 {
+			want = 0
+		}
+		if readable != 0 || sealed != want || twice != 0 {
+			t.Errorf("%d are readable, %d sealed, %d twice; want 0, %d, 0", readable, sealed, twice, want)
+		}
+		lethe(t, env, "ledger", "verify")
+	}
+	var entries int
+	if err := db.Get(&entries, `select count(*) from ledger_entries`); err != nil || entries != 3 {
+		t.Errorf("the ledger has %d entries (%v), want its own, one blocking and one deletion", entries, err)
+	}
+	var left int
+	if err := db.Get(&left, `select count(*) from attendees`); err != nil || left != 0 {
+		t.Errorf("%d attendees are left (%v)", left, err)
 	}
 }

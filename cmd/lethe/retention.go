@@ -112,6 +112,8 @@ func (a *app) planned(e postgres.Planned) plannedEvent {
 		p.note = "nobody is held"
 	case days <= 0 && !(e.BlockedAt != nil && whole):
 		p.Overdue, p.note = true, fmt.Sprintf("DUE since %s", next)
+	case days == 1:
+		p.note = "tomorrow"
 	case days > 0 && days <= 31:
 		p.note = fmt.Sprintf("in %d days", days)
 	}
@@ -253,7 +255,7 @@ func (a *app) dryRun(ctx context.Context, d database) error {
 
 // sweep blocks and deletes what is due, one event after the other.
 func (a *app) sweep(ctx context.Context, d database) error {
-	if err := d.CheckClock(ctx, a.config.Clock != ""); err != nil {
+	if err := d.CheckClock(ctx, a.simulated); err != nil {
 		return err
 	}
 	toBlock, err := d.DueToBlock(ctx)

@@ -262,9 +262,11 @@ func (s *syncRun) table(ctx context.Context) error {
 		return err
 	}
 	t := newTable("event", ">new", ">changed", ">unchanged", ">cancelled", ">gone", ">unmatched")
+	late := 0
 	for _, e := range events {
 		c, ok := s.sum.Events[e.ID]
-		if !ok {
+		late += c.Late
+		if c.Late = 0; !ok || c == (postgres.Changes{}) && e.State != attendees.Active {
 			continue
 		}
 		unmatched, err := s.puller.Store.Unmatched(ctx, e)
@@ -276,6 +278,9 @@ func (s *syncRun) table(ctx context.Context) error {
 	if len(t.rows) > 0 {
 		fmt.Fprintln(s.out)
 		t.write(s.out)
+	}
+	if late > 0 {
+		fmt.Fprintf(s.out, "\n  left out: %s, erased or of an event that takes nobody in any more\n", plural(late, "registration"))
 	}
 	return nil
 }

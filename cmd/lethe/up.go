@@ -91,7 +91,7 @@ func (a *app) serveStore(ctx context.Context, d database, serves, works bool) er
 		if err != nil && !errors.Is(err, seal.ErrNoOfficer) {
 			return err
 		}
-		worker, err := jobs.Schedule(ctx, d.URL, p, sealer, a.config.Clock != "", a.log)
+		worker, err := jobs.Schedule(ctx, d.URL, p, sealer, a.simulated, a.log)
 		if err != nil {
 			return err
 		}

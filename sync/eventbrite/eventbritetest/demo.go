@@ -13,6 +13,7 @@ type Demo struct {
 	Old          attendees.EventID // ended eight years ago
 	Coming       attendees.EventID // in three weeks
 	Cancelled    attendees.EventID // would have been next week
+	Far          attendees.EventID // in nine years, with a few people
 	Questions    DemoQuestions     // of Coming
 }
 
@@ -29,6 +30,9 @@ func Questions() []Question {
 	}
 }
 
+// farPeople have registered nine years before.
+const farPeople = 20
+
 // Fill invents an organisation with events before and after now, and people in each.
 func (s *Server) Fill(people int) Demo {
 	const day = 24 * time.Hour
@@ -43,6 +47,9 @@ func (s *Server) Fill(people int) Demo {
 	d.Past, _ = add("Autumn Forum on Tides", "Europe/Berlin", "completed", now.Add(-40*day))
 	d.Cancelled, _ = add("Fog Signals: A Workshop", "America/Chicago", "canceled", now.Add(7*day))
 	d.Coming, d.Questions = add("Winter Forum on Tides", "Europe/Berlin", "live", now.Add(21*day))
+	far := now.AddDate(9, 0, 0)
+	d.Far, _ = s.AddEvent(d.Organization, Event{Name: "Centenary of the Pier Light", Zone: "Europe/Berlin", Start: far, End: far.Add(8 * time.Hour)})
+	s.AddPeople(d.Far, min(people, farPeople))
 	s.AddEvent(d.Organization, Event{Name: "Evenings at the Pier (all dates)", SeriesParent: true, Start: now, End: now.Add(90 * day)})
 	return d
 }
