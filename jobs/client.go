@@ -14,7 +14,6 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"lethe/attendees/postgres"
-	"lethe/attendees/seal"
 	"lethe/sync/pull"
 )
 
@@ -52,9 +51,8 @@ type Worker struct {
 }
 
 // Schedule makes a worker on a migrated database; url is the one that its store is
-// connected to. Without a sealer nothing is blocked, and the log says so. simulated
-// tells that the clock is. Start starts it.
-func Schedule(ctx context.Context, url string, p *pull.Puller, sealer *seal.Sealer, simulated bool, log *slog.Logger) (*Worker, error) {
+// connected to. Start starts it.
+func Schedule(ctx context.Context, url string, p *pull.Puller, l Life, log *slog.Logger) (*Worker, error) {
 	config, err := pgxpool.ParseConfig(postgres.Tuned(url))
 	if err != nil {
 		return nil, errors.New("jobs: DATABASE_URL is no PostgreSQL URL") // pgx quotes it
@@ -66,7 +64,7 @@ func Schedule(ctx context.Context, url string, p *pull.Puller, sealer *seal.Seal
 	}
 	workers := river.NewWorkers()
 	addWorkers(workers, p, log)
-	(&sweeper{store: p.Store, sealer: sealer, simulated: simulated, log: log}).addTo(workers)
+	(&sweeper{store: p.Store, Life: l, log: log}).addTo(workers)
 	client, err := river.NewClient(
 		riverdatabasesql.NewWithPgxListener(p.Store.DB().DB, listen),
 		&river.Config{

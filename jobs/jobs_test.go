@@ -77,7 +77,8 @@ func scheduled(t *testing.T, o eventbritetest.Options) (*eventbritetest.Server, 
 	db := pgtest.New(t)
 	store := postgres.New(db, keys, &policy, time.Now)
 	for range 2 { // two workers, as two machines have them
-		w, err := Schedule(t.Context(), pgtest.URL(t, db), &pull.Puller{Store: store, Eventbrite: client, Now: time.Now, Log: log}, nil, false, log)
+		w, err := Schedule(t.Context(), pgtest.URL(t, db), &pull.Puller{Store: store, Eventbrite: client, Now: time.Now, Log: log},
+			Life{KeepCopy: func(context.Context) error { return nil }}, log)
 		if err != nil {
 			t.Fatal(err)
 		}

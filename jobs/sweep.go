@@ -40,12 +40,19 @@ func (DeleteEvent) Kind() string { return "delete_event" }
 // three queries.
 const sweepEvery = 6 * time.Hour
 
+// Life is what blocking and deleting need.
+type Life struct {
+	Sealer    *seal.Sealer // nil: there is no officer's key, nothing is blocked, and the log says so
+	Simulated bool         // whether the clock is
+	// KeepCopy lets the ledger's copy outside the database grow.
+	KeepCopy func(context.Context) error
+}
+
 // sweeper works the second half of the schedule.
 type sweeper struct {
-	store     *postgres.Store
-	sealer    *seal.Sealer // nil: there is no officer's key
-	simulated bool
-	log       *slog.Logger
+	Life
+	store *postgres.Store
+	log   *slog.Logger
 }
 
 func (s *sweeper) addTo(ws *river.Workers) {
@@ -55,7 +62,7 @@ func (s *sweeper) addTo(ws *river.Workers) {
 }
 
 func (s *sweeper) sweep(ctx context.Context) error {
-	if err := s.store.CheckClock(ctx, s.simulated); err != nil {
+	if err := s.store.CheckClock(ctx, s.Simulated); err != nil {
 		return err
 	}
 	var jobs []river.InsertManyParams
@@ -63,7 +70,7 @@ func (s *sweeper) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(toBlock) > 0 && s.sealer == nil {
+	if len(toBlock) > 0 && s.Sealer == nil {
 		s.log.Error("events are due to be blocked, and nothing can be: "+seal.ErrNoOfficer.Error(), "events", len(toBlock))
 		toBlock = nil
 	}
@@ -86,17 +93,28 @@ func (s *sweeper) sweep(ctx context.Context) error {
 	if _, err := s.store.Tidy(ctx); err != nil {
 		return err
 	}
-	return s.store.SetMark(ctx, postgres.Swept)
+	if err := s.store.SetMark(ctx, postgres.Swept); err != nil {
+		return err
+	}
+	return s.KeepCopy(ctx)
+}
+
+// settle ends a job that has blocked or deleted.
+func (s *sweeper) settle(ctx context.Context) error {
+	if _, err := s.store.FlushWAL(ctx); err != nil {
+		return err
+	}
+	return s.KeepCopy(ctx)
 }
 
 func (s *sweeper) block(ctx context.Context, id attendees.EventID) error {
-	if s.sealer == nil {
+	if s.Sealer == nil {
 		return seal.ErrNoOfficer
 	}
-	if err := s.store.CheckClock(ctx, s.simulated); err != nil {
+	if err := s.store.CheckClock(ctx, s.Simulated); err != nil {
 		return err
 	}
-	n, err := s.store.Block(ctx, id, s.sealer)
+	n, err := s.store.Block(ctx, id, s.Sealer)
 	if err != nil {
 		return err
 	}
@@ -104,12 +122,11 @@ func (s *sweeper) block(ctx context.Context, id attendees.EventID) error {
 	if n.Doubted {
 		s.log.Warn("more than half never agreed, so nobody was dropped: `lethe retention audit` says what to do", "event", id)
 	}
-	_, err = s.store.FlushWAL(ctx)
-	return err
+	return s.settle(ctx)
 }
 
 func (s *sweeper) delete(ctx context.Context, id attendees.EventID) error {
-	if err := s.store.CheckClock(ctx, s.simulated); err != nil {
+	if err := s.store.CheckClock(ctx, s.Simulated); err != nil {
 		return err
 	}
 	n, err := s.store.Delete(ctx, id)
@@ -117,6 +134,5 @@ func (s *sweeper) delete(ctx context.Context, id attendees.EventID) error {
 		return err
 	}
 	s.log.Info("deleted", "event", id, "people", n)
-	_, err = s.store.FlushWAL(ctx)
-	return err
+	return s.settle(ctx)
 }

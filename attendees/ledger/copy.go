@@ -20,6 +20,7 @@ type Copy struct {
 	// Whole is up to which byte the file can be trusted to have been written whole: a
 	// crash while it grows may leave half a line, which is no damage.
 	Whole int64
+	Torn  bool // something stands behind that
 }
 
 // Grown is the text by which a copy grows, its first line included where it is new.

@@ -139,7 +139,11 @@ func (s *Store) barred(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 		if p.form != "" {
 			source = responseSource(p.form)
 		}
-		for _, id := range s.keys.KeyedIDs(source, p.sourceID, "") {
+		bars := s.keys.KeyedIDs(source, p.sourceID, "")
+		if p.claimed != "" { // what answers for somebody erased is hers, too
+			bars = append(bars, s.keys.KeyedIDs(string(attendees.Eventbrite), p.claimed, "")...)
+		}
+		for _, id := range bars {
 			ids, whose = append(ids, id), append(whose, p)
 		}
 	}

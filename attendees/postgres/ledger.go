@@ -68,23 +68,8 @@ func (s *Store) record(ctx context.Context, tx *sqlx.Tx, entries ...ledger.Entry
 		if err != nil {
 			return 0, err
 		}
-		added, err := ledger.Grow(size, leaf, stored)
-		if err != nil {
-			return 0, fmt.Errorf("grow the ledger: %w", err)
-		}
-		if _, err := tx.ExecContext(ctx, `insert into ledger_entries (index, leaf) values ($1, $2)`, size, string(leaf)); err != nil {
-			return 0, quiet("append to the ledger", err)
-		}
-		hashes := make(pq.ByteaArray, len(added))
-		for i := range added {
-			hashes[i] = added[i][:]
-		}
-		_, err = tx.ExecContext(ctx, `
-			insert into ledger_hashes (position, hash)
-			select $1 + n - 1, hash
-			from unnest($2::bytea[]) with ordinality as t (hash, n)`, tlog.StoredHashCount(size), hashes)
-		if err != nil {
-			return 0, quiet("append to the ledger", err)
+		if err := s.append(ctx, tx, size, leaf, stored); err != nil {
+			return 0, err
 		}
 		size++
 	}
@@ -98,6 +83,26 @@ func (s *Store) record(ctx context.Context, tx *sqlx.Tx, entries ...ledger.Entry
 	}
 	_, err = tx.ExecContext(ctx, `insert into ledger_checkpoints (size, note) values ($1, $2)`, size, signed)
 	return first, quiet("sign the ledger", err)
+}
+
+// append adds one leaf with the hashes that it brings.
+func (s *Store) append(ctx context.Context, tx *sqlx.Tx, index int64, leaf []byte, stored tlog.HashReader) error {
+	added, err := ledger.Grow(index, leaf, stored)
+	if err != nil {
+		return fmt.Errorf("grow the ledger: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, `insert into ledger_entries (index, leaf) values ($1, $2)`, index, string(leaf)); err != nil {
+		return quiet("append to the ledger", err)
+	}
+	hashes := make(pq.ByteaArray, len(added))
+	for i := range added {
+		hashes[i] = added[i][:]
+	}
+	_, err = tx.ExecContext(ctx, `
+		insert into ledger_hashes (position, hash)
+		select $1 + n - 1, hash
+		from unnest($2::bytea[]) with ordinality as t (hash, n)`, tlog.StoredHashCount(index), hashes)
+	return quiet("append to the ledger", err)
 }
 
 // ledgerHead is how many entries there are, and when the newest was made.
@@ -187,11 +192,7 @@ func (s *Store) Ledger(ctx context.Context) (ledger.Table, error) {
 	if err := tx.SelectContext(ctx, &checkpoints, `select size, note from ledger_checkpoints order by size`); err != nil {
 		return t, quiet("read the ledger", err)
 	}
-	keys, err := s.LedgerKeys()
-	if err != nil {
-		return t, err
-	}
-	verifiers, err := ledger.NewVerifiers(keys...)
+	verifiers, err := s.verifiers()
 	if err != nil {
 		return t, err
 	}

@@ -24,11 +24,13 @@ const (
 )
 
 // SetMark notes that something is true as of now.
-func (s *Store) SetMark(ctx context.Context, m Mark) error {
+func (s *Store) SetMark(ctx context.Context, m Mark) error { return s.setMark(ctx, m, "") }
+
+func (s *Store) setMark(ctx context.Context, m Mark, value string) error {
 	_, err := s.db.ExecContext(ctx, `
-		insert into marks (name, at)
-		values ($1, $2)
-		on conflict (name) do update set at = excluded.at`, m, s.now())
+		insert into marks (name, value, at)
+		values ($1, $2, $3)
+		on conflict (name) do update set value = excluded.value, at = excluded.at`, m, value, s.now())
 	return quiet("set a mark", err)
 }
 

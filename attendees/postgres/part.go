@@ -25,6 +25,7 @@ type part struct {
 	changed  time.Time // registration: changed at the source; response: submitted
 	created  time.Time // registration alone
 	claims   uuid.UUID // response alone: the attendee that it names
+	claimed  string    // the same, by the source's id
 	form     attendees.FormID
 
 	name, email          attendees.Personal
@@ -60,7 +61,7 @@ func (s *Store) responsePart(e Event, r attendees.FormAnswers) part {
 		forums: r.Forums, answers: answersJSON(r.Answers),
 	}
 	if r.Attendee != "" {
-		p.claims = attendeeKey(attendees.Eventbrite, r.Attendee)
+		p.claims, p.claimed = attendeeKey(attendees.Eventbrite, r.Attendee), string(r.Attendee)
 	}
 	s.finish(&p)
 	return p

@@ -31,7 +31,10 @@ type app struct {
 	now      func() time.Time
 	// simulated tells that now is: on invented people alone.
 	simulated bool
-	log       *slog.Logger
+	// mends tells that the command looks into the ledger itself, or mends it: others
+	// refuse a database that does not agree with the ledger's copy.
+	mends bool
+	log   *slog.Logger
 
 	closers []func()
 }
@@ -100,7 +103,10 @@ func (a *app) openStore(ctx context.Context) (database, error) {
 	} else if err := upToDate(ctx, d); err != nil {
 		return d, err
 	}
-	return d, a.checkStore(ctx, d, keys)
+	if err := a.checkStore(ctx, d, keys); err != nil || a.mends {
+		return d, err
+	}
+	return d, a.checkLedger(ctx, d)
 }
 
 // open reads the environment and opens the database.

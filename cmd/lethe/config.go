@@ -34,6 +34,7 @@ type config struct {
 	Typeform      string `envconfig:"TYPEFORM_TOKEN"`
 	TypeformURL   string `envconfig:"TYPEFORM_URL" default:"https://api.typeform.com"`
 	Data          string `envconfig:"LETHE_DATA"`
+	Ledger        string `envconfig:"LETHE_LEDGER"`
 	Log           string `envconfig:"LETHE_LOG" default:"text"`
 	LogLevel      string `envconfig:"LETHE_LOG_LEVEL" default:"info"`
 	Clock         string `envconfig:"LETHE_CLOCK"`

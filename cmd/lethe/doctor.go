@@ -98,6 +98,7 @@ func (d *doctor) examine(ctx context.Context) {
 		d.find(healthy, "policy", fmt.Sprintf("%s: %d purposes, retention rule %s", d.config.Policy, len(policy.Purposes), policy.Rule), "")
 	}
 	d.folder()
+	d.mends = true // it says itself what the ledger lacks
 	store, err := d.openStore(ctx)
 	if err != nil {
 		d.find(broken, "database", err.Error(), "")
@@ -105,6 +106,13 @@ func (d *doctor) examine(ctx context.Context) {
 	}
 	d.database(ctx, store)
 	d.officer(ctx, store)
+	if err := d.checkLedger(ctx, store); err != nil {
+		d.find(broken, "ledger", err.Error(), "")
+	} else if file, keeps, err := d.ledgerFile(); err == nil && keeps {
+		d.find(healthy, "ledger", "agrees with its copy in "+file.Path, "")
+	} else {
+		d.find(healthy, "ledger", "its copy is kept by another machine", "")
+	}
 	p, err := d.puller(store)
 	if err != nil {
 		d.find(broken, "sources", err.Error(), "")

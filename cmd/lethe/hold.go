@@ -57,6 +57,9 @@ func (a *app) holdAddCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := a.keepCopy(cmd.Context(), d); err != nil {
+				return err
+			}
 			fmt.Fprintf(a.out, "Hold %d stands: nothing of it is deleted until `lethe hold release %d`%s.\n", h.ID, h.ID, orUntil(ends))
 			return nil
 		},
@@ -165,6 +168,9 @@ func (a *app) holdReleaseCommand() *cobra.Command {
 			if err := d.ReleaseHold(cmd.Context(), id, account()); err != nil {
 				return err
 			}
+			if err := a.keepCopy(cmd.Context(), d); err != nil {
+				return err
+			}
 			fmt.Fprintf(a.out, "Hold %d is released. What it alone had kept goes with the next run.\n", id)
 			return nil
 		},
@@ -188,6 +194,9 @@ func (a *app) forgetCommand() *cobra.Command {
 			id := attendees.AttendeeID(strings.TrimSpace(args[0]))
 			f, err := d.Forget(cmd.Context(), id, reason, account())
 			if err != nil {
+				return err
+			}
+			if err := a.keepCopy(cmd.Context(), d); err != nil {
 				return err
 			}
 			fmt.Fprintf(a.out, "Attendee %s of event %s is erased, and no pull brings it back. `lethe ledger certificate %s` proves it.\n", id, f.Event, id)

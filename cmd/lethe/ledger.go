@@ -11,6 +11,7 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/ledger"
+	"lethe/attendees/postgres"
 )
 
 func (a *app) ledgerCommand() *cobra.Command {
@@ -20,7 +21,8 @@ func (a *app) ledgerCommand() *cobra.Command {
 		Args:  onlyCommands("ledger"),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.ledgerVerifyCommand(), a.ledgerCheckpointCommand(), a.ledgerCertificateCommand(), a.ledgerKeyCommand())
+	cmd.AddCommand(a.ledgerVerifyCommand(), a.ledgerCheckpointCommand(), a.ledgerCertificateCommand(), a.ledgerKeyCommand(),
+		a.replayCommand(), a.adoptCommand())
 	return cmd
 }
 
@@ -40,7 +42,7 @@ file instead, by the keys given with --key, and needs no database.`,
 			if len(keys) > 0 {
 				return misused{errors.New("--key goes with --certificate: the ledger itself is checked with LETHE_SECRET")}
 			}
-			d, err := a.open(cmd.Context())
+			d, err := a.openLedger(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -53,8 +55,7 @@ file instead, by the keys given with --key, and needs no database.`,
 			}
 			t, err := d.Ledger(cmd.Context())
 			if err == nil && len(t.Leaves)+len(t.Hashes)+len(t.Checkpoints) == 0 {
-				fmt.Fprintln(a.out, "The ledger is empty: nothing was blocked, deleted or erased yet.")
-				return nil
+				return a.verifyEmpty()
 			}
 			var c ledger.Checkpoint
 			if err == nil {
@@ -69,13 +70,65 @@ file instead, by the keys given with --key, and needs no database.`,
 				return err
 			}
 			fmt.Fprintf(a.out, "Sound: %s entries, %s signed checkpoints, root %s.\n", count(int(c.Size)), count(len(t.Checkpoints)), c.Root)
-			return nil
+			return a.verifyCopy(t, v)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&certificate, "certificate", "", "check this file")
 	f.StringArrayVar(&keys, "key", nil, "a key that `lethe ledger key` printed; may be given several times")
 	return cmd
+}
+
+// verifyEmpty is for a ledger without entries: its copy has to be none.
+func (a *app) verifyEmpty() error {
+	file, keeps, err := a.ledgerFile()
+	if err != nil {
+		return err
+	}
+	if c, err := file.Read(); keeps && err == nil && len(c.Leaves) > 0 {
+		fmt.Fprintln(a.out, oneLine(postgres.ErrRestored))
+		return errFound
+	}
+	fmt.Fprintln(a.out, "The ledger is empty: nothing was blocked, deleted or erased yet.")
+	return nil
+}
+
+// verifyCopy checks the ledger's copy, every byte of it, and that it is the table's.
+func (a *app) verifyCopy(t ledger.Table, v *ledger.Verifiers) error {
+	file, keeps, err := a.ledgerFile()
+	if err != nil {
+		return err
+	}
+	if !keeps {
+		fmt.Fprintln(a.out, "Its copy is kept by another machine (LETHE_LEDGER=none).")
+		return nil
+	}
+	c, err := file.Read()
+	if errors.Is(err, os.ErrNotExist) {
+		fmt.Fprintln(a.out, "There is no copy of it in "+file.Path+".")
+		return errFound
+	}
+	if err == nil {
+		_, err = c.Verify(v)
+	}
+	common := int64(0)
+	if err == nil {
+		common, err = ledger.Compare(t.Leaves, c.Leaves)
+	}
+	switch {
+	case err != nil:
+		fmt.Fprintf(a.out, "Its copy in %s is DAMAGED: %v.\n", file.Path, err)
+	case c.Torn:
+		fmt.Fprintf(a.out, "Its copy in %s ends in the middle, behind entry %d.\n", file.Path, common-1)
+	case common < int64(len(c.Leaves)):
+		fmt.Fprintln(a.out, oneLine(postgres.ErrRestored))
+	case common < int64(len(t.Leaves)):
+		fmt.Fprintf(a.out, "Its copy in %s lacks the newest %s.\n", file.Path, plural(len(t.Leaves)-int(common), "entry"))
+	default:
+		fmt.Fprintf(a.out, "Its copy in %s is the same.\n", file.Path)
+		return nil
+	}
+	return errFound
 }
 
 // maxCertificate is in bytes: far more than a certificate has.
@@ -136,7 +189,7 @@ func (a *app) ledgerCheckpointCommand() *cobra.Command {
 		Short: "Print the newest signed checkpoint, for a witness to keep",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d, err := a.open(cmd.Context())
+			d, err := a.openLedger(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -191,7 +244,7 @@ func (a *app) ledgerCertificateCommand() *cobra.Command {
 			if len(args) == 1 {
 				attendee = args[0]
 			}
-			d, err := a.open(cmd.Context())
+			d, err := a.openLedger(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -302,7 +302,10 @@ func (a *app) sweep(ctx context.Context, d database) error {
 	if len(toBlock)+len(toDelete) == 0 {
 		fmt.Fprintln(a.out, "Nothing was due.")
 	}
-	return d.SetMark(ctx, postgres.Swept)
+	if err := d.SetMark(ctx, postgres.Swept); err != nil {
+		return err
+	}
+	return a.keepCopy(ctx, d)
 }
 
 func (a *app) auditCommand() *cobra.Command {
@@ -390,6 +393,9 @@ func (a *app) audit(ctx context.Context, d database, asJSON bool) error {
 func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
+	}
+	if stem, ok := strings.CutSuffix(what, "y"); ok {
+		return count(n) + " " + stem + "ies"
 	}
 	return count(n) + " " + what + "s"
 }

@@ -62,7 +62,10 @@ in the ledger. Better still, open them on a machine that never sees this server.
 			if n == 0 {
 				return errors.New("nothing is sealed there: `lethe retention plan` shows which events are blocked")
 			}
-			return w.end()
+			if err := w.end(); err != nil {
+				return err
+			}
+			return a.keepCopy(cmd.Context(), d)
 		},
 	}
 	f := cmd.Flags()

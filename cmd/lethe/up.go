@@ -91,7 +91,9 @@ func (a *app) serveStore(ctx context.Context, d database, serves, works bool) er
 		if err != nil && !errors.Is(err, seal.ErrNoOfficer) {
 			return err
 		}
-		worker, err := jobs.Schedule(ctx, d.URL, p, sealer, a.simulated, a.log)
+		worker, err := jobs.Schedule(ctx, d.URL, p, jobs.Life{
+			Sealer: sealer, Simulated: a.simulated, KeepCopy: func(ctx context.Context) error { return a.keepCopy(ctx, d) },
+		}, a.log)
 		if err != nil {
 			return err
 		}
@@ -108,6 +110,7 @@ func (a *app) serveStore(ctx context.Context, d database, serves, works bool) er
 			return worker.Stop(stopping)
 		})
 	}
+	group.Go(func() error { return a.confirm(ctx, d) })
 	if serves {
 		if err := a.listen(ctx, group, d, works); err != nil {
 			return err
