@@ -173,8 +173,7 @@ func (s *Store) finishDeletion(ctx context.Context, e Event) (deleted int, err e
 		if err != nil {
 			return quiet("delete an event's old jobs", err)
 		}
-		says := fmt.Sprintf("Delete the people of event %s at Eventbrite too: its interface offers no way. In Eventbrite: Manage attendees, or ask its support", e.ID)
-		if err := s.ask(ctx, tx, e.Key, taskUpstream, says); err != nil {
+		if err := s.askUpstream(ctx, tx, e); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `update events set deleted_at = $2 where id = $1`, e.Key, s.now()); err != nil {
@@ -186,4 +185,12 @@ func (s *Store) finishDeletion(ctx context.Context, e Event) (deleted int, err e
 		return err
 	})
 	return deleted, err
+}
+
+// askUpstream asks staff to delete an event's people at Eventbrite, whose interface
+// offers no way.
+func (s *Store) askUpstream(ctx context.Context, tx *sqlx.Tx, e Event) error {
+	return s.ask(ctx, tx, e.Key, taskUpstream, fmt.Sprintf(
+		"Delete the people of event %s at Eventbrite too: they were due on %s, and its interface offers no way. "+
+			"In Eventbrite: Manage attendees, or ask its support", e.ID, e.DeleteOn))
 }

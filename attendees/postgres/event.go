@@ -33,10 +33,22 @@ type Event struct {
 	BlockedAt    *time.Time               `db:"blocked_at"`
 	DeletedAt    *time.Time               `db:"deleted_at"`
 	Doubted      bool                     `db:"doubted"`
+	// What policy and source would have now; not yet BlockOn and DeleteOn where it is far
+	// from what was accepted, and earlier.
+	PlannedBlockOn   day `db:"planned_block_on"`
+	PlannedDeleteOn  day `db:"planned_delete_on"`
+	AcceptedBlockOn  day `db:"accepted_block_on"`
+	AcceptedDeleteOn day `db:"accepted_delete_on"`
+}
+
+// Pending tells that the event's dates have moved so far that somebody has to accept it.
+func (e Event) Pending() bool {
+	return e.State == attendees.Active && (e.PlannedBlockOn != e.AcceptedBlockOn || e.PlannedDeleteOn != e.AcceptedDeleteOn)
 }
 
 const eventColumns = `id, source_id, organization_id, name, status, time_zone, state, rule,
-	ends_on, block_on, delete_on, pulled_at, reconciled_at, blocked_at, deleted_at, doubted`
+	ends_on, block_on, delete_on, pulled_at, reconciled_at, blocked_at, deleted_at, doubted,
+	planned_block_on, planned_delete_on, accepted_block_on, accepted_delete_on`
 
 // Today is the day that now is, where the event takes place: its own days are what
 // its dates count.
@@ -98,6 +110,11 @@ func (s *Store) SaveEvents(ctx context.Context, source attendees.SourceName, eve
 	return fresh, nil
 }
 
+// little tells that an event's dates move by at most 30 days, either way: such a change
+// counts at once, a larger one only when somebody has accepted it. Until then the later
+// of the old and the new dates holds.
+const little = `(abs(excluded.block_on - events.accepted_block_on) <= 30 and abs(excluded.delete_on - events.accepted_delete_on) <= 30)`
+
 func (s *Store) saveEvent(ctx context.Context, source attendees.SourceName, e attendees.Event, today attendees.Date) (fresh bool, err error) {
 	id := eventKey(source, e.ID)
 	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
@@ -112,8 +129,9 @@ func (s *Store) saveEvent(ctx context.Context, source attendees.SourceName, e at
 		}
 		err = tx.GetContext(ctx, &fresh, `
 			insert into events (id, source, source_id, organization_id, name, status, time_zone,
-				starts_at, ends_at, ends_on, first_seen_on, changed_at, rule, block_on, delete_on)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+				starts_at, ends_at, ends_on, first_seen_on, changed_at, rule, block_on, delete_on,
+				planned_block_on, planned_delete_on, accepted_block_on, accepted_delete_on)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $14, $15, $14, $15)
 			on conflict (id) do update set
 				organization_id = excluded.organization_id,
 				name = excluded.name,
@@ -124,8 +142,12 @@ func (s *Store) saveEvent(ctx context.Context, source attendees.SourceName, e at
 				ends_on = excluded.ends_on,
 				changed_at = excluded.changed_at,
 				rule = excluded.rule,
-				block_on = excluded.block_on,
-				delete_on = excluded.delete_on
+				planned_block_on = excluded.planned_block_on,
+				planned_delete_on = excluded.planned_delete_on,
+				accepted_block_on = case when `+little+` then excluded.block_on else events.accepted_block_on end,
+				accepted_delete_on = case when `+little+` then excluded.delete_on else events.accepted_delete_on end,
+				block_on = case when `+little+` then excluded.block_on else greatest(events.accepted_block_on, excluded.block_on) end,
+				delete_on = case when `+little+` then excluded.delete_on else greatest(events.accepted_delete_on, excluded.delete_on) end
 			where events.state = 'active'
 			returning xmax = 0`,
 			id, source, e.ID, e.Organization, e.Name, e.Status, e.Zone,
@@ -146,7 +168,10 @@ func (s *Store) saveEvent(ctx context.Context, source attendees.SourceName, e at
 	if held.Open(s.now()) {
 		return fresh, s.buildRoom(ctx, personalRooms, id)
 	}
-	return fresh, nil
+	if fresh && held.Expired(s.now()) {
+		err = s.InTx(ctx, func(tx *sqlx.Tx) error { return s.askUpstream(ctx, tx, held) })
+	}
+	return fresh, err
 }
 
 // Event finds one event; *UnknownEventError where there is none.

@@ -505,3 +505,91 @@ func TestTwoSweepsAndAPullAtOnceDoEachThingOnce(t *testing.T) {
 		t.Errorf("%d were deleted, ledger %v", deleted, kinds)
 	}
 }
+
+// reschedule lets the source say another end of event 4711.
+func (w world) reschedule(end time.Time) postgres.Event {
+	w.t.Helper()
+	e := attendees.Event{ID: "4711", Organization: "900", Name: "Example Days 4711", Status: "live", Zone: "Europe/Berlin", Start: end.Add(-8 * time.Hour), End: end}
+	if _, err := w.SaveEvents(w.t.Context(), attendees.Eventbrite, []attendees.Event{e}); err != nil {
+		w.t.Fatal(err)
+	}
+	held, err := w.Event(w.t.Context(), "4711")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return held
+}
+
+func TestADateThatMovesFarCountsOnlyWhenItIsAccepted(t *testing.T) {
+	w := newWorld(t)
+	was := time.Date(2027, 6, 20, 16, 0, 0, 0, time.UTC)
+	dates := func(e postgres.Event) string { return fmt.Sprint(e.BlockOn, " ", e.DeleteOn, " ", e.Pending()) }
+	equal(t, "as it was", dates(w.reschedule(was)), "2027-07-20 2034-01-01 false")
+	equal(t, "a month later", dates(w.reschedule(was.AddDate(0, 0, 30))), "2027-08-19 2034-01-01 false")
+	equal(t, "back", dates(w.reschedule(was)), "2027-07-20 2034-01-01 false")
+	equal(t, "much later, over a year's end", dates(w.reschedule(was.AddDate(1, 0, 0))), "2028-07-20 2035-01-01 true")
+	equal(t, "and again, as each hour", dates(w.reschedule(was.AddDate(1, 0, 0))), "2028-07-20 2035-01-01 true")
+	equal(t, "it was a mistake", dates(w.reschedule(was)), "2027-07-20 2034-01-01 false")
+	equal(t, "much earlier: the later holds", dates(w.reschedule(was.AddDate(-1, 0, 0))), "2027-07-20 2034-01-01 true")
+	plan, err := w.Plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.AcceptPlan(t.Context(), "0000-0000", "ops"); err == nil {
+		t.Error("another plan was accepted")
+	}
+	n, err := w.AcceptPlan(t.Context(), plan.Hash(), "ops")
+	if err != nil || n != 1 {
+		t.Errorf("%d events were accepted (%v), want 1", n, err)
+	}
+	e, err := w.Event(t.Context(), "4711")
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "accepted", dates(e), "2026-07-20 2033-01-01 false")
+	equal(t, "ledger", w.ledgerIsSound(), []ledger.Kind{ledger.Opened, ledger.Accepted})
+}
+
+func TestTheNightDeletesOnlyWhatItAnnouncedAndNotFarMore(t *testing.T) {
+	w := newWorld(t)
+	w.save(person("1", "4711", "Ada Example", "ada@example.org"))
+	for i := range 9 {
+		w.save(person(fmt.Sprint(10+i), "4712", "Person", fmt.Sprint(i, "@example.org")))
+	}
+	w.clock.now = july
+	s := sealer(t, officer(t))
+	w.block("4711", s)
+	w.block("4712", s)
+	announce := func(day time.Time) ([]attendees.EventID, error) {
+		w.clock.now = day
+		return w.Announce(t.Context())
+	}
+	w.reschedule(time.Date(2027, 6, 20, 16, 0, 0, 0, time.UTC))
+	if ready, err := announce(later.AddDate(0, 0, -20)); len(ready) > 0 || err != nil {
+		t.Errorf("twenty days before: %v, %v", ready, err)
+	}
+	// 4712's date jumps to the past overnight: nobody had announced it.
+	if _, err := w.DB().Exec(`update events set delete_on = '2033-12-20' where source_id = '4712'`); err != nil {
+		t.Fatal(err)
+	}
+	if ready, err := announce(later.AddDate(0, 0, -10)); len(ready) > 0 || err != nil {
+		t.Errorf("on the first night it is only announced: %v, %v", ready, err)
+	}
+	var fuse *postgres.FuseError
+	if _, err := announce(later.AddDate(0, 0, -9)); !errors.As(err, &fuse) {
+		t.Errorf("on the second night far more would go than a week ago was announced: %v", err)
+	}
+	if _, err := w.DB().Exec(`update events set delete_on = '2034-01-01' where source_id = '4712'`); err != nil {
+		t.Fatal(err)
+	}
+	for days := 7; days > 0; days-- {
+		if ready, err := announce(later.AddDate(0, 0, -days)); len(ready) > 0 || err != nil {
+			t.Errorf("%d days before: %v, %v", days, ready, err)
+		}
+	}
+	ready, err := announce(later)
+	slices.Sort(ready)
+	if err != nil || !slices.Equal(ready, []attendees.EventID{"4711", "4712"}) {
+		t.Errorf("on the day: %v, %v", ready, err)
+	}
+}

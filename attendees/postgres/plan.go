@@ -9,8 +9,10 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
 
 	"lethe/attendees"
+	"lethe/attendees/ledger"
 )
 
 // Planned is one event in the plan.
@@ -59,12 +61,49 @@ func (s *Store) Plan(ctx context.Context) (Plan, error) {
 	return p, nil
 }
 
+// AcceptPlan lets the plan of that hash count: dates that have moved by more than 30 days
+// are what policy and source would have. It returns how many events that concerned, and
+// fails where the plan is another one by now.
+func (s *Store) AcceptPlan(ctx context.Context, hash, by string) (n int, err error) {
+	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
+		if _, err := tx.ExecContext(ctx, `lock table events in share row exclusive mode`); err != nil {
+			return quiet("lock the events", err)
+		}
+		plan, err := s.Plan(ctx)
+		if err != nil {
+			return err
+		}
+		if plan.Hash() != hash {
+			return fmt.Errorf("the plan is %s now, not %s: look at it again with `lethe retention plan`", plan.Hash(), hash)
+		}
+		for _, e := range plan.Events {
+			if e.Pending() {
+				n++
+			}
+		}
+		if n == 0 {
+			return nil
+		}
+		_, err = tx.ExecContext(ctx, `
+			update events
+			set block_on = planned_block_on, delete_on = planned_delete_on,
+			    accepted_block_on = planned_block_on, accepted_delete_on = planned_delete_on
+			where state = 'active'`)
+		if err != nil {
+			return quiet("accept a plan", err)
+		}
+		_, err = s.record(ctx, tx, ledger.Entry{Kind: ledger.Accepted, By: by, Reason: "plan " + hash, Counts: map[string]int64{"events": int64(n)}})
+		return err
+	})
+	return n, err
+}
+
 // Hash names the plan by what it decides: events, dates, rules and holds, not how many
 // people there are, nor the day it is looked at.
 func (p Plan) Hash() string {
 	lines := make([]string, 0, len(p.Events))
 	for _, e := range p.Events {
-		line := fmt.Sprintf("%q %s %s %s", e.ID, e.BlockOn, e.DeleteOn, e.Rule)
+		line := fmt.Sprintf("%q %s %s %s %s %s", e.ID, e.BlockOn, e.DeleteOn, e.Rule, e.PlannedBlockOn, e.PlannedDeleteOn)
 		for _, h := range e.Held {
 			line += fmt.Sprintf(" %d %q %s", h.ID, h.Attendee, h.UntilDate())
 		}

@@ -46,7 +46,7 @@ func (a *app) openAsOf(ctx context.Context, asOf string) (database, error) {
 }
 
 func (a *app) planCommand() *cobra.Command {
-	var asOf string
+	var asOf, accept string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "plan",
@@ -57,12 +57,40 @@ func (a *app) planCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if accept != "" {
+				if asOf != "" {
+					return misused{errors.New("--accept goes without --as-of: a plan is accepted as it stands today")}
+				}
+				return a.acceptPlan(cmd.Context(), d, accept)
+			}
 			return a.plan(cmd.Context(), d, asJSON)
 		},
 	}
 	cmd.Flags().StringVar(&asOf, "as-of", "", "as it will stand on this day, such as 2027-06-14")
+	cmd.Flags().StringVar(&accept, "accept", "", "let dates that have moved by more than 30 days count, if the plan has this hash")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	return cmd
+}
+
+func (a *app) acceptPlan(ctx context.Context, d database, hash string) error {
+	plan, err := d.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	n, err := d.AcceptPlan(ctx, hash, account())
+	if err != nil {
+		return err
+	}
+	for _, e := range plan.Events {
+		if e.Pending() {
+			fmt.Fprintf(a.out, "%s (%s): blocked %s instead of %s, deleted %s instead of %s\n", printable(e.Name), e.ID,
+				e.PlannedBlockOn, e.AcceptedBlockOn, e.PlannedDeleteOn, e.AcceptedDeleteOn)
+		}
+	}
+	if n == 0 {
+		fmt.Fprintln(a.out, "There was nothing to accept: no date has moved by more than 30 days.")
+	}
+	return a.keepCopy(ctx, d)
 }
 
 // plannedEvent is one event as `lethe retention plan --json` gives it.
@@ -77,7 +105,10 @@ type plannedEvent struct {
 	Rule    string            `json:"rule"`
 	Hold    string            `json:"hold,omitempty"`
 	Overdue bool              `json:"overdue"`
-	note    string
+	// What would count if it were accepted; empty where nothing waits for that.
+	PlannedBlock  string `json:"planned_block_on,omitempty"`
+	PlannedDelete string `json:"planned_delete_on,omitempty"`
+	note          string
 }
 
 func (a *app) planned(e postgres.Planned) plannedEvent {
@@ -117,6 +148,10 @@ func (a *app) planned(e postgres.Planned) plannedEvent {
 	case days > 0 && days <= 31:
 		p.note = fmt.Sprintf("in %d days", days)
 	}
+	if e.Pending() {
+		p.PlannedBlock, p.PlannedDelete = e.PlannedBlockOn.String(), e.PlannedDeleteOn.String()
+		p.note = strings.TrimPrefix(fmt.Sprintf("%s; to accept: blocked %s, deleted %s", p.note, p.PlannedBlock, p.PlannedDelete), "; ")
+	}
 	if p.Hold != "" {
 		p.note = strings.TrimPrefix(p.note+"; hold: "+p.Hold, "; ")
 	}
@@ -150,6 +185,9 @@ func (a *app) plan(ctx context.Context, d database, asJSON bool) error {
 		t.add(e.Name, count(e.People), e.State, e.Block, e.Delete, e.Rule, e.note)
 	}
 	t.write(a.out)
+	if slices.ContainsFunc(plan.Events, func(e postgres.Planned) bool { return e.Pending() }) {
+		fmt.Fprintf(a.out, "\nDates have moved by more than 30 days. Until they are accepted the later ones hold: lethe retention plan --accept %s\n", plan.Hash())
+	}
 	return a.sayNext(ctx, d)
 }
 
