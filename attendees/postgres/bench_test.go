@@ -6,15 +6,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"golang.org/x/sync/errgroup"
 
 	"lethe/attendees"
 	"lethe/attendees/export"
 	"lethe/attendees/postgres"
 	"lethe/attendees/postgres/pgtest"
+	"lethe/attendees/seal"
 )
 
 // benchPeople is the size that the aims are stated for.
@@ -135,4 +138,80 @@ func BenchmarkExport(b *testing.B) {
 	}
 	b.ReportMetric(benchPeople*float64(b.N)/exported.Seconds(), "rows/s")
 	b.ReportMetric(exported.Seconds()/copied.Seconds(), "x-copy")
+}
+
+// BenchmarkBlock seals 200,000 people; "x-least" is against age alone on as many cores
+// and a bare insert of the sealed rows.
+func BenchmarkBlock(b *testing.B) {
+	w, batch := benchWorld(b)
+	w.saveAll(batch)
+	w.clock.now = july
+	s := sealer(b, officer(b))
+	for b.Loop() {
+		began := time.Now()
+		w.block("4711", s)
+		blocked := time.Since(began)
+		b.StopTimer()
+		began = time.Now()
+		group := errgroup.Group{}
+		for range runtime.GOMAXPROCS(0) {
+			group.Go(func() error {
+				for range benchPeople / runtime.GOMAXPROCS(0) {
+					if _, err := s.Seal(seal.Record{Event: "4711", Attendee: "1", Part: "registration", Fields: []byte(`{"name":"Person Number 1","email":"person.1@example.org"}`)}, "person.1@example.org"); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		if err := group.Wait(); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := w.DB().Exec(`create table bare as select * from sealed; drop table bare`); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(blocked.Seconds(), "s/block")
+		b.ReportMetric(blocked.Seconds()/time.Since(began).Seconds(), "x-least")
+		w.clock.now = later
+		if _, err := w.DB().Exec(`create table bare as select * from attendees; alter table bare add primary key (id); create index on bare (event_id, address_index)`); err != nil {
+			b.Fatal(err)
+		}
+		began = time.Now()
+		if _, err := w.DB().Exec(`delete from bare`); err != nil {
+			b.Fatal(err)
+		}
+		bare := time.Since(began)
+		began = time.Now()
+		if n, err := w.Delete(b.Context(), "4711"); err != nil || n != benchPeople {
+			b.Fatalf("%d were deleted (%v)", n, err)
+		}
+		b.ReportMetric(time.Since(began).Seconds()/bare.Seconds(), "x-delete")
+		b.StartTimer()
+		break // an event is blocked once
+	}
+}
+
+// BenchmarkPlan plans 1,000 events with a million people.
+func BenchmarkPlan(b *testing.B) {
+	w := newWorld(b)
+	_, err := w.DB().Exec(`
+		insert into events (id, source, source_id, organization_id, name, status, time_zone, ends_on, first_seen_on, rule, block_on, delete_on,
+			planned_block_on, planned_delete_on, accepted_block_on, accepted_delete_on)
+		select md5('event' || n)::uuid, 'eventbrite', 'b' || n, '900', 'Event ' || n, 'live', 'Europe/Berlin', '2027-06-20', '2027-01-01', 'de-ao-6',
+			'2027-07-20', '2034-01-01', '2027-07-20', '2034-01-01', '2027-07-20', '2034-01-01'
+		from generate_series(1, 1000) as n;
+		insert into attendees (id, event_id, source, source_id, address_key, address_index, changed_at)
+		select md5('person' || n)::uuid, md5('event' || n % 1000 + 1)::uuid, 'eventbrite', n::text, 'k', decode(md5(n::text), 'hex'), now()
+		from generate_series(1, 1000000) as n`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := w.DB().Exec(`vacuum analyze attendees`); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := w.Plan(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
