@@ -22,6 +22,8 @@ const (
 	HoldEnded   Kind = "hold_released"
 	HoldDropped Kind = "hold_dropped" // what only a hold had kept went, unopened
 	Unsealed    Kind = "unsealed"     // an officer opened sealed records
+	Dumped      Kind = "dumped"       // sealed records were taken out, still sealed
+	Answered    Kind = "answered"     // an operator settled whether those who never agreed stay
 	Accepted    Kind = "accepted"     // an operator accepted a plan that a fuse had stopped
 	Replayed    Kind = "replayed"     // a restored backup was brought up to date
 	Adopted     Kind = "adopted"      // a lost copy was given up

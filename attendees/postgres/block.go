@@ -445,7 +445,8 @@ func (b *blocker) finish(ctx context.Context) (Blocking, error) {
 			return quiet("block an event", err)
 		}
 		if n.Doubted {
-			says := fmt.Sprintf("More than half of event %s never agreed, so the linked form may be the wrong one. Everyone was sealed. Look at the form", e.ID)
+			says := fmt.Sprintf("More than half of event %s never agreed, so the linked form may be the wrong one. Everyone was sealed. "+
+				"Look at the form, then: lethe retention agreements %s --drop (or --keep) --reason …", e.ID, e.ID)
 			if err := b.ask(ctx, tx, e.Key, taskDoubt, says); err != nil {
 				return err
 			}

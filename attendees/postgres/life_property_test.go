@@ -237,6 +237,7 @@ func TestAnyOrderOfStepsKeepsThePromises(t *testing.T) {
 	o := officer(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t)
+		defer func() { _ = w.DB().Close() }() // hundreds of lives would use up the server's connections
 		end := time.Date(2027, 6, 20, 16, 0, 0, 0, time.UTC)
 		l := &life{
 			T: rt, world: w, sealer: sealer(t, o), held: map[string]attendees.EventID{}, forgotten: map[string]bool{},

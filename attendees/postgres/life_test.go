@@ -310,6 +310,16 @@ func TestWhoNeverAgreedIsDroppedUnlessTooManyDidNot(t *testing.T) {
 		if n := w.count(`select count(*) from attendees`); n != want.Sealed {
 			t.Errorf("%d attendees are kept, want %d", n, want.Sealed)
 		}
+		n, err := w.AnswerDoubt(t.Context(), "4711", true, "the form was right", "ops")
+		if !want.Doubted {
+			if err == nil {
+				t.Error("where nothing is in doubt an answer is taken")
+			}
+			continue
+		}
+		if err != nil || n != 3 || w.count(`select count(*) from attendees`) != 2 || w.count(`select count(*) from sealed where agreed is not null`) != 0 {
+			t.Errorf("the answer dropped %d (%v), want 3, and no trace of who agreed", n, err)
+		}
 	}
 }
 

@@ -37,6 +37,17 @@ func (s *Store) SealedRecords(ctx context.Context, event attendees.EventID, atte
 			yield(SealedRecord{}, err)
 			return
 		}
+		for r, err := range s.StillSealed(ctx, e, attendee) {
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// StillSealed lists the same for those who take records out without opening them.
+func (s *Store) StillSealed(ctx context.Context, e Event, attendee attendees.AttendeeID) iter.Seq2[SealedRecord, error] {
+	return func(yield func(SealedRecord, error) bool) {
 		only := uuid.Nil
 		if attendee != "" {
 			only = attendeeKey(attendees.Eventbrite, attendee)
@@ -50,7 +61,7 @@ func (s *Store) SealedRecords(ctx context.Context, event attendees.EventID, atte
 				left join attendees a on a.id = s.attendee_id
 				where s.event_id = $2 and (s.attendee_id, s.part) > ($3, $4) and ($5 = '00000000-0000-0000-0000-000000000000'::uuid or s.attendee_id = $5)
 				order by s.attendee_id, s.part
-				limit $6`, event, e.Key, last.Key, last.Part, only, sealedBatch)
+				limit $6`, e.ID, e.Key, last.Key, last.Part, only, sealedBatch)
 			if err != nil {
 				yield(SealedRecord{}, quiet("read sealed records", err))
 				return

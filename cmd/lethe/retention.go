@@ -22,7 +22,7 @@ func (a *app) retentionCommand() *cobra.Command {
 		Args:  onlyCommands("retention"),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.planCommand(), a.runCommand(), a.auditCommand(), a.rulesCommand())
+	cmd.AddCommand(a.planCommand(), a.runCommand(), a.auditCommand(), a.rulesCommand(), a.exportSealedCommand(), a.agreementsCommand())
 	return cmd
 }
 
