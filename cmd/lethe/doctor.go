@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -106,13 +108,7 @@ func (d *doctor) examine(ctx context.Context) {
 	}
 	d.database(ctx, store)
 	d.officer(ctx, store)
-	if err := d.checkLedger(ctx, store); err != nil {
-		d.find(broken, "ledger", err.Error(), "")
-	} else if file, keeps, err := d.ledgerFile(); err == nil && keeps {
-		d.find(healthy, "ledger", "agrees with its copy in "+file.Path, "")
-	} else {
-		d.find(healthy, "ledger", "its copy is kept by another machine", "")
-	}
+	d.ledger(ctx, store)
 	p, err := d.puller(store)
 	if err != nil {
 		d.find(broken, "sources", err.Error(), "")
@@ -170,6 +166,47 @@ func (d *doctor) database(ctx context.Context, store database) {
 	default:
 		d.find(healthy, "database", says, "")
 	}
+}
+
+// ledger tells whether the ledger agrees with its copy, and whether one accident could
+// take both.
+func (d *doctor) ledger(ctx context.Context, store database) {
+	if err := d.checkLedger(ctx, store); err != nil {
+		d.find(broken, "ledger", err.Error(), "")
+		return
+	}
+	file, keeps, err := d.ledgerFile()
+	if err != nil {
+		d.find(broken, "ledger", err.Error(), "")
+		return
+	}
+	if !keeps {
+		d.find(healthy, "ledger", "its copy is kept by another machine", "")
+		return
+	}
+	folder, err := os.Stat(filepath.Dir(file.Path))
+	if err != nil || !folder.IsDir() {
+		d.find(broken, "ledger", fmt.Sprintf("its copy cannot be kept in %s: there is no such folder", file.Path), "Set LETHE_LEDGER to a file in a folder that is there.")
+		return
+	}
+	says := "agrees with its copy in " + file.Path
+	if _, err := os.Stat(file.Path); errors.Is(err, os.ErrNotExist) {
+		says = "nothing was recorded yet; its copy will be in " + file.Path
+	}
+	if store.Private != nil {
+		dir, err := d.config.data()
+		if data, serr := os.Stat(dir); err == nil && serr == nil && sameDisk(folder, data) {
+			d.find(doubtful, "ledger", says+", on the disk of the database: a restored snapshot would roll both back", "Set LETHE_LEDGER to a file on another disk.")
+			return
+		}
+	}
+	d.find(healthy, "ledger", says, "")
+}
+
+func sameDisk(a, b os.FileInfo) bool {
+	x, okX := a.Sys().(*syscall.Stat_t)
+	y, okY := b.Sys().(*syscall.Stat_t)
+	return okX && okY && x.Dev == y.Dev
 }
 
 // officerSoon is from how many days before a blocking on a missing key is a failure.
