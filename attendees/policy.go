@@ -34,6 +34,14 @@ type Policy struct {
 	UnmatchedDays int // how long a response that belongs to nobody is kept
 
 	FinancialYearEnd MonthDay // for rules that count from a financial year's end
+
+	// OfficersOnly seals to the officers alone: no sealed record opens for its own person.
+	OfficersOnly bool
+	// PersonOpensMonths is for how long a sealed record opens for its own person: after
+	// that her mailbox may have a new owner.
+	PersonOpensMonths int
+	// EvidenceYears is for how long it can be shown whom an entry of the ledger was about.
+	EvidenceYears int
 }
 
 // Allows tells whether some purpose names the field.
@@ -95,9 +103,11 @@ func BuiltIn() Policy {
 				Fields: []Field{Name, Email, Affiliation, Forums, Answers},
 			},
 		},
-		Rule:          DefaultRule,
-		GraceDays:     30,
-		UnmatchedDays: 14,
+		Rule:              DefaultRule,
+		GraceDays:         30,
+		UnmatchedDays:     14,
+		PersonOpensMonths: 24,
+		EvidenceYears:     3,
 	}
 }
 

@@ -17,16 +17,20 @@ import (
 // of the wrong type is refused, with file and line: what is misspelt must not
 // silently keep, or lose, anybody.
 func ParsePolicy(text []byte, file string) (Policy, error) {
-	p := Policy{GraceDays: BuiltIn().GraceDays, UnmatchedDays: BuiltIn().UnmatchedDays, Rule: DefaultRule}
+	p := BuiltIn()
+	p.Purposes = nil
 	r := &policyReader{file: file, text: text, tokens: json.NewDecoder(bytes.NewReader(text))}
 	r.tokens.UseNumber()
 	err := r.object(map[string]func() error{
-		"purposes":       func() error { return r.list(func() error { return r.purpose(&p) }) },
-		"retention":      func() error { return r.ruleName(&p.Rule) },
-		"rules":          func() error { return r.list(func() error { return r.rule(&p) }) },
-		"events":         func() error { return r.events(&p) },
-		"grace_days":     func() error { return r.number(&p.GraceDays, 0, maxGraceDays) },
-		"unmatched_days": func() error { return r.number(&p.UnmatchedDays, 0, maxUnmatchedDays) },
+		"purposes":         func() error { return r.list(func() error { return r.purpose(&p) }) },
+		"retention":        func() error { return r.ruleName(&p.Rule) },
+		"rules":            func() error { return r.list(func() error { return r.rule(&p) }) },
+		"events":           func() error { return r.events(&p) },
+		"grace_days":       func() error { return r.number(&p.GraceDays, 0, maxGraceDays) },
+		"unmatched_days":   func() error { return r.number(&p.UnmatchedDays, 0, maxUnmatchedDays) },
+		"seal":             func() error { return r.seal(&p.OfficersOnly) },
+		"person_opens_for": func() error { return r.number(&p.PersonOpensMonths, 0, maxPersonOpensMonths) },
+		"evidence_years":   func() error { return r.number(&p.EvidenceYears, 0, maxRuleYears) },
 		"financial_year_end": func() error {
 			return r.monthDay(&p.FinancialYearEnd)
 		},
@@ -53,6 +57,8 @@ const (
 	maxGraceDays = 366
 	// maxUnmatchedDays: a response that is nobody's after three months stays nobody's.
 	maxUnmatchedDays = 90
+	// maxPersonOpensMonths: no mailbox is its owner's for longer than ten years with certainty.
+	maxPersonOpensMonths = 120
 	// maxRuleYears: no statute that we know keeps longer than thirty.
 	maxRuleYears = 40
 )
@@ -198,6 +204,14 @@ func (r *policyReader) oneOf(s *string, what string, all ...string) error {
 		return r.fail("unknown %s %q; there are %s", what, *s, strings.Join(all, ", "))
 	}
 	return nil
+}
+
+// seal reads to whom records are sealed.
+func (r *policyReader) seal(officersOnly *bool) error {
+	var to string
+	err := r.oneOf(&to, "way to seal", "officer", "officer_and_person")
+	*officersOnly = to == "officer"
+	return err
 }
 
 func (r *policyReader) monthDay(m *MonthDay) error {

@@ -1,6 +1,8 @@
 package attendees_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -154,4 +156,23 @@ func FuzzParsePolicy(f *testing.F) {
 			t.Errorf("a policy was taken that plans nothing: %v", err)
 		}
 	})
+}
+
+func TestTheREADMEsPolicyIsOne(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(readme), "```json\n")
+	text, _, ends := strings.Cut(rest, "```")
+	if !ok || !ends {
+		t.Fatal("README shows no policy")
+	}
+	p, err := attendees.ParsePolicy([]byte(text), "README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Purposes) != 2 || p.EventRules["4711"] != "club-2" || p.PersonOpensMonths != 24 || p.OfficersOnly {
+		t.Errorf("it says %+v", p)
+	}
 }

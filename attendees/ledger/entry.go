@@ -14,19 +14,20 @@ type Kind string
 
 // What is done. A kind that a later version adds parses here too.
 const (
-	Opened      Kind = "opened"     // the ledger itself: its first entry
-	Blocked     Kind = "blocked"    // an event's people were sealed
-	Deleted     Kind = "deleted"    // an event's people were deleted
-	Erased      Kind = "erased"     // one registration was forgotten
-	HoldAdded   Kind = "hold_added" // nothing of it is deleted until further notice
-	HoldEnded   Kind = "hold_released"
-	HoldDropped Kind = "hold_dropped" // what only a hold had kept went, unopened
-	Unsealed    Kind = "unsealed"     // an officer opened sealed records
-	Dumped      Kind = "dumped"       // sealed records were taken out, still sealed
-	Answered    Kind = "answered"     // an operator settled whether those who never agreed stay
-	Accepted    Kind = "accepted"     // an operator accepted a plan that a fuse had stopped
-	Replayed    Kind = "replayed"     // a restored backup was brought up to date
-	Adopted     Kind = "adopted"      // a lost copy was given up
+	Opened        Kind = "opened"     // the ledger itself: its first entry
+	Blocked       Kind = "blocked"    // an event's people were sealed
+	Deleted       Kind = "deleted"    // an event's people were deleted
+	Erased        Kind = "erased"     // one registration was forgotten
+	HoldAdded     Kind = "hold_added" // nothing of it is deleted until further notice
+	HoldEnded     Kind = "hold_released"
+	HoldDropped   Kind = "hold_dropped"   // what only a hold had kept went, unopened
+	Unsealed      Kind = "unsealed"       // an officer opened sealed records
+	HalvesDropped Kind = "halves_dropped" // sealed records open for their own persons no longer
+	Dumped        Kind = "dumped"         // sealed records were taken out, still sealed
+	Answered      Kind = "answered"       // an operator settled whether those who never agreed stay
+	Accepted      Kind = "accepted"       // an operator accepted a plan that a fuse had stopped
+	Replayed      Kind = "replayed"       // a restored backup was brought up to date
+	Adopted       Kind = "adopted"        // a lost copy was given up
 )
 
 // Entry is one thing that was done. It names events, counts and rules, never a person:

@@ -131,6 +131,31 @@ func (f File) appendOpenings(openings []Opening) error {
 	return nil
 }
 
+// KeepOpenings writes the openings anew with those alone, where the file has more: what
+// was pruned is forgotten here, too.
+func (f File) KeepOpenings(all []Opening) error {
+	have, err := f.Openings()
+	if err != nil || len(have) <= len(all) {
+		return err
+	}
+	fresh := File{Path: f.Path + ".new"}
+	_ = os.Remove(fresh.openings()) // a crash may have left one
+	file, err := os.OpenFile(fresh.openings(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		err = file.Close()
+	}
+	if err == nil {
+		err = fresh.appendOpenings(all)
+	}
+	if err == nil {
+		err = os.Rename(fresh.openings(), f.openings())
+	}
+	if err != nil {
+		return fmt.Errorf("write the openings beside the ledger's copy anew: %w", err)
+	}
+	return nil
+}
+
 // Openings reads the openings beside the copy. A line that cannot be read, as a crash
 // may leave one, opens nothing and is left out.
 func (f File) Openings() (map[int64]Opening, error) {

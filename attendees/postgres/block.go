@@ -304,7 +304,7 @@ func (b *blocker) sealBatch(ctx context.Context, batch []readable) error {
 
 func (b *blocker) seal(r readable, held bool) ([]sealedRow, error) {
 	address := ""
-	if r.Alone {
+	if r.Alone && !b.policy.OfficersOnly {
 		address = r.Email.Reveal()
 	}
 	var rows []sealedRow
@@ -395,7 +395,7 @@ func (b *blocker) responses(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
-				sealed, err := b.sealer.Seal(record, r.Email.Reveal())
+				sealed, err := b.sealer.Seal(record, "") // whose address it is was never shown
 				if err != nil {
 					return err
 				}

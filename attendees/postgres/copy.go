@@ -114,6 +114,13 @@ func (s *Store) CopyLedger(ctx context.Context, f ledger.File) error {
 	if err != nil {
 		return err
 	}
+	kept, err := s.openings(ctx, 0)
+	if err != nil {
+		return err
+	}
+	if err := f.KeepOpenings(kept); err != nil {
+		return err
+	}
 	return s.setMark(ctx, Copied, strconv.Itoa(len(t.Leaves)))
 }
 

@@ -378,7 +378,7 @@ func TestAHoldKeepsEverythingUntilItIsReleased(t *testing.T) {
 		t.Errorf("%d were deleted in the end (%v), want 1", n, err)
 	}
 	want := []ledger.Kind{ledger.Opened, ledger.HoldAdded, ledger.HoldAdded, ledger.Blocked, ledger.Unsealed, ledger.HoldEnded,
-		ledger.HoldDropped, ledger.Unsealed, ledger.Deleted, ledger.Unsealed, ledger.HoldEnded, ledger.Deleted}
+		ledger.HoldDropped, ledger.HalvesDropped, ledger.Unsealed, ledger.Deleted, ledger.Unsealed, ledger.HoldEnded, ledger.Deleted}
 	equal(t, "ledger", w.ledgerIsSound(), want)
 }
 
@@ -602,4 +602,41 @@ func TestTheNightDeletesOnlyWhatItAnnouncedAndNotFarMore(t *testing.T) {
 	if err != nil || !slices.Equal(ready, []attendees.EventID{"4711", "4712"}) {
 		t.Errorf("on the day: %v, %v", ready, err)
 	}
+}
+
+func TestHalvesAndOpeningsGoAfterTheirTime(t *testing.T) {
+	w := newWorld(t)
+	w.save(person("1", "4711", "Ada Example", "ada@example.org"), person("2", "4711", "Bo Example", "bo@example.org"))
+	if _, err := w.Forget(t.Context(), "2", "asked", "ops"); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.now = july
+	w.block("4711", sealer(t, officer(t)))
+	file := ledger.File{Path: filepath.Join(t.TempDir(), "copy")}
+	left := func() string {
+		if _, err := w.Tidy(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.CopyLedger(t.Context(), file); err != nil {
+			t.Fatal(err)
+		}
+		openings, err := file.Openings()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(w.count(`select count(person) from sealed`), " ", w.count(`select count(*) from openings`), " ", len(openings))
+	}
+	equal(t, "at first", left(), "1 1 1")
+	var half []byte
+	if err := w.DB().Get(&half, `select person from sealed`); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.now = july.AddDate(0, 24, 1)
+	equal(t, "after two years", left(), "0 1 1")
+	if files := w.found(string(half[20:60])); len(files) > 0 {
+		t.Errorf("%v hold the dropped half", files)
+	}
+	w.clock.now = july.AddDate(3, 0, 1)
+	equal(t, "after three years", left(), "0 0 0")
+	w.ledgerIsSound()
 }

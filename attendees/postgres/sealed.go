@@ -189,3 +189,51 @@ func (s *Store) dropReleasedOf(ctx context.Context, e Event) (n int, err error) 
 	}
 	return n, nil
 }
+
+// dropHalves drops the person's halves that were sealed longer ago than the policy lets
+// a person open them, and asks for their rooms to be written anew.
+func (s *Store) dropHalves(ctx context.Context) (int, error) {
+	before := s.now().AddDate(0, -s.policy.PersonOpensMonths, 0)
+	n := 0
+	err := s.InTx(ctx, func(tx *sqlx.Tx) error {
+		var rooms []struct {
+			Event  uuid.UUID         `db:"event_id"`
+			Source attendees.EventID `db:"source_id"`
+			N      int               `db:"n"`
+		}
+		err := tx.SelectContext(ctx, &rooms, `
+			with dropped as (
+				update sealed
+				set person = null, person_key = ''
+				where person is not null and sealed_at < $1
+				returning event_id
+			)
+			select d.event_id, e.source_id, count(*) as n
+			from dropped d
+			join events e on e.id = d.event_id
+			group by d.event_id, e.source_id
+			order by d.event_id`, before)
+		if err != nil {
+			return quiet("drop persons' halves", err)
+		}
+		for _, r := range rooms {
+			n += r.N
+			if err := s.askRewrite(ctx, tx, sealedRooms, r.Event); err != nil {
+				return err
+			}
+			_, err := s.record(ctx, tx, ledger.Entry{Kind: ledger.HalvesDropped, Event: string(r.Source), Counts: map[string]int64{"records": int64(r.N)}})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return n, err
+}
+
+// pruneOpenings lets the ledger forget whom its older entries were about.
+func (s *Store) pruneOpenings(ctx context.Context) error {
+	before := attendees.DateOf(s.now().UTC()).AddYears(-s.policy.EvidenceYears)
+	_, err := s.db.ExecContext(ctx, `delete from openings where made_on < $1`, day{before})
+	return quiet("prune openings", err)
+}

@@ -58,6 +58,7 @@ func (s *Store) DueToDelete(ctx context.Context) ([]attendees.EventID, error) {
 // Tidied is what the end of a sweep did.
 type Tidied struct {
 	Released  int // records that only a hold had kept
+	Halves    int // records that open for their own persons no longer
 	Rewritten int // rooms written anew
 }
 
@@ -67,6 +68,12 @@ func (s *Store) Tidy(ctx context.Context) (Tidied, error) {
 	var t Tidied
 	var err error
 	if t.Released, err = s.dropReleased(ctx); err != nil {
+		return t, err
+	}
+	if t.Halves, err = s.dropHalves(ctx); err != nil {
+		return t, err
+	}
+	if err = s.pruneOpenings(ctx); err != nil {
 		return t, err
 	}
 	if t.Rewritten, err = s.rewriteRooms(ctx); err != nil {

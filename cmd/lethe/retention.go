@@ -334,6 +334,9 @@ func (a *app) sweep(ctx context.Context, d database) error {
 	if tidied.Released > 0 {
 		fmt.Fprintf(a.out, "dropped  %s records that only a hold had kept\n", count(tidied.Released))
 	}
+	if tidied.Halves > 0 {
+		fmt.Fprintf(a.out, "dropped  the persons' halves of %s\n", plural(tidied.Halves, "record"))
+	}
 	if tidied.Rewritten > 0 {
 		fmt.Fprintf(a.out, "rewrote  %s rooms that somebody had left early\n", count(tidied.Rewritten))
 	}
