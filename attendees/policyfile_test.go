@@ -42,10 +42,11 @@ func TestAPolicyFileReplacesTheBuiltInPolicy(t *testing.T) {
 		Rules: []attendees.Rule{
 			{Name: "house-3", Years: 3, From: attendees.FromEndOfFinancialYear, Statute: "our statutes § 4", Basis: "f"},
 		},
-		Rule:             "house-3",
-		EventRules:       map[attendees.EventID]string{"4711": "none"},
-		GraceDays:        0,
-		UnmatchedDays:    7,
+		Rule:              "house-3",
+		EventRules:        map[attendees.EventID]string{"4711": "none"},
+		GraceDays:         0,
+		UnmatchedDays:     7,
+		PersonOpensMonths: 24, EvidenceYears: 3,
 		FinancialYearEnd: attendees.MonthDay{Month: time.February, Day: 29},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -68,9 +69,9 @@ func TestWhatAPolicyFileDoesNotSayIsAsBuiltIn(t *testing.T) {
 // Each file is the whole one with a mistake in it.
 func TestAMistakeInAPolicyFileIsRefusedWithItsLine(t *testing.T) {
 	for what, c := range map[string]struct{ from, to, want string }{
-		"unknown key":            {`"retention":`, `"retentoin":`, `policy.json:7: unknown key "retentoin"; there are events, financial_year_end, grace_days,`},
+		"unknown key":            {`"retention":`, `"retentoin":`, `policy.json:7: unknown key "retentoin"; there are events, evidence_years, financial_year_end, grace_days,`},
 		"key in capitals":        {`"grace_days"`, `"Grace_Days"`, `policy.json:12: unknown key "Grace_Days"`},
-		"key of later":           {`"grace_days": 0`, `"evidence_years": 3`, `policy.json:12: unknown key "evidence_years"`},
+		"key of later":           {`"grace_days": 0`, `"upstream": "ask"`, `policy.json:12: unknown key "upstream"`},
 		"unknown field":          {`"forums"`, `"diet"`, `policy.json:5: unknown field "diet"; there are name, email, ticket,`},
 		"what a link fills":      {`"forums"`, `"agreed"`, `policy.json:5: unknown field "agreed"`},
 		"one answer":             {`"answers"`, `"answers.chair"`, `policy.json:5: unknown field "answers.chair"`},

@@ -255,34 +255,44 @@ func (b *blocker) registrations(ctx context.Context) error {
 	if err := b.db.GetContext(ctx, &there, `select to_regclass($1) is not null`, room(b.event.Key)); err != nil || !there {
 		return quiet("look for a room", err) // it is gone already, so everyone was sealed
 	}
+	// While one batch is written the next one is sealed: arithmetic and disk side by side.
+	var writing errgroup.Group
 	for {
 		var batch []readable
 		err := b.db.SelectContext(ctx, &batch, `
+			with p as materialized ( -- else the planner may join all the others first, each time
+				select *
+				from personal
+				where event_id = $1 and part = 'registration' and id > $2
+				order by id
+				limit $3
+			)
 			select p.id, p.source_id, p.name, p.email, p.ticket, p.status, p.attended, p.agreement_version, p.agreed_at,
 				p.affiliation, p.forums, p.answers,
 				a.address_index <> '' and not exists (
 					select from attendees o
 					where o.event_id = a.event_id and o.address_index = a.address_index and o.id <> a.id) as alone,
 				exists (select from holds h where h.attendee_id = p.id and `+standing("$4")+`) as held
-			from personal p
+			from p
 			join attendees a on a.id = p.id and a.event_id = p.event_id
-			where p.event_id = $1 and p.part = 'registration' and p.id > $2
-			order by p.id
-			limit $3`, b.event.Key, after, sealBatch, b.today())
+			order by p.id`, b.event.Key, after, sealBatch, b.today())
 		if err != nil {
-			return quiet("read a room for the last time", err)
+			return errors.Join(quiet("read a room for the last time", err), writing.Wait())
 		}
 		if len(batch) == 0 {
-			return nil
+			return writing.Wait()
 		}
-		if err := b.sealBatch(ctx, batch); err != nil {
+		rows, err := b.sealBatch(batch)
+		if err := errors.Join(err, writing.Wait()); err != nil {
 			return err
 		}
+		writing = errgroup.Group{}
+		writing.Go(func() error { return b.saveSealed(ctx, rows) })
 		after = batch[len(batch)-1].ID
 	}
 }
 
-func (b *blocker) sealBatch(ctx context.Context, batch []readable) error {
+func (b *blocker) sealBatch(batch []readable) ([]sealedRow, error) {
 	rows := make([][]sealedRow, len(batch))
 	group := errgroup.Group{}
 	group.SetLimit(runtime.GOMAXPROCS(0)) // sealing is all arithmetic
@@ -296,10 +306,8 @@ func (b *blocker) sealBatch(ctx context.Context, batch []readable) error {
 			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return b.saveSealed(ctx, slices.Concat(rows...))
+	err := group.Wait()
+	return slices.Concat(rows...), err
 }
 
 func (b *blocker) seal(r readable, held bool) ([]sealedRow, error) {
@@ -357,9 +365,10 @@ func (b *blocker) saveSealed(ctx context.Context, rows []sealedRow) error {
 			return quiet("keep sealed records", err)
 		}
 		_, err = tx.ExecContext(ctx, `
-			update attendees
+			update attendees a
 			set state = 'blocked'
-			where event_id = $1 and id = any($2::uuid[]) and state <> 'blocked'`, b.event.Key, ids)
+			from (select distinct id from unnest($2::uuid[]) as t (id)) as t
+			where a.id = t.id and a.event_id = $1 and a.state <> 'blocked'`, b.event.Key, ids)
 		return quiet("block attendees", err)
 	})
 }
