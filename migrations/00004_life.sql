@@ -10,6 +10,8 @@ comment on column events.blocked_at is 'when its last record was sealed and its 
 comment on column events.deleted_at is 'when its last row was gone; null while that is under way';
 comment on column events.doubted is 'more than half never agreed, so the form may be the wrong one: all are sealed until the operator answers';
 
+comment on column attendees.state is 'blocked where this registration alone is; the state of its event counts, too';
+
 alter table receipts add column recalled_at timestamptz;
 comment on column receipts.recalled_at is 'since when every copy of the list is to be destroyed';
 

@@ -326,14 +326,14 @@ func (s *Store) copyIn(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 	return quiet("save a room", err)
 }
 
-func copyRows(ctx context.Context, tx *sqlx.Tx, statement string, parts []part, row func(*part) []any) (err error) {
+func copyRows[T any](ctx context.Context, tx *sqlx.Tx, statement string, rows []T, columns func(*T) []any) (err error) {
 	stmt, err := tx.PrepareContext(ctx, statement)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stmt.Close()) }()
-	for i := range parts {
-		if _, err := stmt.ExecContext(ctx, row(&parts[i])...); err != nil {
+	for i := range rows {
+		if _, err := stmt.ExecContext(ctx, columns(&rows[i])...); err != nil {
 			return err
 		}
 	}

@@ -341,35 +341,19 @@ func (b *blocker) seal(r readable, held bool) ([]sealedRow, error) {
 }
 
 func (b *blocker) saveSealed(ctx context.Context, rows []sealedRow) error {
-	n := len(rows)
-	ids, parts, keys := make(pq.StringArray, n), make(pq.StringArray, n), make(pq.StringArray, n)
-	officers, persons, agreed := make(pq.ByteaArray, n), make(pq.ByteaArray, n), make([]sql.NullBool, n)
-	for i, r := range rows {
-		ids[i], parts[i], officers[i], persons[i] = r.attendee.String(), r.part, r.sealed.Officers, r.sealed.Person
-		if r.sealed.Person != nil {
-			keys[i] = r.sealed.Key
-		}
-		if yes, doubted := r.agreed.(bool); doubted {
-			agreed[i] = sql.NullBool{Bool: yes, Valid: true}
-		}
-	}
+	event, now, officers := b.event.Key.String(), b.now(), pq.StringArray(b.sealer.Officers().IDs())
 	return b.InTx(ctx, func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, `
-			insert into sealed (event_id, attendee_id, part, officers, person, person_key, officer_keys, agreed, sealed_at)
-			select $1, id, part, officers, nullif(person, ''), key, $2, agreed, $3
-			from unnest($4::uuid[], $5::text[], $6::bytea[], $7::bytea[], $8::text[], $9::boolean[])
-				as t (id, part, officers, person, key, agreed)
-			on conflict do nothing`,
-			b.event.Key, pq.Array(b.sealer.Officers().IDs()), b.now(), ids, parts, officers, persons, keys, pq.Array(agreed))
-		if err != nil {
-			return quiet("keep sealed records", err)
-		}
-		_, err = tx.ExecContext(ctx, `
-			update attendees a
-			set state = 'blocked'
-			from (select distinct id from unnest($2::uuid[]) as t (id)) as t
-			where a.id = t.id and a.event_id = $1 and a.state <> 'blocked'`, b.event.Key, ids)
-		return quiet("block attendees", err)
+		err := copyRows(ctx, tx, `
+			copy sealed (event_id, attendee_id, part, officers, person, person_key, officer_keys, agreed, sealed_at)
+			from stdin`, rows, func(r *sealedRow) []any {
+			var person any
+			key := ""
+			if r.sealed.Person != nil {
+				person, key = r.sealed.Person, r.sealed.Key
+			}
+			return []any{event, r.attendee.String(), r.part, r.sealed.Officers, person, key, officers, r.agreed, now}
+		})
+		return quiet("keep sealed records", err)
 	})
 }
 
@@ -388,6 +372,7 @@ func (b *blocker) responses(ctx context.Context) error {
 		select id, source_id, form_id, name, email, agreement_version, agreed_at, affiliation, forums, answers
 		from personal
 		where event_id = $1 and part = 'response' and attendee_id is null
+		  and not exists (select from sealed s where s.event_id = personal.event_id and s.attendee_id = personal.id)
 		order by id`, b.event.Key)
 	if err != nil {
 		return quiet("read unmatched responses for the last time", err)

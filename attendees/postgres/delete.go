@@ -14,8 +14,8 @@ import (
 	"lethe/attendees/ledger"
 )
 
-// deleteBatch bounds how many rows one transaction deletes: a quarter of a second's work.
-const deleteBatch = 20_000
+// deleteBatch bounds how many rows one transaction deletes: half a second's work.
+const deleteBatch = 100_000
 
 // HeldError says that a legal hold stands, so nothing may go.
 type HeldError struct{ What string }
