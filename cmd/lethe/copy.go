@@ -23,7 +23,7 @@ func (a *app) ledgerFile() (ledger.File, bool, error) {
 	case noCopy:
 		return ledger.File{}, false, nil
 	case "":
-		dir, err := a.dataDir()
+		dir, err := a.config.data()
 		return ledger.File{Path: filepath.Join(dir, "ledger")}, true, err
 	}
 	path, err := filepath.Abs(a.config.Ledger)
@@ -51,6 +51,15 @@ func (a *app) keepCopy(ctx context.Context, d database) error {
 	file, keeps, err := a.ledgerFile()
 	if err != nil || !keeps {
 		return err
+	}
+	signed, err := d.Checkpoint(ctx)
+	if err != nil || signed == "" {
+		return err // nothing was done yet, so no folder is needed either
+	}
+	if a.config.Ledger == "" {
+		if _, err := a.dataDir(); err != nil {
+			return err
+		}
 	}
 	return d.CopyLedger(ctx, file)
 }

@@ -185,6 +185,10 @@ func (d *doctor) ledger(ctx context.Context, store database) {
 		return
 	}
 	folder, err := os.Stat(filepath.Dir(file.Path))
+	if d.config.Ledger == "" && errors.Is(err, os.ErrNotExist) {
+		d.find(healthy, "ledger", "nothing was recorded yet; its copy will be in "+file.Path, "")
+		return
+	}
 	if err != nil || !folder.IsDir() {
 		d.find(broken, "ledger", fmt.Sprintf("its copy cannot be kept in %s: there is no such folder", file.Path), "Set LETHE_LEDGER to a file in a folder that is there.")
 		return
