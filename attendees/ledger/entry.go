@@ -30,8 +30,9 @@ const (
 	Adopted       Kind = "adopted"        // a lost copy was given up
 )
 
-// Entry is one thing that was done. It names events, counts and rules, never a person:
-// Reason and By are an operator's words about operators' work.
+// Entry is one thing that was done. It names events, counts and rules, never a person,
+// nor who did it: an entry stays for good, and staff are people, too. Reason is an
+// operator's own words, who was asked to name nobody.
 type Entry struct {
 	At     time.Time        `json:"at"` // UTC, whole seconds
 	Kind   Kind             `json:"kind"`
@@ -39,7 +40,6 @@ type Entry struct {
 	Rule   string           `json:"rule,omitempty"`  // the retention rule that it was done under
 	Until  string           `json:"until,omitempty"` // of a hold: a date
 	Reason string           `json:"reason,omitempty"`
-	By     string           `json:"by,omitempty"`
 	Counts map[string]int64 `json:"counts,omitempty"`
 	Person []byte           `json:"person,omitempty"` // a commitment: see Commit
 }
@@ -54,7 +54,7 @@ const (
 // Leaf is the entry as it stands in the tree: one line of JSON, always the same bytes
 // for the same entry.
 func (e Entry) Leaf() ([]byte, error) {
-	if e.Kind == "" || len(e.Reason) > maxText || len(e.By) > maxText || !utf8.ValidString(e.Reason+e.By+e.Event+e.Rule+e.Until+string(e.Kind)) {
+	if e.Kind == "" || len(e.Reason) > maxText || !utf8.ValidString(e.Reason+e.Event+e.Rule+e.Until+string(e.Kind)) {
 		return nil, fmt.Errorf("ledger: an entry wants a kind, and at most %d bytes of text", maxText)
 	}
 	e.At = e.At.UTC().Truncate(time.Second)

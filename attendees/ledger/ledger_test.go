@@ -65,7 +65,7 @@ func grown(t testing.TB, s *ledger.Signer, n, every int) (ledger.Table, string) 
 		e := ledger.Entry{At: noon.Add(time.Duration(i) * time.Minute), Kind: ledger.Blocked, Event: fmt.Sprint(4711 + i), Rule: "de-ao-6", Counts: map[string]int64{"sealed": int64(100 + i), "dropped": 3}}
 		switch i {
 		case 0:
-			e = ledger.Entry{At: noon, Kind: ledger.Opened, By: "ops on host"}
+			e = ledger.Entry{At: noon, Kind: ledger.Opened}
 		case 3:
 			e.Kind, e.Counts, e.Reason, e.Person = ledger.Erased, nil, "asked <for> & done", ledger.Commit(opening.Salt, opening.KeyedID)
 		}

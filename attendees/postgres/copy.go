@@ -157,12 +157,12 @@ func (s *Store) CheckConfirmed(ctx context.Context) error {
 }
 
 // AdoptLedger gives a lost copy up: the next one begins with the ledger as it is.
-func (s *Store) AdoptLedger(ctx context.Context, reason, by string) error {
+func (s *Store) AdoptLedger(ctx context.Context, reason string) error {
 	return s.InTx(ctx, func(tx *sqlx.Tx) error {
 		if _, err := tx.ExecContext(ctx, `delete from marks where name = $1`, Copied); err != nil {
 			return quiet("give a lost copy up", err)
 		}
-		_, err := s.record(ctx, tx, ledger.Entry{Kind: ledger.Adopted, Reason: reason, By: by})
+		_, err := s.record(ctx, tx, ledger.Entry{Kind: ledger.Adopted, Reason: reason})
 		return err
 	})
 }
@@ -181,7 +181,7 @@ func (r Replayed) Events() (blocked, deleted []attendees.EventID) { return r.blo
 // it lacks go back byte for byte, then holds and erasures are done again. Which events
 // have to be blocked and deleted again it returns: the caller does that next, with Block
 // and Delete. It may be run again after it was cut off.
-func (s *Store) Replay(ctx context.Context, f ledger.File, by string) (Replayed, error) {
+func (s *Store) Replay(ctx context.Context, f ledger.File) (Replayed, error) {
 	var r Replayed
 	v, err := s.verifiers()
 	if err != nil {
@@ -228,7 +228,7 @@ func (s *Store) Replay(ctx context.Context, f ledger.File, by string) (Replayed,
 		return r, err
 	}
 	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
-		_, err := s.record(ctx, tx, ledger.Entry{Kind: ledger.Replayed, By: by, Counts: map[string]int64{
+		_, err := s.record(ctx, tx, ledger.Entry{Kind: ledger.Replayed, Counts: map[string]int64{
 			"entries": int64(r.Entries), "erased": int64(r.Erased), "holds": int64(r.Holds),
 		}})
 		return err
@@ -332,7 +332,7 @@ func (s *Store) redoHold(ctx context.Context, tx *sqlx.Tx, e ledger.Entry, o led
 	}
 	_, err := tx.ExecContext(ctx, `
 		insert into holds (event_id, attendee_id, reason, until, added_by, added_at)
-		values ($1, $2, $3, $4, $5, $6)`, event, whom, e.Reason, until, e.By, e.At)
+		values ($1, $2, $3, $4, '', $5)`, event, whom, e.Reason, until, e.At)
 	return quiet("add a hold again", err)
 }
 

@@ -52,7 +52,7 @@ func (s *Store) AnswerDoubt(ctx context.Context, id attendees.EventID, drop bool
 		if err != nil {
 			return quiet("settle a doubt", err)
 		}
-		_, err = s.record(ctx, tx, ledger.Entry{Kind: ledger.Answered, Event: string(id), Reason: reason, By: by, Counts: map[string]int64{"dropped": int64(n)}})
+		_, err = s.record(ctx, tx, ledger.Entry{Kind: ledger.Answered, Event: string(id), Reason: reason, Counts: map[string]int64{"dropped": int64(n)}})
 		return err
 	})
 	return n, err
@@ -88,7 +88,7 @@ func (s *Store) RecordDump(ctx context.Context, e Event, records int, by string)
 		if err := s.ask(ctx, tx, e.Key, taskRecall, says); err != nil {
 			return err
 		}
-		_, err := s.record(ctx, tx, ledger.Entry{Kind: ledger.Dumped, Event: string(e.ID), By: by, Until: e.DeleteOn.String(), Counts: map[string]int64{"records": int64(records)}})
+		_, err := s.record(ctx, tx, ledger.Entry{Kind: ledger.Dumped, Event: string(e.ID), Until: e.DeleteOn.String(), Counts: map[string]int64{"records": int64(records)}})
 		return err
 	})
 }

@@ -28,8 +28,19 @@ type Forgotten struct {
 // *HeldError says that a legal hold stands.
 //
 // The night's sweep writes the rooms anew, after which no file has the name.
-func (s *Store) Forget(ctx context.Context, id attendees.AttendeeID, reason, by string) (f Forgotten, err error) {
+func (s *Store) Forget(ctx context.Context, id attendees.AttendeeID, reason string) (f Forgotten, err error) {
 	key := attendeeKey(attendees.Eventbrite, id)
+	// Not while the event is being blocked or deleted: what was read to be sealed would
+	// come back sealed.
+	event, err := s.EventOf(ctx, id)
+	if err != nil {
+		return f, err
+	}
+	unlock, err := s.lockLife(ctx, event)
+	if err != nil {
+		return f, err
+	}
+	defer unlock()
 	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
 		var e Event
 		// The event's row first, as every writer does.
@@ -57,7 +68,7 @@ func (s *Store) Forget(ctx context.Context, id attendees.AttendeeID, reason, by 
 			return err
 		}
 		keyed, _ := s.keys.KeyedID(string(attendees.Eventbrite), string(id), "")
-		return s.recordPerson(ctx, tx, ledger.Entry{Kind: ledger.Erased, Event: string(e.ID), Reason: reason, By: by}, keyed)
+		return s.recordPerson(ctx, tx, ledger.Entry{Kind: ledger.Erased, Event: string(e.ID), Reason: reason}, keyed)
 	})
 	return f, err
 }

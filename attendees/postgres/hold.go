@@ -62,25 +62,21 @@ func (e *UnknownAttendeeError) Error() string {
 // AddHold adds a hold on an event, or, where attendee is given, on that registration
 // alone, and gives it its number. until may be the zero date.
 func (s *Store) AddHold(ctx context.Context, event attendees.EventID, attendee attendees.AttendeeID, reason, by string, until attendees.Date) (h Hold, err error) {
-	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
-		var whom any
-		if attendee != "" {
-			key := attendeeKey(attendees.Eventbrite, attendee)
-			err := tx.GetContext(ctx, &event, `
-				select e.source_id
-				from attendees a
-				join events e on e.id = a.event_id
-				where a.id = $1`, key)
-			if errors.Is(err, sql.ErrNoRows) {
-				return &UnknownAttendeeError{attendee}
-			}
-			if err != nil {
-				return quiet("find an attendee", err)
-			}
-			whom = key
+	var whom any
+	if attendee != "" {
+		if event, err = s.EventOf(ctx, attendee); err != nil {
+			return h, err
 		}
+		whom = attendeeKey(attendees.Eventbrite, attendee)
+	}
+	// Not while the event is being blocked or deleted: what has begun was decided without it.
+	unlock, err := s.lockLife(ctx, event)
+	if err != nil {
+		return h, err
+	}
+	defer unlock()
+	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
 		var e Event
-		// For update, so that no blocking or deletion is halfway through its decision.
 		err := tx.GetContext(ctx, &e, `select `+eventColumns+` from events where source_id = $1 for update`, event)
 		if errors.Is(err, sql.ErrNoRows) {
 			return &UnknownEventError{event}
@@ -103,7 +99,7 @@ func (s *Store) AddHold(ctx context.Context, event attendees.EventID, attendee a
 		if err != nil {
 			return quiet("add a hold", err)
 		}
-		entry := ledger.Entry{Kind: ledger.HoldAdded, Event: string(event), Reason: reason, By: by}
+		entry := ledger.Entry{Kind: ledger.HoldAdded, Event: string(event), Reason: reason}
 		if ends != nil {
 			entry.Until = until.String()
 		}
@@ -124,7 +120,7 @@ func (s *Store) recordAbout(ctx context.Context, tx *sqlx.Tx, e ledger.Entry, at
 
 // ReleaseHold ends a hold. What it kept although nothing else does goes with the next
 // sweep.
-func (s *Store) ReleaseHold(ctx context.Context, id int, by string) error {
+func (s *Store) ReleaseHold(ctx context.Context, id int) error {
 	return s.InTx(ctx, func(tx *sqlx.Tx) error {
 		var h Hold
 		err := tx.GetContext(ctx, &h, `
@@ -140,7 +136,7 @@ func (s *Store) ReleaseHold(ctx context.Context, id int, by string) error {
 		if err != nil {
 			return quiet("release a hold", err)
 		}
-		return s.recordAbout(ctx, tx, ledger.Entry{Kind: ledger.HoldEnded, Event: string(h.Event), Reason: h.Reason, By: by}, h.Attendee)
+		return s.recordAbout(ctx, tx, ledger.Entry{Kind: ledger.HoldEnded, Event: string(h.Event), Reason: h.Reason}, h.Attendee)
 	})
 }
 

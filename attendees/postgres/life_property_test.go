@@ -118,7 +118,7 @@ func (l *life) delete(*rapid.T) {
 
 func (l *life) forget(*rapid.T) {
 	who := fmt.Sprint(rapid.IntRange(0, 11).Draw(l.T, "who"))
-	_, err := l.Forget(l.world.t.Context(), attendees.AttendeeID(who), "asked", "ops")
+	_, err := l.Forget(l.world.t.Context(), attendees.AttendeeID(who), "asked")
 	var unknown *postgres.UnknownAttendeeError
 	var held *postgres.HeldError
 	at, known := l.held[who]
@@ -165,7 +165,7 @@ func (l *life) release(*rapid.T) {
 		return
 	}
 	id := rapid.SampledFrom(ids).Draw(l.T, "hold")
-	l.ok(l.ReleaseHold(l.world.t.Context(), id, "ops"))
+	l.ok(l.ReleaseHold(l.world.t.Context(), id))
 	delete(l.holds, id)
 }
 

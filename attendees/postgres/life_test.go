@@ -348,13 +348,13 @@ func TestAHoldKeepsEverythingUntilItIsReleased(t *testing.T) {
 	if _, err := w.Delete(t.Context(), "4711"); !errors.As(err, &held) {
 		t.Errorf("deleting a held event: %v", err)
 	}
-	if _, err := w.Forget(t.Context(), "1", "asked", "ops"); !errors.As(err, &held) {
+	if _, err := w.Forget(t.Context(), "1", "asked"); !errors.As(err, &held) {
 		t.Errorf("forgetting a held person: %v", err)
 	}
-	if err := w.ReleaseHold(t.Context(), hold.ID, "ops"); err != nil {
+	if err := w.ReleaseHold(t.Context(), hold.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.ReleaseHold(t.Context(), hold.ID, "ops"); err == nil {
+	if err := w.ReleaseHold(t.Context(), hold.ID); err == nil {
 		t.Error("a hold is released twice")
 	}
 	if _, err := w.Tidy(t.Context()); err != nil {
@@ -371,7 +371,7 @@ func TestAHoldKeepsEverythingUntilItIsReleased(t *testing.T) {
 	if records = w.opened("4711", o); len(records) != 1 || records["2 registration"] == nil {
 		t.Errorf("left are %v, want her who is held", records)
 	}
-	if err := w.ReleaseHold(t.Context(), one.ID, "ops"); err != nil {
+	if err := w.ReleaseHold(t.Context(), one.ID); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := w.Delete(t.Context(), "4711"); err != nil || n != 1 {
@@ -395,7 +395,7 @@ func TestWhoIsForgottenNeverComesBackAndNoFileKeepsTheName(t *testing.T) {
 	if err := w.SaveReceipt(t.Context(), receipt, listed); err != nil {
 		t.Fatal(err)
 	}
-	f, err := w.Forget(t.Context(), "1", "asked for it", "ops")
+	f, err := w.Forget(t.Context(), "1", "asked for it")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -449,7 +449,7 @@ func TestWhoIsForgottenNeverComesBackAndNoFileKeepsTheName(t *testing.T) {
 func TestTheLedgerRefusesToChange(t *testing.T) {
 	w := newWorld(t)
 	w.save(person("1", "4711", "Ada Example", "ada@example.org"))
-	if _, err := w.Forget(t.Context(), "1", "asked", "ops"); err != nil {
+	if _, err := w.Forget(t.Context(), "1", "asked"); err != nil {
 		t.Fatal(err)
 	}
 	for _, table := range []string{"ledger_entries", "ledger_hashes", "ledger_checkpoints"} {
@@ -462,7 +462,7 @@ func TestTheLedgerRefusesToChange(t *testing.T) {
 	}
 	w.clock.now = june.AddDate(0, 0, -1)
 	w.save(person("2", "4711", "Bo Example", "bo@example.org"))
-	if _, err := w.Forget(t.Context(), "2", "asked", "ops"); !errors.Is(err, postgres.ErrClock) {
+	if _, err := w.Forget(t.Context(), "2", "asked"); !errors.Is(err, postgres.ErrClock) {
 		t.Errorf("with a clock before the newest entry: %v", err)
 	}
 	w.ledgerIsSound()
@@ -545,10 +545,10 @@ func TestADateThatMovesFarCountsOnlyWhenItIsAccepted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.AcceptPlan(t.Context(), "0000-0000", "ops"); err == nil {
+	if _, err := w.AcceptPlan(t.Context(), "0000-0000"); err == nil {
 		t.Error("another plan was accepted")
 	}
-	n, err := w.AcceptPlan(t.Context(), plan.Hash(), "ops")
+	n, err := w.AcceptPlan(t.Context(), plan.Hash())
 	if err != nil || n != 1 {
 		t.Errorf("%d events were accepted (%v), want 1", n, err)
 	}
@@ -607,7 +607,7 @@ func TestTheNightDeletesOnlyWhatItAnnouncedAndNotFarMore(t *testing.T) {
 func TestHalvesAndOpeningsGoAfterTheirTime(t *testing.T) {
 	w := newWorld(t)
 	w.save(person("1", "4711", "Ada Example", "ada@example.org"), person("2", "4711", "Bo Example", "bo@example.org"))
-	if _, err := w.Forget(t.Context(), "2", "asked", "ops"); err != nil {
+	if _, err := w.Forget(t.Context(), "2", "asked"); err != nil {
 		t.Fatal(err)
 	}
 	w.clock.now = july
@@ -639,4 +639,33 @@ func TestHalvesAndOpeningsGoAfterTheirTime(t *testing.T) {
 	w.clock.now = july.AddDate(3, 0, 1)
 	equal(t, "after three years", left(), "0 0 0")
 	w.ledgerIsSound()
+}
+
+func TestWhoIsForgottenWhileAnEventIsBlockedIsNotSealed(t *testing.T) {
+	w := newWorld(t)
+	var people []attendees.Registration
+	for i := range 1500 {
+		people = append(people, person(fmt.Sprint(i), "4711", "Person", fmt.Sprint(i, "@example.org")))
+	}
+	w.save(people...)
+	w.clock.now = july
+	s := sealer(t, officer(t))
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := w.Block(t.Context(), "4711", s); err != nil {
+			t.Error(err)
+		}
+	})
+	for i := range 20 {
+		if _, err := w.Forget(t.Context(), attendees.AttendeeID(fmt.Sprint(i*70)), "asked"); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Wait()
+	if n := w.count(`select count(*) from sealed`); n != 1480 {
+		t.Errorf("%d are sealed, want all but the twenty", n)
+	}
+	if n := w.count(`select count(*) from sealed s where not exists (select from attendees a where a.id = s.attendee_id)`); n != 0 {
+		t.Errorf("%d sealed records are nobody's", n)
+	}
 }

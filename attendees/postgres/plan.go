@@ -64,7 +64,7 @@ func (s *Store) Plan(ctx context.Context) (Plan, error) {
 // AcceptPlan lets the plan of that hash count: dates that have moved by more than 30 days
 // are what policy and source would have. It returns how many events that concerned, and
 // fails where the plan is another one by now.
-func (s *Store) AcceptPlan(ctx context.Context, hash, by string) (n int, err error) {
+func (s *Store) AcceptPlan(ctx context.Context, hash string) (n int, err error) {
 	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
 		if _, err := tx.ExecContext(ctx, `lock table events in share row exclusive mode`); err != nil {
 			return quiet("lock the events", err)
@@ -92,7 +92,7 @@ func (s *Store) AcceptPlan(ctx context.Context, hash, by string) (n int, err err
 		if err != nil {
 			return quiet("accept a plan", err)
 		}
-		_, err = s.record(ctx, tx, ledger.Entry{Kind: ledger.Accepted, By: by, Reason: "plan " + hash, Counts: map[string]int64{"events": int64(n)}})
+		_, err = s.record(ctx, tx, ledger.Entry{Kind: ledger.Accepted, Reason: "plan " + hash, Counts: map[string]int64{"events": int64(n)}})
 		return err
 	})
 	return n, err

@@ -80,7 +80,13 @@ func (s *Store) StillSealed(ctx context.Context, e Event, attendee attendees.Att
 
 func (s *Store) recordUnsealing(ctx context.Context, e Event, attendee attendees.AttendeeID, by string) error {
 	return s.InTx(ctx, func(tx *sqlx.Tx) error {
-		return s.recordAbout(ctx, tx, ledger.Entry{Kind: ledger.Unsealed, Event: string(e.ID), By: by}, attendee)
+		_, err := tx.ExecContext(ctx, `
+			insert into receipts (id, event_id, purpose, format, rows, sha256, exported_by, exported_at)
+			values ($1, $2, 'unseal', 'opened', 0, '', $3, $4)`, uuid.New(), e.Key, by, s.now())
+		if err != nil {
+			return quiet("record who opens sealed records", err)
+		}
+		return s.recordAbout(ctx, tx, ledger.Entry{Kind: ledger.Unsealed, Event: string(e.ID)}, attendee)
 	})
 }
 

@@ -9,6 +9,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+
+	"lethe/attendees"
 )
 
 const (
@@ -125,14 +127,16 @@ func (s *Store) rewriteRooms(ctx context.Context) (int, error) {
 // and copies them back, all in one transaction that holds the event: its writers wait.
 func (s *Store) rewriteRoom(ctx context.Context, h house, event uuid.UUID) error {
 	return s.InTx(ctx, func(tx *sqlx.Tx) error {
-		if _, err := tx.ExecContext(ctx, `select from events where id = $1 for update`, event); err != nil {
+		var state attendees.State
+		if err := tx.GetContext(ctx, &state, `select state from events where id = $1 for update`, event); err != nil {
 			return quiet("lock an event", err)
 		}
 		var there bool
 		if err := tx.GetContext(ctx, &there, `select to_regclass($1) is not null`, h.room(event)); err != nil {
 			return quiet("look for a room", err)
 		}
-		if there {
+		// The readable room of an event that is being blocked goes as a whole.
+		if there && (h == sealedRooms || state == attendees.Active) {
 			name := h.room(event)
 			for _, statement := range []string{
 				"create temporary table aside on commit drop as select * from " + name,

@@ -119,7 +119,7 @@ done again, in that order. Until then worker, web, sync and export refuse to run
 }
 
 func (a *app) replay(ctx context.Context, d database, file ledger.File) error {
-	r, err := d.Replay(ctx, file, account())
+	r, err := d.Replay(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func (a *app) adoptCommand() *cobra.Command {
 			case !errors.Is(err, postgres.ErrNoCopy):
 				return fmt.Errorf("there is a copy, so it is not lost: %w", err)
 			}
-			if err := d.AdoptLedger(cmd.Context(), reason, account()); err != nil {
+			if err := d.AdoptLedger(cmd.Context(), reason); err != nil {
 				return err
 			}
 			if err := a.keepCopy(cmd.Context(), d); err != nil {

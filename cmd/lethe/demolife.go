@@ -215,8 +215,7 @@ func (d *demo) prove(ctx context.Context) error {
 	if err := d.verifyCertificate(path, keys[:1]); err != nil {
 		return err
 	}
-	last := len(t.Leaves) - 1
-	t.Leaves[last] = bytes.Replace(t.Leaves[last], []byte("deleted"), []byte("Deleted"), 1)
+	t.Leaves[certificate.Index] = bytes.Replace(t.Leaves[certificate.Index], []byte("deleted"), []byte("Deleted"), 1)
 	d.say("And with one letter changed in a copy:")
 	if _, err := t.Verify(v); err != nil {
 		d.say("DAMAGED at %v.", err)

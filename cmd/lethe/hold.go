@@ -165,7 +165,7 @@ func (a *app) holdReleaseCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := d.ReleaseHold(cmd.Context(), id, account()); err != nil {
+			if err := d.ReleaseHold(cmd.Context(), id); err != nil {
 				return err
 			}
 			if err := a.keepCopy(cmd.Context(), d); err != nil {
@@ -192,7 +192,7 @@ func (a *app) forgetCommand() *cobra.Command {
 				return err
 			}
 			id := attendees.AttendeeID(strings.TrimSpace(args[0]))
-			f, err := d.Forget(cmd.Context(), id, reason, account())
+			f, err := d.Forget(cmd.Context(), id, reason)
 			if err != nil {
 				return err
 			}

@@ -350,7 +350,7 @@ func TestTheDemoGoesThrough(t *testing.T) {
 	for _, want := range []string{
 		"Winter Forum on Tides", "linked", "935 people", "That was 3 calls", "What comes next",
 		"849 sealed, 151 without an agreement deleted", "Now they lie in 0 of", "its names are sealed until", "another key: it was not sealed",
-		"deleted  event", "left out: 5 registrations", "Sound: entry 4 of 5", "DAMAGED at entry 4",
+		"deleted  event", "left out: 5 registrations", "Sound: entry 4 of 6", "DAMAGED at entry 4",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the demo does not say %q:\n%s", want, out)

@@ -77,7 +77,7 @@ func (a *app) acceptPlan(ctx context.Context, d database, hash string) error {
 	if err != nil {
 		return err
 	}
-	n, err := d.AcceptPlan(ctx, hash, account())
+	n, err := d.AcceptPlan(ctx, hash)
 	if err != nil {
 		return err
 	}
