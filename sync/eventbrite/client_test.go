@@ -420,7 +420,7 @@ func TestOrganizationsEventsAndQuestions(t *testing.T) {
 	for _, e := range events {
 		ids = append(ids, e.ID)
 	}
-	if want := []attendees.EventID{d.Old, d.Past, d.Cancelled, d.Coming}; !slices.Equal(ids, want) {
+	if want := []attendees.EventID{d.Old, d.Past, d.Cancelled, d.Coming, d.Far}; !slices.Equal(ids, want) {
 		t.Errorf("events %v, want %v", ids, want)
 	}
 	e, err := c.Event(t.Context(), d.Coming)
