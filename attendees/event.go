@@ -22,3 +22,17 @@ const (
 	Blocked State = "blocked"
 	Deleted State = "deleted"
 )
+
+// Reason is why one registration is blocked for itself, while its event's others are
+// not. The zero Reason: it is not.
+type Reason string
+
+// The reasons.
+const (
+	// ErasureAsked: what no duty keeps is erased, the rest sealed early (GDPR Art. 17(3)(b)).
+	ErasureAsked Reason = "erasure"
+	// RestrictionAsked: all is sealed and nothing dropped until it is lifted (Art. 18).
+	RestrictionAsked Reason = "restriction"
+	// Objected is a restriction while an objection is looked into (Art. 21, 18(1)(d)).
+	Objected Reason = "objection"
+)

@@ -14,11 +14,16 @@ type Kind string
 
 // What is done. A kind that a later version adds parses here too.
 const (
-	Opened        Kind = "opened"     // the ledger itself: its first entry
-	Blocked       Kind = "blocked"    // an event's people were sealed
-	Deleted       Kind = "deleted"    // an event's people were deleted
-	Erased        Kind = "erased"     // one registration was forgotten
-	HoldAdded     Kind = "hold_added" // nothing of it is deleted until further notice
+	Opened        Kind = "opened"       // the ledger itself: its first entry
+	Blocked       Kind = "blocked"      // an event's people were sealed
+	Deleted       Kind = "deleted"      // an event's people were deleted
+	Erased        Kind = "erased"       // one registration was forgotten
+	SealedEarly   Kind = "sealed_early" // one registration was erased as far as a duty allows
+	Restricted    Kind = "restricted"   // one registration was sealed whole (GDPR Art. 18)
+	Objected      Kind = "objected"     // the same, while an objection is looked into (Art. 21)
+	Lifted        Kind = "lifted"       // such a restriction ended
+	Withdrawn     Kind = "withdrawn"    // consent to one purpose was withdrawn (Art. 7(3))
+	HoldAdded     Kind = "hold_added"   // nothing of it is deleted until further notice
 	HoldEnded     Kind = "hold_released"
 	HoldDropped   Kind = "hold_dropped"   // what only a hold had kept went, unopened
 	Unsealed      Kind = "unsealed"       // an officer opened sealed records
@@ -34,14 +39,16 @@ const (
 // nor who did it: an entry stays for good, and staff are people, too. Reason is an
 // operator's own words, who was asked to name nobody.
 type Entry struct {
-	At     time.Time        `json:"at"` // UTC, whole seconds
-	Kind   Kind             `json:"kind"`
-	Event  string           `json:"event,omitempty"` // the source's id
-	Rule   string           `json:"rule,omitempty"`  // the retention rule that it was done under
-	Until  string           `json:"until,omitempty"` // of a hold: a date
-	Reason string           `json:"reason,omitempty"`
-	Counts map[string]int64 `json:"counts,omitempty"`
-	Person []byte           `json:"person,omitempty"` // a commitment: see Commit
+	At    time.Time `json:"at"` // UTC, whole seconds
+	Kind  Kind      `json:"kind"`
+	Event string    `json:"event,omitempty"` // the source's id
+	Rule  string    `json:"rule,omitempty"`  // the retention rule that it was done under
+	Until string    `json:"until,omitempty"` // of a hold: a date
+	// Purpose is the one whose consent was withdrawn.
+	Purpose string           `json:"purpose,omitempty"`
+	Reason  string           `json:"reason,omitempty"`
+	Counts  map[string]int64 `json:"counts,omitempty"`
+	Person  []byte           `json:"person,omitempty"` // a commitment: see Commit
 }
 
 const (

@@ -156,6 +156,9 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, parts []part
 		default:
 			n.Changed++
 		}
+		if len(h.Withdrawn) > 0 {
+			p.drop(s.withdrawnFields(h.Withdrawn))
+		}
 		changed = append(changed, p)
 	}
 	if len(fresh) < copyLeast {
@@ -173,7 +176,11 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, parts []part
 	if err := s.upsert(ctx, tx, e.Key, changed); err != nil {
 		return n, err
 	}
-	return n, s.meetResponses(ctx, tx, e.Key, append(changed, fresh...), held)
+	written := append(changed, fresh...)
+	if err := s.closeShared(ctx, tx, e.Key, written); err != nil {
+		return n, err
+	}
+	return n, s.meetResponses(ctx, tx, e.Key, written, held)
 }
 
 // unknown are the parts of which nothing is held.
@@ -196,6 +203,7 @@ type heldAttendee struct {
 	Index     []byte             `db:"address_index"`
 	Digest    []byte             `db:"digest"`
 	Status    attendees.Standing `db:"status"`
+	Withdrawn pq.StringArray     `db:"withdrawn"`
 }
 
 func (s *Store) held(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []part) (map[uuid.UUID]heldAttendee, error) {
@@ -205,7 +213,7 @@ func (s *Store) held(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []
 	}
 	var rows []heldAttendee
 	err := tx.SelectContext(ctx, &rows, `
-		select a.id, a.event_id, a.state, a.changed_at, a.address_index,
+		select a.id, a.event_id, a.state, a.changed_at, a.address_index, a.withdrawn,
 			coalesce(p.digest, '') as digest, coalesce(p.status, '') as status
 		from attendees a
 		left join personal p on p.event_id = $1 and p.id = a.id
@@ -339,6 +347,33 @@ func copyRows[T any](ctx context.Context, tx *sqlx.Tx, statement string, rows []
 	}
 	_, err = stmt.ExecContext(ctx) // sends what is left, and hears of errors
 	return err
+}
+
+// closeShared drops the person's half of those who were sealed early and whose address
+// somebody else of the event has now, too: it is no longer one person's.
+func (s *Store) closeShared(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, written []part) error {
+	var some bool
+	if err := tx.GetContext(ctx, &some, `select exists (select from attendees where event_id = $1 and state = 'blocked')`, event); err != nil || !some {
+		return quiet("look for those who were sealed early", err)
+	}
+	indexes := make(pq.ByteaArray, 0, len(written))
+	for _, p := range written {
+		if len(p.addressIndex) > 0 {
+			indexes = append(indexes, p.addressIndex)
+		}
+	}
+	result, err := tx.ExecContext(ctx, `
+		update sealed
+		set person = null, person_key = ''
+		where event_id = $1 and person is not null
+		  and attendee_id in (select id from attendees where event_id = $1 and state = 'blocked' and address_index = any($2))`, event, indexes)
+	if err != nil {
+		return quiet("close a shared address", err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return quiet("close a shared address", err)
+	}
+	return s.askRewrite(ctx, tx, sealedRooms, event)
 }
 
 // texts are ids as lib/pq takes them fastest.

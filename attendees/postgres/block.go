@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"time"
@@ -194,6 +195,8 @@ type readable struct {
 	Answers     json.RawMessage    `db:"answers"`
 	Alone       bool               `db:"alone"` // nobody else of the event has the address
 	Held        bool               `db:"held"`
+	// Back is what a restricted record needs besides to become readable again as it was.
+	Back map[string]any `db:"-"`
 }
 
 // record is the part of a registration that a purpose with a duty keeps, or, where kept
@@ -217,6 +220,8 @@ func (b *blocker) record(r readable, part string, kept bool) (seal.Record, error
 	set(attendees.Answers, r.Answers, string(r.Answers) == "{}")
 	if kept {
 		fields["status"] = r.Status
+	} else {
+		maps.Copy(fields, r.Back)
 	}
 	text, err := json.Marshal(fields)
 	if err != nil {
@@ -239,14 +244,16 @@ type sealedRow struct {
 }
 
 // registrations seals everyone, in the order of their keys: where it was cut off it
-// goes on behind the last who is sealed.
+// goes on behind the last who is sealed. Who was sealed before, for herself, tells
+// nothing of that.
 func (b *blocker) registrations(ctx context.Context) error {
 	after := uuid.Nil
 	err := b.db.GetContext(ctx, &after, `
-		select attendee_id
-		from sealed
-		where event_id = $1 and part = 'registration'
-		order by attendee_id desc
+		select s.attendee_id
+		from sealed s
+		join attendees a on a.id = s.attendee_id and a.state = 'active'
+		where s.event_id = $1 and s.part = 'registration'
+		order by s.attendee_id desc
 		limit 1`, b.event.Key)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return quiet("look how far an event is sealed", err)
@@ -341,20 +348,22 @@ func (b *blocker) seal(r readable, held bool) ([]sealedRow, error) {
 }
 
 func (b *blocker) saveSealed(ctx context.Context, rows []sealedRow) error {
+	return b.InTx(ctx, func(tx *sqlx.Tx) error { return b.keepSealed(ctx, tx, rows) })
+}
+
+func (b *blocker) keepSealed(ctx context.Context, tx *sqlx.Tx, rows []sealedRow) error {
 	event, now, officers := b.event.Key.String(), b.now(), pq.StringArray(b.sealer.Officers().IDs())
-	return b.InTx(ctx, func(tx *sqlx.Tx) error {
-		err := copyRows(ctx, tx, `
-			copy sealed (event_id, attendee_id, part, officers, person, person_key, officer_keys, agreed, sealed_at)
-			from stdin`, rows, func(r *sealedRow) []any {
-			var person any
-			key := ""
-			if r.sealed.Person != nil {
-				person, key = r.sealed.Person, r.sealed.Key
-			}
-			return []any{event, r.attendee.String(), r.part, r.sealed.Officers, person, key, officers, r.agreed, now}
-		})
-		return quiet("keep sealed records", err)
+	err := copyRows(ctx, tx, `
+		copy sealed (event_id, attendee_id, part, officers, person, person_key, officer_keys, agreed, sealed_at)
+		from stdin`, rows, func(r *sealedRow) []any {
+		var person any
+		key := ""
+		if r.sealed.Person != nil {
+			person, key = r.sealed.Person, r.sealed.Key
+		}
+		return []any{event, r.attendee.String(), r.part, r.sealed.Officers, person, key, officers, r.agreed, now}
 	})
+	return quiet("keep sealed records", err)
 }
 
 // responses seals what nobody was found for: under a hold it may be what the claim is

@@ -27,7 +27,8 @@ func (e *HeldError) Error() string {
 
 // Delete deletes the people of a blocked event whose delete date has come: its sealed
 // room with its file, their rows, the tombstones, who took which export. Counts stay.
-// Registrations that are held one by one stay too, in a room that is written anew.
+// Registrations that are held one by one, or restricted, stay too, in a room that is
+// written anew.
 //
 // It may be stopped at any point and goes on when it is called again; two calls at once
 // are one after the other. It returns how many people went. *HeldError says that the
@@ -47,12 +48,8 @@ func (s *Store) Delete(ctx context.Context, id attendees.EventID) (int, error) {
 		if e.State == attendees.Deleted {
 			return nil // it was cut off: going on
 		}
-		err = tx.SelectContext(ctx, &kept, `
-			select distinct h.attendee_id
-			from holds h
-			where h.event_id = $1 and h.attendee_id is not null and `+standing("$2"), e.Key, s.today())
-		if err != nil {
-			return quiet("look for holds", err)
+		if kept, err = s.keptAlone(ctx, tx, e); err != nil {
+			return err
 		}
 		if len(kept) > 0 {
 			return nil // people stay, so the event is not deleted as a whole
@@ -70,6 +67,29 @@ func (s *Store) Delete(ctx context.Context, id attendees.EventID) (int, error) {
 		return 0, err
 	}
 	return s.finishDeletion(ctx, e)
+}
+
+// keptAlone are those of an event who stay when the others are deleted: held one by one,
+// or restricted, whom staff are asked about.
+func (s *Store) keptAlone(ctx context.Context, tx *sqlx.Tx, e Event) ([]uuid.UUID, error) {
+	var restricted []uuid.UUID
+	err := tx.SelectContext(ctx, &restricted, `select id from attendees where event_id = $1 and state = 'blocked' and reason in ('restriction', 'objection')`, e.Key)
+	if err != nil {
+		return nil, quiet("look for restrictions", err)
+	}
+	if len(restricted) > 0 {
+		says := fmt.Sprintf("Event %s was to be deleted on %s, and %d of its people asked for a restriction or objected: ask them, "+
+			"then lift it or erase them. Until then their records stay sealed", e.ID, e.DeleteOn, len(restricted))
+		if err := s.ask(ctx, tx, e.Key, taskRestricted, says); err != nil {
+			return nil, err
+		}
+	}
+	var kept []uuid.UUID
+	err = tx.SelectContext(ctx, &kept, `
+		select distinct h.attendee_id
+		from holds h
+		where h.event_id = $1 and h.attendee_id is not null and `+standing("$2"), e.Key, s.today())
+	return append(kept, restricted...), quiet("look for holds", err)
 }
 
 func (s *Store) mayDelete(ctx context.Context, tx *sqlx.Tx, id attendees.EventID) (Event, error) {

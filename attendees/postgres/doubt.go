@@ -62,7 +62,7 @@ func (s *Store) dropUnagreed(ctx context.Context, tx *sqlx.Tx, e Event) (int, er
 	var gone pq.StringArray
 	err := tx.SelectContext(ctx, &gone, `
 		delete from sealed s
-		where s.event_id = $1 and s.agreed = false
+		where s.event_id = $1 and s.agreed = false and not `+restricted+`
 		  and not exists (
 			select from holds h
 			where h.event_id = $1 and (h.attendee_id is null or h.attendee_id = s.attendee_id) and `+standing("$2")+`)

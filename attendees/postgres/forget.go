@@ -3,8 +3,6 @@ package postgres
 import (
 	"bytes"
 	"context"
-	"database/sql"
-	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,46 +27,20 @@ type Forgotten struct {
 //
 // The night's sweep writes the rooms anew, after which no file has the name.
 func (s *Store) Forget(ctx context.Context, id attendees.AttendeeID, reason string) (f Forgotten, err error) {
-	key := attendeeKey(attendees.Eventbrite, id)
-	// Not while the event is being blocked or deleted: what was read to be sealed would
-	// come back sealed.
-	event, err := s.EventOf(ctx, id)
-	if err != nil {
-		return f, err
-	}
-	unlock, err := s.lockLife(ctx, event)
-	if err != nil {
-		return f, err
-	}
-	defer unlock()
-	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
-		var e Event
-		// The event's row first, as every writer does.
-		err := tx.GetContext(ctx, &e, `
-			select `+eventColumns+`
-			from events
-			where id = (select event_id from attendees where id = $1)
-			for no key update`, key)
-		if errors.Is(err, sql.ErrNoRows) {
-			return &UnknownAttendeeError{id}
-		}
-		if err != nil {
-			return quiet("find an attendee", err)
-		}
-		if held, err := s.isHeld(ctx, tx, e.Key, key); err != nil {
+	err = s.alone(ctx, id, func(tx *sqlx.Tx, o one) error {
+		if held, err := s.isHeld(ctx, tx, o.event.Key, o.Key); err != nil {
 			return err
 		} else if held {
 			return &HeldError{What: "attendee " + string(id)}
 		}
-		f.Event = e.ID
-		if f.Exports, err = s.recall(ctx, tx, e, key); err != nil {
+		f.Event = o.event.ID
+		if f.Exports, err = s.recall(ctx, tx, o.event, o.Key); err != nil {
 			return err
 		}
-		if err := s.leaveForever(ctx, tx, e, id); err != nil {
+		if err := s.leaveForever(ctx, tx, o.event, id); err != nil {
 			return err
 		}
-		keyed, _ := s.keys.KeyedID(string(attendees.Eventbrite), string(id), "")
-		return s.recordPerson(ctx, tx, ledger.Entry{Kind: ledger.Erased, Event: string(e.ID), Reason: reason}, keyed)
+		return s.recordAbout(ctx, tx, ledger.Entry{Kind: ledger.Erased, Event: string(f.Event), Reason: reason}, id)
 	})
 	return f, err
 }
@@ -89,16 +61,8 @@ func (s *Store) recall(ctx context.Context, tx *sqlx.Tx, e Event, attendee uuid.
 // leaveForever deletes what is held of a registration and bars its ids.
 func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id attendees.AttendeeID) error {
 	key := attendeeKey(attendees.Eventbrite, id)
-	var responses []struct {
-		Form string `db:"form_id"`
-		ID   string `db:"source_id"`
-	}
-	err := tx.SelectContext(ctx, &responses, `
-		delete from personal
-		where event_id = $1 and part = 'response' and (attendee_id = $2 or claims = $2)
-		returning form_id, source_id`, e.Key, key)
-	if err != nil {
-		return quiet("erase responses", err)
+	if err := s.barResponses(ctx, tx, e, id); err != nil {
+		return err
 	}
 	if _, err := tx.ExecContext(ctx, `delete from personal where event_id = $1 and id = $2`, e.Key, key); err != nil {
 		return quiet("erase a readable record", err)
@@ -110,18 +74,8 @@ func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id atten
 		return quiet("erase an attendee", err)
 	}
 	bar, newest := s.keys.KeyedID(string(attendees.Eventbrite), string(id), "")
-	bars := [][]byte{bar}
-	for _, r := range responses {
-		bar, _ := s.keys.KeyedID(responseSource(attendees.FormID(r.Form)), r.ID, "")
-		bars = append(bars, bar)
-	}
-	_, err = tx.ExecContext(ctx, `
-		insert into tombstones (keyed_id, key, event_id, made_at)
-		select bar, $2, $3, $4
-		from unnest($1::bytea[]) as t (bar)
-		on conflict do nothing`, pq.ByteaArray(bars), newest, e.Key, s.now())
-	if err != nil {
-		return quiet("set a tombstone", err)
+	if err := s.setTombstones(ctx, tx, e, [][]byte{bar}, newest); err != nil {
+		return err
 	}
 	for _, h := range []house{personalRooms, sealedRooms} {
 		if err := s.askRewrite(ctx, tx, h, e.Key); err != nil {
@@ -129,6 +83,36 @@ func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id atten
 		}
 	}
 	return nil
+}
+
+// barResponses deletes the responses that belong to a registration, and keeps them out.
+func (s *Store) barResponses(ctx context.Context, tx *sqlx.Tx, e Event, id attendees.AttendeeID) error {
+	var responses []struct {
+		Form string `db:"form_id"`
+		ID   string `db:"source_id"`
+	}
+	err := tx.SelectContext(ctx, &responses, `
+		delete from personal
+		where event_id = $1 and part = 'response' and (attendee_id = $2 or claims = $2)
+		returning form_id, source_id`, e.Key, attendeeKey(attendees.Eventbrite, id))
+	if err != nil {
+		return quiet("erase responses", err)
+	}
+	var bars [][]byte
+	for _, r := range responses {
+		bar, _ := s.keys.KeyedID(responseSource(attendees.FormID(r.Form)), r.ID, "")
+		bars = append(bars, bar)
+	}
+	return s.setTombstones(ctx, tx, e, bars, s.keys.Newest())
+}
+
+func (s *Store) setTombstones(ctx context.Context, tx *sqlx.Tx, e Event, bars [][]byte, key string) error {
+	_, err := tx.ExecContext(ctx, `
+		insert into tombstones (keyed_id, key, event_id, made_at)
+		select bar, $2, $3, $4
+		from unnest($1::bytea[]) as t (bar)
+		on conflict do nothing`, pq.ByteaArray(bars), key, e.Key, s.now())
+	return quiet("set a tombstone", err)
 }
 
 // responseSource is the name under which a form's responses have tombstones: their ids

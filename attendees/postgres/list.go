@@ -53,7 +53,7 @@ func (e *UnknownPurposeError) Error() string {
 // or that should be by now (*BlockedError), whatever the workers have done.
 func (s *Store) Attending(ctx context.Context, id attendees.EventID, purpose attendees.PurposeName, status attendees.Standing) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
-		rows, fields, err := s.attending(ctx, id, purpose, status)
+		rows, fields, withdrew, err := s.attending(ctx, id, purpose, status)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -77,6 +77,9 @@ func (s *Store) Attending(ctx context.Context, id attendees.EventID, purpose att
 				yield(nil, quiet("read a list", err))
 				return
 			}
+			if len(withdrew) > 0 && withdrew[r.ID] {
+				continue // GDPR Art. 7(3)
+			}
 			r.AgreedAt, r.Forums = agreed.Time, forums
 			if !yield(&r, nil) {
 				return
@@ -88,20 +91,23 @@ func (s *Store) Attending(ctx context.Context, id attendees.EventID, purpose att
 	}
 }
 
-func (s *Store) attending(ctx context.Context, id attendees.EventID, name attendees.PurposeName, status attendees.Standing) (*sql.Rows, attendees.Purpose, error) {
+func (s *Store) attending(ctx context.Context, id attendees.EventID, name attendees.PurposeName, status attendees.Standing) (_ *sql.Rows, purpose attendees.Purpose, withdrew map[string]bool, err error) {
 	purpose, ok := s.policy.Purpose(name)
 	if !ok {
-		return nil, purpose, &UnknownPurposeError{Purpose: name, Known: s.policy.PurposeNames()}
+		return nil, purpose, nil, &UnknownPurposeError{Purpose: name, Known: s.policy.PurposeNames()}
 	}
 	e, err := s.Event(ctx, id)
 	if err != nil {
-		return nil, purpose, err
+		return nil, purpose, nil, err
 	}
 	if !e.Open(s.now()) {
-		return nil, purpose, &BlockedError{Event: e}
+		return nil, purpose, nil, &BlockedError{Event: e}
+	}
+	if withdrew, err = s.withdrew(ctx, e.Key, name); err != nil {
+		return nil, purpose, nil, err
 	}
 	rows, err := s.db.QueryContext(ctx, ListQuery(purpose), e.Key, status)
-	return rows, purpose, quiet("read a list", err)
+	return rows, purpose, withdrew, quiet("read a list", err)
 }
 
 // listFields are the fields of a purpose that a list has a column for, in its order.

@@ -44,17 +44,17 @@ func (s *Store) match(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, sc scop
 			from r
 			join attendees a on a.id = r.claims and a.event_id = $1 and a.state = 'active'
 		), candidate as (
-			select r.id, p.id as attendee_id,
-				r.name <> '' and `+folded("p.name")+` = r.name and not 'name' = any(p.filled) as agrees,
-				p.status = 'attending' as stands
+			select r.id, a.id as attendee_id,
+				p.id is not null and r.name <> '' and `+folded("p.name")+` = r.name and not 'name' = any(p.filled) as agrees,
+				p.status = 'attending' as stands, p.id is null as sealed
 			from r
-			join attendees a on a.event_id = $1 and a.address_index = r.address_index and a.state = 'active'
-			join personal p on p.event_id = $1 and p.id = a.id
+			join attendees a on a.event_id = $1 and a.address_index = r.address_index
+			left join personal p on p.event_id = $1 and p.id = a.id
 			where r.address_index <> '' and r.id not in (select id from named)
 		), found as materialized (
 			select id,
 				case
-					when count(*) = 1 then min(attendee_id::text)
+					when count(*) = 1 then min(attendee_id::text) filter (where not sealed)
 					when count(*) filter (where agrees) = 1 then min(attendee_id::text) filter (where agrees)
 					when count(*) filter (where agrees and stands) = 1 then min(attendee_id::text) filter (where agrees and stands)
 				end::uuid as attendee_id,
@@ -96,6 +96,9 @@ func folded(column string) string {
 func (s *Store) fill(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, ids []uuid.UUID) error {
 	if len(ids) == 0 {
 		return nil
+	}
+	if err := s.clearWithdrawn(ctx, tx, event, ids); err != nil {
+		return err
 	}
 	dropped := pq.Array(s.policy.DroppedFields())
 	_, err := tx.ExecContext(ctx, `

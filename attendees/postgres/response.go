@@ -84,12 +84,17 @@ func (s *Store) saveAnswers(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, p
 	if err != nil {
 		return n, err
 	}
+	shut, err := s.shut(ctx, tx, event, parts)
+	if err != nil {
+		return n, err
+	}
 	write := parts[:0]
 	for _, p := range parts {
 		digest, known := held[p.id]
+		whose := shut.of(p)
 		switch {
-		case erased[p.id]:
-			n.Late++
+		case erased[p.id], whose.sealed:
+			n.Late++ // she was erased, or is sealed for herself: nothing of her becomes readable
 			continue
 		case !known:
 			n.New++
@@ -99,6 +104,7 @@ func (s *Store) saveAnswers(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, p
 		default:
 			n.Changed++
 		}
+		p.drop(s.withdrawnFields(whose.withdrawn))
 		write = append(write, p)
 	}
 	if len(write) == 0 {

@@ -20,6 +20,10 @@ type SealedRecord struct {
 	Part     string               `db:"part"`
 	Officers []byte               `db:"officers"`
 	Key      uuid.UUID            `db:"attendee_id"`
+	// Person is the person's half, under the secret PersonKey; empty: only officers open
+	// it. Read where a person may open what is hers.
+	Person    []byte `db:"person"`
+	PersonKey string `db:"person_key"`
 }
 
 // sealedBatch is how many sealed records are read at once: half a megabyte.
@@ -167,6 +171,7 @@ func (s *Store) dropReleasedOf(ctx context.Context, e Event) (n int, err error) 
 			delete from sealed s
 			where s.event_id = $1
 			  and (s.part like 'held%' or s.part like 'response:%' or (s.agreed = false and not $2))
+			  and not `+restricted+`
 			  and not exists (
 				select from holds h
 				where h.event_id = $1 and (h.attendee_id is null or h.attendee_id = s.attendee_id) and `+standing("$3")+`)
@@ -195,6 +200,12 @@ func (s *Store) dropReleasedOf(ctx context.Context, e Event) (n int, err error) 
 	}
 	return n, nil
 }
+
+// restricted is true of a sealed record "s" that may only be stored, whatever else has
+// come to its end (GDPR Art. 18(2)).
+const restricted = `exists (
+	select from attendees r
+	where r.id = s.attendee_id and r.event_id = s.event_id and r.reason in ('restriction', 'objection'))`
 
 // dropHalves drops the person's halves that were sealed longer ago than the policy lets
 // a person open them, and asks for their rooms to be written anew.

@@ -21,10 +21,11 @@ type Task struct {
 
 // What tasks are about: an event has one open task of each.
 const (
-	taskUpstream = "upstream"      // its people are to be deleted at the source, too
-	taskDoubt    = "doubt"         // too few agreed for it to be believed
-	taskErased   = "erased again"  // a registration changed upstream after it was erased
-	taskRecall   = "destroy dumps" // sealed records were taken out
+	taskUpstream   = "upstream"      // its people are to be deleted at the source, too
+	taskDoubt      = "doubt"         // too few agreed for it to be believed
+	taskErased     = "erased again"  // a registration changed upstream after it was erased
+	taskRestricted = "restricted"    // somebody outlives the event's delete date
+	taskRecall     = "destroy dumps" // sealed records were taken out
 )
 
 // ask puts something before staff, once while it is open.

@@ -1,0 +1,247 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"lethe/attendees"
+	"lethe/attendees/ledger"
+	"lethe/attendees/seal"
+)
+
+// Restrict seals all that is held of one registration and drops nothing: it may only be
+// stored (GDPR Art. 18(2)). why is attendees.RestrictionAsked or attendees.Objected. No
+// pull touches it, and it outlives its event's delete date until it is lifted or erased.
+// The exports that carry it are recalled and returned (Art. 19).
+//
+// Of a record that is sealed already it changes what becomes of it. It may be called
+// twice. Without an officer's key it is seal.ErrNoOfficer.
+func (s *Store) Restrict(ctx context.Context, id attendees.AttendeeID, why attendees.Reason, sealer *seal.Sealer) ([]Receipt, error) {
+	kind := map[attendees.Reason]ledger.Kind{attendees.RestrictionAsked: ledger.Restricted, attendees.Objected: ledger.Objected}[why]
+	if kind == "" {
+		return nil, fmt.Errorf("attendee %s: %q is no reason to restrict", id, why)
+	}
+	event, err := s.EventOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.roomFor(ctx, event); err != nil {
+		return nil, err
+	}
+	var carried []Receipt
+	err = s.alone(ctx, id, func(tx *sqlx.Tx, o one) (err error) {
+		if o.Reason == why {
+			return nil
+		}
+		if carried, err = s.recall(ctx, tx, o.event, o.Key); err != nil {
+			return err
+		}
+		if err := s.restrict(ctx, tx, o, why, sealer); err != nil {
+			return err
+		}
+		return s.recordAbout(ctx, tx, ledger.Entry{Kind: kind, Event: string(o.event.ID)}, id)
+	})
+	return carried, err
+}
+
+// roomFor builds an event's sealed room, for somebody who is sealed early.
+func (s *Store) roomFor(ctx context.Context, event attendees.EventID) error {
+	e, err := s.Event(ctx, event)
+	if err != nil {
+		return err
+	}
+	if e.State == attendees.Deleted {
+		return fmt.Errorf("event %s is deleted: there is nothing left to seal", event)
+	}
+	return s.buildRoom(ctx, sealedRooms, e.Key)
+}
+
+func (s *Store) restrict(ctx context.Context, tx *sqlx.Tx, o one, why attendees.Reason, sealer *seal.Sealer) error {
+	if readable, err := s.isReadable(ctx, tx, o); err != nil {
+		return err
+	} else if readable {
+		if err := s.sealOne(ctx, tx, o, true, sealer); err != nil {
+			return err
+		}
+	}
+	_, err := tx.ExecContext(ctx, `update attendees set state = 'blocked', reason = $2 where id = $1`, o.Key, why)
+	return quiet("restrict a registration", err)
+}
+
+func (s *Store) isReadable(ctx context.Context, tx *sqlx.Tx, o one) (readable bool, err error) {
+	err = tx.GetContext(ctx, &readable, `select exists (select from personal where event_id = $1 and id = $2)`, o.event.Key, o.Key)
+	return readable, quiet("look for a readable record", err)
+}
+
+// Opener opens one sealed part: with an officer's key, or the address that a person has
+// proved to be hers.
+type Opener func(SealedRecord) (seal.Record, error)
+
+// OpenedBy is how a person opens what is hers.
+func (s *Store) OpenedBy(address attendees.Personal) Opener {
+	return func(r SealedRecord) (seal.Record, error) {
+		return s.keys.OpenPerson(r.Person, r.PersonKey, string(r.Event), string(r.Attendee), r.Part, address.Reveal())
+	}
+}
+
+// Lift ends a restriction: what open opens becomes readable again, as it was, and is read
+// anew from its sources; once the event's block date has come it is blocked like the
+// others. The person is told before (GDPR Art. 18(3)): that is the caller's duty. It is
+// seal.ErrKey where open has not the key.
+func (s *Store) Lift(ctx context.Context, id attendees.AttendeeID, open Opener) error {
+	return s.alone(ctx, id, func(tx *sqlx.Tx, o one) error {
+		if o.Reason != attendees.RestrictionAsked && o.Reason != attendees.Objected {
+			return fmt.Errorf("attendee %s is not restricted: there is nothing to lift", id)
+		}
+		parts, err := s.ownSealed(ctx, tx, o)
+		if err != nil {
+			return err
+		}
+		var opened []seal.Record
+		for _, p := range parts {
+			record, err := open(p)
+			if err != nil {
+				return fmt.Errorf("lift the restriction of attendee %s: %w", id, err)
+			}
+			opened = append(opened, record)
+		}
+		if o.event.Open(s.now()) {
+			err = s.unseal(ctx, tx, o, opened)
+		} else {
+			err = s.blockLikeOthers(ctx, tx, o)
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.askRewrite(ctx, tx, sealedRooms, o.event.Key); err != nil {
+			return err
+		}
+		return s.recordAbout(ctx, tx, ledger.Entry{Kind: ledger.Lifted, Event: string(o.event.ID)}, id)
+	})
+}
+
+// ownSealed are the sealed parts of one registration.
+func (s *Store) ownSealed(ctx context.Context, tx *sqlx.Tx, o one) ([]SealedRecord, error) {
+	var parts []SealedRecord
+	err := tx.SelectContext(ctx, &parts, `
+		select $3::text as event, $4::text as attendee, part, officers, coalesce(person, '') as person, person_key, attendee_id
+		from sealed
+		where event_id = $1 and attendee_id = $2
+		order by part`, o.event.Key, o.Key, o.event.ID, o.ID)
+	return parts, quiet("read a sealed record", err)
+}
+
+// blockLikeOthers leaves of a restricted record what a duty keeps. Who never agreed goes
+// with the next sweep, as those whom a hold had kept.
+func (s *Store) blockLikeOthers(ctx context.Context, tx *sqlx.Tx, o one) error {
+	_, err := tx.ExecContext(ctx, `
+		delete from sealed
+		where event_id = $1 and attendee_id = $2 and part <> 'registration'
+		  and not exists (select from holds h where h.event_id = $1 and (h.attendee_id is null or h.attendee_id = $2) and `+standing("$3")+`)`,
+		o.event.Key, o.Key, s.today())
+	if err != nil {
+		return quiet("block a restricted record", err)
+	}
+	_, err = tx.ExecContext(ctx, `update attendees set reason = '' where id = $1`, o.Key)
+	return quiet("lift a restriction", err)
+}
+
+// sealedFields are a sealed record's fields, as blocker.record wrote them.
+type sealedFields struct {
+	Name        string          `json:"name"`
+	Email       string          `json:"email"`
+	Ticket      string          `json:"ticket"`
+	Attended    bool            `json:"attended"`
+	Version     string          `json:"agreement_version"`
+	AgreedAt    *time.Time      `json:"agreed_at"`
+	Affiliation string          `json:"affiliation"`
+	Forums      []string        `json:"forums"`
+	Answers     json.RawMessage `json:"answers"`
+	Status      string          `json:"status"`
+
+	SourceStatus string    `json:"source_status"`
+	Filled       []string  `json:"filled"`
+	Submitted    time.Time `json:"submitted_at"`
+	MatchedBy    string    `json:"matched_by"`
+}
+
+// unseal makes a registration and its responses readable again.
+func (s *Store) unseal(ctx context.Context, tx *sqlx.Tx, o one, opened []seal.Record) error {
+	if _, err := tx.ExecContext(ctx, `update attendees set state = 'active', reason = '' where id = $1`, o.Key); err != nil {
+		return quiet("lift a restriction", err)
+	}
+	// Both halves of a row go into one: what a duty keeps, and what none does.
+	rows := map[string]*sealedFields{}
+	var order []string
+	for _, r := range opened {
+		_, from, _ := strings.Cut(r.Part, ":") // form and response; empty: the registration itself
+		if rows[from] == nil {
+			rows[from], order = &sealedFields{Answers: json.RawMessage("{}")}, append(order, from)
+		}
+		if err := json.Unmarshal(r.Fields, rows[from]); err != nil {
+			return errors.New("lift a restriction: a sealed record's fields are no JSON")
+		}
+	}
+	for _, from := range order {
+		if err := s.writeBack(ctx, tx, o, from, rows[from], s.withdrawnFields(o.Withdrawn)); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, `delete from sealed where event_id = $1 and attendee_id = $2`, o.event.Key, o.Key); err != nil {
+		return quiet("unseal a record", err)
+	}
+	// What changed at the sources meanwhile went nowhere.
+	if _, err := tx.ExecContext(ctx, `update events set pulled_at = null where id = $1`, o.event.Key); err != nil {
+		return quiet("have an event read again", err)
+	}
+	if err := s.readAgain(ctx, tx, EventFeed(o.event.ID)); err != nil {
+		return err
+	}
+	return s.readFormsAgain(ctx, tx, o.event.Key)
+}
+
+// writeBack writes one row of a registration, or of its response from a form and under an
+// id. Its digest is empty, so that the next pull takes it for changed.
+func (s *Store) writeBack(ctx context.Context, tx *sqlx.Tx, o one, from string, f *sealedFields, dropped []attendees.Field) error {
+	p := part{
+		event: o.event.Key, outside: o.event.ID, id: o.Key, sourceID: string(o.ID),
+		name: attendees.Personal(f.Name), email: attendees.Personal(f.Email), ticket: f.Ticket, status: attendees.Standing(f.Status),
+		version: f.Version, attended: f.Attended, affiliation: attendees.Personal(f.Affiliation), answers: string(f.Answers),
+	}
+	if f.AgreedAt != nil {
+		p.agreed = *f.AgreedAt
+	}
+	for _, forum := range f.Forums {
+		p.forums = append(p.forums, attendees.Personal(forum))
+	}
+	p.drop(dropped)
+	kind, form, response := partRegistration, "", ""
+	if from != "" {
+		form, response, _ = strings.Cut(from, ":")
+		kind, p.sourceID, p.status = "response", response, ""
+		p.id = responseKey(attendees.FormID(form), attendees.ResponseID(response))
+		p.addressIndex = s.keys.AddressIndex(string(o.event.ID), f.Email)
+	}
+	var attendee, claims, submitted any
+	if kind == "response" {
+		attendee, submitted = o.Key, moment(f.Submitted)
+		if f.MatchedBy == "hidden" {
+			claims = o.Key
+		}
+	}
+	_, err := tx.ExecContext(ctx, `
+		insert into personal (event_id, id, part, source_id, name, email, ticket, status, source_status, attended, agreement_version,
+			agreed_at, affiliation, forums, answers, filled, form_id, attendee_id, claims, matched_by, address_index, submitted_at, received_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::text[], $15::jsonb, $16, $17, $18, $19, $20, $21, $22, $23)`,
+		p.event, p.id, kind, p.sourceID, p.name.Reveal(), p.email.Reveal(), p.ticket, p.status, f.SourceStatus, p.attended, p.version,
+		moment(p.agreed), p.affiliation.Reveal(), literal(p.forums), p.answers, pq.StringArray(append([]string{}, f.Filled...)),
+		form, attendee, claims, f.MatchedBy, append([]byte{}, p.addressIndex...), submitted, s.now())
+	return quiet("make a record readable again", err)
+}

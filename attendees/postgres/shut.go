@@ -1,0 +1,60 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+// shutOut is what responses must not bring in: anything of those who are sealed for
+// themselves, and what others have withdrawn their consent to.
+type shutOut struct {
+	byID      map[uuid.UUID]verdict
+	byAddress map[string]verdict
+}
+
+// verdict is what is to be done with a response.
+type verdict struct {
+	sealed    bool           // it goes nowhere
+	withdrawn pq.StringArray // the purposes whose fields it loses
+}
+
+// of is the verdict on one response. By its address alone it is somebody's only where
+// nobody else of the event has that address.
+func (o shutOut) of(p part) verdict {
+	if p.claims != uuid.Nil {
+		return o.byID[p.claims]
+	}
+	return o.byAddress[string(p.addressIndex)]
+}
+
+// shut finds those of an event whom the responses may be of.
+func (s *Store) shut(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []part) (shutOut, error) {
+	out := shutOut{byID: map[uuid.UUID]verdict{}, byAddress: map[string]verdict{}}
+	var rows []struct {
+		ID        uuid.UUID      `db:"id"`
+		Index     []byte         `db:"address_index"`
+		Sealed    bool           `db:"sealed"`
+		Withdrawn pq.StringArray `db:"withdrawn"`
+		Alone     bool           `db:"alone"`
+	}
+	c := columnsOf(parts)
+	err := tx.SelectContext(ctx, &rows, `
+		select a.id, a.address_index, a.state = 'blocked' as sealed, a.withdrawn,
+			not exists (
+				select from attendees o
+				where o.event_id = $1 and o.address_index = a.address_index and o.id <> a.id and o.state = 'active') as alone
+		from attendees a
+		where a.event_id = $1 and (a.state = 'blocked' or a.withdrawn <> '{}')
+		  and (a.id::text = any($2) or a.address_index <> '' and a.address_index = any($3))`, event, c.claims, c.indexes)
+	for _, r := range rows {
+		v := verdict{sealed: r.Sealed, withdrawn: r.Withdrawn}
+		out.byID[r.ID] = v
+		if r.Alone && len(r.Index) > 0 {
+			out.byAddress[string(r.Index)] = v
+		}
+	}
+	return out, quiet("look for those who are sealed", err)
+}
