@@ -158,6 +158,10 @@ func (s *Server) release() {
 	if s.socket != "" { // else the folder may be another's
 		removeSocket(s.dir)
 	}
+	if s.lock != nil {
+		// Not by closing alone: a process that we are just starting may still have the file.
+		_ = syscall.Flock(int(s.lock.Fd()), syscall.LOCK_UN)
+	}
 	for _, f := range []io.Closer{s.output, s.lock} { // the lock last: then the folder is free
 		_ = f.Close() // nothing was written through them that could be lost; nil and closed files refuse politely
 	}
