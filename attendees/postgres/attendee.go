@@ -258,23 +258,10 @@ func (s *Store) upsert(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 		return nil
 	}
 	c := columnsOf(parts)
-	_, err := tx.ExecContext(ctx, `
-		insert into attendees (id, event_id, source, source_id, address_key, address_index, registered_at, changed_at)
-		select id, $1, $2, source_id, $3, address_index, nullif(registered_at, '')::timestamptz, changed_at::timestamptz
-		from unnest($4::uuid[], $5::text[], $6::bytea[], $7::text[], $8::text[])
-			as t (id, source_id, address_index, registered_at, changed_at)
-		on conflict (id) do update set
-			event_id = excluded.event_id,
-			address_key = excluded.address_key,
-			address_index = excluded.address_index,
-			registered_at = excluded.registered_at,
-			changed_at = excluded.changed_at
-		where attendees.state = 'active'`,
-		event, parts[0].source, s.keys.Newest(), c.ids, c.sourceIDs, c.indexes, c.registered, c.changed)
-	if err != nil {
-		return quiet("save attendees", err)
+	if err := s.upsertAttendees(ctx, tx, event, parts[0].source, c); err != nil {
+		return err
 	}
-	_, err = tx.ExecContext(ctx, `
+	_, err := tx.ExecContext(ctx, `
 		insert into personal (event_id, id, part, source_id, name, email, ticket, status, source_status, attended,
 			agreement_version, agreed_at, affiliation, forums, answers, digest, received_at)
 		select $1, id, 'registration', source_id, name, email, ticket, status, source_status, attended,
@@ -300,6 +287,24 @@ func (s *Store) upsert(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 		event, s.now(), c.ids, c.sourceIDs, c.names, c.emails, c.tickets, c.statuses, c.sourceStatuses, c.attended,
 		c.versions, c.agreed, c.affiliations, c.forums, c.answers, c.digests)
 	return quiet("save a room", err)
+}
+
+// upsertAttendees writes ids, dates and index of registrations, nothing readable.
+func (s *Store) upsertAttendees(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, source attendees.SourceName, c columns) error {
+	_, err := tx.ExecContext(ctx, `
+		insert into attendees (id, event_id, source, source_id, address_key, address_index, registered_at, changed_at)
+		select id, $1, $2, source_id, $3, address_index, nullif(registered_at, '')::timestamptz, changed_at::timestamptz
+		from unnest($4::uuid[], $5::text[], $6::bytea[], $7::text[], $8::text[])
+			as t (id, source_id, address_index, registered_at, changed_at)
+		on conflict (id) do update set
+			event_id = excluded.event_id,
+			address_key = excluded.address_key,
+			address_index = excluded.address_index,
+			registered_at = excluded.registered_at,
+			changed_at = excluded.changed_at
+		where attendees.state = 'active'`,
+		event, source, s.keys.Newest(), c.ids, c.sourceIDs, c.indexes, c.registered, c.changed)
+	return quiet("save attendees", err)
 }
 
 // copyLeast is from how many new registrations on they are copied instead of upserted:

@@ -30,6 +30,7 @@ type Blocking struct {
 	Sealed  int
 	Dropped int  // those without an agreement, whom no duty keeps
 	Doubted bool // more than half never agreed, so nobody was dropped
+	Coming  bool // its people are sealed as they come, and its feeds have not run dry: nothing was done
 }
 
 // Block blocks an event whose block date has come: the fields without a duty to keep
@@ -40,7 +41,8 @@ type Blocking struct {
 // It works in batches, each in a transaction of its own, and may be stopped at any
 // point: what is sealed stays sealed, and the next call goes on. Two calls at once are
 // one after the other. While a hold stands everything is sealed and nothing dropped.
-// Of an event that is blocked already it does nothing.
+// Of an event that is blocked already it does nothing. One that is sealed as it comes
+// it ends when its feeds have run dry, and not before.
 func (s *Store) Block(ctx context.Context, id attendees.EventID, sealer *seal.Sealer) (Blocking, error) {
 	unlock, err := s.lockLife(ctx, id)
 	if err != nil {
@@ -48,8 +50,8 @@ func (s *Store) Block(ctx context.Context, id attendees.EventID, sealer *seal.Se
 	}
 	defer unlock()
 	b := blocker{Store: s, sealer: sealer}
-	if err := b.begin(ctx, id); err != nil || b.event.BlockedAt != nil || b.event.State == attendees.Deleted {
-		return Blocking{}, err
+	if err := b.begin(ctx, id); err != nil || b.coming || b.event.BlockedAt != nil || b.event.State == attendees.Deleted {
+		return Blocking{Coming: b.coming}, err
 	}
 	if err := s.buildRoom(ctx, sealedRooms, b.event.Key); err != nil {
 		return Blocking{}, err
@@ -57,7 +59,7 @@ func (s *Store) Block(ctx context.Context, id attendees.EventID, sealer *seal.Se
 	if err := b.registrations(ctx); err != nil {
 		return Blocking{}, err
 	}
-	if b.held {
+	if b.held && !b.event.History {
 		if err := b.responses(ctx); err != nil {
 			return Blocking{}, err
 		}
@@ -92,6 +94,7 @@ type blocker struct {
 	event  Event
 	agrees bool // a link fills "agreed": without a yes there is no contract
 	held   bool // a hold stands on the event: nothing is dropped
+	coming bool // it is sealed as it comes, and its feeds have not run dry
 }
 
 // begin commits the event's new state before the first record is sealed: it waits for
@@ -117,6 +120,11 @@ func (b *blocker) begin(ctx context.Context, id attendees.EventID) error {
 		}
 		if b.held, err = b.isHeld(ctx, tx, e.Key, uuid.Nil); err != nil {
 			return err
+		}
+		if e.History {
+			if b.coming, err = b.comesIn(ctx, tx, *e); err != nil || b.coming {
+				return err
+			}
 		}
 		if e.State != attendees.Active {
 			return nil // it was cut off: what was decided then stands
@@ -212,16 +220,17 @@ func (b *blocker) record(r readable, part string, kept bool) (seal.Record, error
 	set(attendees.Name, r.Name.Reveal(), r.Name.Empty())
 	set(attendees.Email, r.Email.Reveal(), r.Email.Empty())
 	set(attendees.Ticket, r.Ticket, r.Ticket == "")
-	set(attendees.Attended, r.Attended, false)
+	set(attendees.Attended, r.Attended, r.Status == "") // a response does not tell
 	set(attendees.AgreementVersion, r.Version, r.Version == "")
 	set(attendees.AgreedAt, r.AgreedAt, r.AgreedAt == nil)
 	set(attendees.Affiliation, r.Affiliation.Reveal(), r.Affiliation.Empty())
 	set(attendees.Forums, []string(r.Forums), len(r.Forums) == 0)
 	set(attendees.Answers, r.Answers, string(r.Answers) == "{}")
-	if kept {
-		fields["status"] = r.Status
-	} else {
+	switch {
+	case !kept:
 		maps.Copy(fields, r.Back)
+	case r.Status != "":
+		fields["status"] = r.Status
 	}
 	text, err := json.Marshal(fields)
 	if err != nil {
@@ -245,7 +254,8 @@ type sealedRow struct {
 
 // registrations seals everyone, in the order of their keys: where it was cut off it
 // goes on behind the last who is sealed. Who was sealed before, for herself, tells
-// nothing of that.
+// nothing of that. An event that is sealed as it comes has no readable room, so nobody is
+// left to seal.
 func (b *blocker) registrations(ctx context.Context) error {
 	after := uuid.Nil
 	err := b.db.GetContext(ctx, &after, `
@@ -305,7 +315,7 @@ func (b *blocker) sealBatch(batch []readable) ([]sealedRow, error) {
 	group.SetLimit(runtime.GOMAXPROCS(0)) // sealing is all arithmetic
 	for i, r := range batch {
 		held := b.held || r.Held
-		if b.agrees && !b.event.Doubted && !held && r.AgreedAt == nil {
+		if b.agrees && !b.event.Doubted && !b.event.History && !held && r.AgreedAt == nil {
 			continue // no contract that a duty could keep
 		}
 		group.Go(func() (err error) {
@@ -327,24 +337,32 @@ func (b *blocker) seal(r readable, held bool) ([]sealedRow, error) {
 		if part == partHeld && !held {
 			break
 		}
-		record, err := b.record(r, part, part == partRegistration)
+		more, err := b.sealPart(r, part, part == partRegistration, address)
 		if err != nil {
 			return nil, err
 		}
-		if part == partHeld && string(record.Fields) == "{}" {
-			break
+		for i := range more {
+			if b.event.Doubted || b.event.History || b.agrees && held {
+				more[i].agreed = r.AgreedAt != nil
+			}
 		}
-		sealed, err := b.sealer.Seal(record, address)
-		if err != nil {
-			return nil, err
-		}
-		row := sealedRow{attendee: r.ID, part: part, sealed: sealed}
-		if b.event.Doubted || b.agrees && held {
-			row.agreed = r.AgreedAt != nil
-		}
-		rows = append(rows, row)
+		rows = append(rows, more...)
 	}
 	return rows, nil
+}
+
+// sealPart seals what a duty keeps of a record, or, where kept is false, what none does:
+// a row, or none where there is nothing of it.
+func (b *blocker) sealPart(r readable, part string, kept bool, address string) ([]sealedRow, error) {
+	record, err := b.record(r, part, kept)
+	if err != nil || string(record.Fields) == "{}" {
+		return nil, err
+	}
+	sealed, err := b.sealer.Seal(record, address)
+	if err != nil {
+		return nil, err
+	}
+	return []sealedRow{{attendee: r.ID, part: part, sealed: sealed}}, nil
 }
 
 func (b *blocker) saveSealed(ctx context.Context, rows []sealedRow) error {
@@ -389,21 +407,11 @@ func (b *blocker) responses(ctx context.Context) error {
 	for batch := range slices.Chunk(unmatched, sealBatch) {
 		var rows []sealedRow
 		for _, r := range batch {
-			for _, kept := range []bool{true, false} {
-				part := "response:" + r.Form
-				if !kept {
-					part = partHeld + ":" + r.Form
-				}
-				record, err := b.record(r.readable, part, kept)
-				if err != nil {
-					return err
-				}
-				sealed, err := b.sealer.Seal(record, "") // whose address it is was never shown
-				if err != nil {
-					return err
-				}
-				rows = append(rows, sealedRow{attendee: r.ID, part: part, sealed: sealed})
+			both, err := b.sealResponse(r.readable, r.Form, true, "") // whose address it is was never shown
+			if err != nil {
+				return err
 			}
+			rows = append(rows, both...)
 		}
 		if err := b.saveSealed(ctx, rows); err != nil {
 			return err
@@ -412,11 +420,29 @@ func (b *blocker) responses(ctx context.Context) error {
 	return nil
 }
 
+// sealResponse seals what a duty keeps of a response, and, under a hold, what none does.
+// name is the form's, or the form's and the response's: what its parts are called by.
+func (b *blocker) sealResponse(r readable, name string, held bool, address string) ([]sealedRow, error) {
+	rows, err := b.sealPart(r, "response:"+name, true, address)
+	if err != nil || !held {
+		return rows, err
+	}
+	more, err := b.sealPart(r, partHeld+":"+name, false, address)
+	return append(rows, more...), err
+}
+
 // finish counts, recalls what was exported, and writes the ledger, in one transaction.
 func (b *blocker) finish(ctx context.Context) (Blocking, error) {
-	n := Blocking{Doubted: b.event.Doubted}
+	var n Blocking
 	err := b.InTx(ctx, func(tx *sqlx.Tx) error {
+		if b.event.History {
+			if err := b.settleHistory(ctx, tx); err != nil || b.coming {
+				n.Coming = b.coming
+				return err
+			}
+		}
 		e := b.event
+		n.Doubted = e.Doubted
 		result, err := tx.ExecContext(ctx, `
 			delete from attendees a
 			where a.event_id = $1
@@ -454,10 +480,11 @@ func (b *blocker) finish(ctx context.Context) (Blocking, error) {
 				return err
 			}
 		}
-		_, err = b.Store.record(ctx, tx, ledger.Entry{
-			Kind: ledger.Blocked, Event: string(e.ID), Rule: e.Rule,
-			Counts: map[string]int64{"sealed": int64(n.Sealed), "dropped": dropped, "recalled": recalled},
-		})
+		counts := map[string]int64{"sealed": int64(n.Sealed), "dropped": dropped, "recalled": recalled}
+		if e.History {
+			counts["as_it_came"] = int64(n.Sealed)
+		}
+		_, err = b.Store.record(ctx, tx, ledger.Entry{Kind: ledger.Blocked, Event: string(e.ID), Rule: e.Rule, Counts: counts})
 		return err
 	})
 	return n, err

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -77,7 +78,8 @@ func (s *Store) dropUnagreed(ctx context.Context, tx *sqlx.Tx, e Event) (int, er
 	if err != nil {
 		return 0, quiet("drop those who never agreed", err)
 	}
-	return len(gone), s.askRewrite(ctx, tx, sealedRooms, e.Key)
+	slices.Sort(gone)
+	return len(slices.Compact(gone)), s.askRewrite(ctx, tx, sealedRooms, e.Key)
 }
 
 // RecordDump notes that an event's sealed records were taken out, and asks staff to

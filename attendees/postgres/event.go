@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -33,6 +34,7 @@ type Event struct {
 	BlockedAt    *time.Time               `db:"blocked_at"`
 	DeletedAt    *time.Time               `db:"deleted_at"`
 	Doubted      bool                     `db:"doubted"`
+	History      bool                     `db:"history"` // see SealsAsItComes
 	// What policy and source would have now; not yet BlockOn and DeleteOn where it is far
 	// from what was accepted, and earlier.
 	PlannedBlockOn   day `db:"planned_block_on"`
@@ -47,7 +49,7 @@ func (e Event) Pending() bool {
 }
 
 const eventColumns = `id, source_id, organization_id, name, status, time_zone, state, rule,
-	ends_on, block_on, delete_on, pulled_at, reconciled_at, blocked_at, deleted_at, doubted,
+	ends_on, block_on, delete_on, pulled_at, reconciled_at, blocked_at, deleted_at, doubted, history,
 	planned_block_on, planned_delete_on, accepted_block_on, accepted_delete_on`
 
 // Today is the day that now is, where the event takes place: its own days are what
@@ -156,7 +158,10 @@ func (s *Store) saveEvent(ctx context.Context, source attendees.SourceName, e at
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil // blocked or deleted: its dates stand
 		}
-		return quiet("save an event", err)
+		if err != nil {
+			return quiet("save an event", err)
+		}
+		return s.noteHistory(ctx, tx, id, fresh)
 	})
 	if err != nil {
 		return false, err
@@ -239,11 +244,18 @@ func (s *Store) MarkPulled(ctx context.Context, tx *sqlx.Tx, e Event, reconciled
 	return quiet("let the planner look at a room", err)
 }
 
-// lockOpen takes the rows of those events that may be written, in the order of
-// their keys so that no two writers wait for each other, and holds them until the
-// transaction ends. Blocking takes them for update: it waits for writers, and
-// writers that come later find the event blocked.
+// lockOpen takes the rows of events and gives those that may be written.
 func (s *Store) lockOpen(ctx context.Context, tx *sqlx.Tx, keys []uuid.UUID) (map[uuid.UUID]Event, error) {
+	open, err := s.lockEvents(ctx, tx, keys)
+	maps.DeleteFunc(open, func(_ uuid.UUID, e Event) bool { return !e.Open(s.now()) })
+	return open, err
+}
+
+// lockEvents takes the rows of events in the order of their keys, so that no two
+// writers wait for each other, and holds them until the transaction ends. Blocking
+// takes them for update: it waits for writers, and writers that come later find the
+// event blocked.
+func (s *Store) lockEvents(ctx context.Context, tx *sqlx.Tx, keys []uuid.UUID) (map[uuid.UUID]Event, error) {
 	var events []Event
 	err := tx.SelectContext(ctx, &events, `
 		select `+eventColumns+`
@@ -254,11 +266,9 @@ func (s *Store) lockOpen(ctx context.Context, tx *sqlx.Tx, keys []uuid.UUID) (ma
 	if err != nil {
 		return nil, quiet("lock events", err)
 	}
-	open := make(map[uuid.UUID]Event, len(events))
+	locked := make(map[uuid.UUID]Event, len(events))
 	for _, e := range events {
-		if e.Open(s.now()) {
-			open[e.Key] = e
-		}
+		locked[e.Key] = e
 	}
-	return open, nil
+	return locked, nil
 }

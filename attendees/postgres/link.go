@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -42,10 +43,17 @@ func (l Link) FieldLinks() attendees.FieldLinks {
 
 // SaveLink links a form to an event; linking again for the same purpose replaces.
 // What was read before is read again: the form's responses, or, for an event's own
-// questions, its attendees.
+// questions, its attendees. It refuses an event that is blocked: nothing more comes.
 func (s *Store) SaveLink(ctx context.Context, e Event, l Link) error {
 	return s.InTx(ctx, func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, `
+		locked, err := s.lockEvents(ctx, tx, []uuid.UUID{e.Key})
+		if err != nil {
+			return err
+		}
+		if e = locked[e.Key]; e.State != attendees.Active && !e.SealsAsItComes(s.now()) {
+			return fmt.Errorf("event %s was blocked on %s: nothing more of it comes in, so no form can be linked to it", l.Event, e.BlockOn)
+		}
+		_, err = tx.ExecContext(ctx, `
 			delete from links
 			where event_id = $1 and form_id = $2 and purpose = $3`, e.Key, l.Form, l.Purpose)
 		if err != nil {
@@ -165,14 +173,14 @@ func (s *Store) FormLinks(ctx context.Context, form attendees.FormID) ([]Link, e
 }
 
 // LinkedForms lists the Typeform forms that are linked to some event that is
-// still active.
+// still active, or sealed as it comes.
 func (s *Store) LinkedForms(ctx context.Context) ([]attendees.FormID, error) {
 	var forms []attendees.FormID
 	err := s.db.SelectContext(ctx, &forms, `
 		select distinct l.form_id
 		from links l
 		join events e on e.id = l.event_id
-		where l.form_id <> $1 and e.state = 'active'
+		where l.form_id <> $1 and (e.state = 'active' or e.state = 'blocked' and e.history and e.blocked_at is null)
 		order by l.form_id`, attendees.EventbriteForm)
 	return forms, quiet("list linked forms", err)
 }

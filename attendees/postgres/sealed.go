@@ -170,7 +170,8 @@ func (s *Store) dropReleasedOf(ctx context.Context, e Event) (n int, err error) 
 		err := tx.SelectContext(ctx, &gone, `
 			delete from sealed s
 			where s.event_id = $1
-			  and (s.part like 'held%' or s.part like 'response:%' or (s.agreed = false and not $2))
+			  and (s.part like 'held%' or (s.agreed = false and not $2)
+			       or s.part like 'response:%' and not exists (select from attendees a where a.id = s.attendee_id))
 			  and not `+restricted+`
 			  and not exists (
 				select from holds h

@@ -7,7 +7,8 @@ import (
 )
 
 // DueToBlock lists the events whose block date has come and that still have readable
-// people, or whose blocking was cut off; the oldest first.
+// people, or whose blocking was cut off; the oldest first. One that is sealed as it comes
+// is due when its feeds have run dry.
 func (s *Store) DueToBlock(ctx context.Context) ([]attendees.EventID, error) {
 	events, err := s.Events(ctx)
 	if err != nil {
@@ -26,6 +27,16 @@ func (s *Store) DueToBlock(ctx context.Context) ([]attendees.EventID, error) {
 	for i := len(events) - 1; i >= 0; i-- {
 		e := events[i]
 		late := !e.Today(now).Before(e.BlockOn.Date)
+		if e.State == attendees.Blocked && e.BlockedAt == nil && e.History {
+			coming, err := s.comesIn(ctx, s.db, e)
+			if err != nil {
+				return nil, err
+			}
+			if !coming {
+				due = append(due, e.ID)
+			}
+			continue
+		}
 		if e.State == attendees.Blocked && e.BlockedAt == nil || e.State == attendees.Active && late && readable[room(e.Key)] {
 			due = append(due, e.ID)
 		}
