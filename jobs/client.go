@@ -63,7 +63,7 @@ func Schedule(ctx context.Context, url string, p *pull.Puller, l Life, log *slog
 		return nil, fmt.Errorf("jobs: listen: %w", err)
 	}
 	workers := river.NewWorkers()
-	addWorkers(workers, p, log)
+	addWorkers(workers, p, l, log)
 	(&sweeper{store: p.Store, Life: l, log: log}).addTo(workers)
 	client, err := river.NewClient(
 		riverdatabasesql.NewWithPgxListener(p.Store.DB().DB, listen),

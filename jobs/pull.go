@@ -90,9 +90,9 @@ func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) error {
 	return err
 }
 
-func addWorkers(ws *river.Workers, p *pull.Puller, log *slog.Logger) {
-	// report says what a pull did, in counts.
-	report := func(feed postgres.FeedName, r pull.Report, err error) error {
+func addWorkers(ws *river.Workers, p *pull.Puller, l Life, log *slog.Logger) {
+	// report says what a pull did, in counts, and keeps what it recorded.
+	report := func(ctx context.Context, feed postgres.FeedName, r pull.Report, err error) error {
 		var sum postgres.Changes
 		for _, c := range r.Events {
 			sum.Add(c)
@@ -104,26 +104,32 @@ func addWorkers(ws *river.Workers, p *pull.Puller, log *slog.Logger) {
 		if r.Attention != "" {
 			log.Warn(r.Attention, "feed", feed)
 		}
+		for id, n := range r.Sealed {
+			log.Info("sealed as it came", "event", id, "sealed", n.Sealed, "dropped", n.Dropped, "doubted", n.Doubted)
+		}
+		if err == nil && len(r.Sealed) > 0 {
+			err = l.KeepCopy(ctx)
+		}
 		return err
 	}
 	river.AddWorker(ws, &worker[PullOrganization]{log: log, do: func(ctx context.Context, a PullOrganization) error {
 		r, err := p.Organization(ctx, a.Organization)
-		if err := report(postgres.OrganizationFeed(a.Organization), r, err); err != nil {
+		if err := report(ctx, postgres.OrganizationFeed(a.Organization), r, err); err != nil {
 			return err
 		}
 		return pullUnpulled(ctx, p)
 	}})
 	river.AddWorker(ws, &worker[PullEvent]{log: log, do: func(ctx context.Context, a PullEvent) error {
 		r, err := p.Event(ctx, a.Event)
-		return report(postgres.EventFeed(a.Event), r, err)
+		return report(ctx, postgres.EventFeed(a.Event), r, err)
 	}})
 	river.AddWorker(ws, &worker[Reconcile]{log: log, do: func(ctx context.Context, a Reconcile) error {
 		r, err := p.Reconcile(ctx, a.Event)
-		return report(postgres.EventFeed(a.Event), r, err)
+		return report(ctx, postgres.EventFeed(a.Event), r, err)
 	}})
 	river.AddWorker(ws, &worker[PullForm]{log: log, do: func(ctx context.Context, a PullForm) error {
 		r, err := p.Form(ctx, a.Form)
-		return report(postgres.FormFeed(a.Form), r, err)
+		return report(ctx, postgres.FormFeed(a.Form), r, err)
 	}})
 	river.AddWorker(ws, &worker[DropUnmatched]{log: log, do: func(ctx context.Context, _ DropUnmatched) error {
 		n, err := p.Store.DropUnmatched(ctx)

@@ -95,7 +95,9 @@ func (s *Store) comesIn(ctx context.Context, q sqlx.QueryerContext, e Event) (bo
 
 // Undry lists the forms of an event that were not read to their end since they were
 // linked.
-func (s *Store) Undry(ctx context.Context, e Event) ([]attendees.FormID, error) { return s.undry(ctx, s.db, e) }
+func (s *Store) Undry(ctx context.Context, e Event) ([]attendees.FormID, error) {
+	return s.undry(ctx, s.db, e)
+}
 
 func (s *Store) undry(ctx context.Context, q sqlx.QueryerContext, e Event) ([]attendees.FormID, error) {
 	var forms []attendees.FormID

@@ -173,6 +173,9 @@ func (s *Store) leaveSealed(ctx context.Context, tx *sqlx.Tx, e Event, responses
 			parts = append(parts, p)
 		}
 	}
+	if len(parts) == 0 {
+		return responses, nil
+	}
 	c := columnsOf(parts)
 	var strangers []uuid.UUID
 	err := tx.SelectContext(ctx, &strangers, `

@@ -260,10 +260,14 @@ func (a *app) ownSecret() (string, error) {
 	return line, nil
 }
 
-// puller has a client for each source that has a token.
+// puller has a client for each source that has a token, and a sealer where there is an
+// officer's key.
 func (a *app) puller(d database) (*pull.Puller, error) {
-	p := &pull.Puller{Store: d.Store, Organizations: a.config.organizations(), Now: a.now, Log: a.log}
+	p := &pull.Puller{Store: d.Store, Organizations: a.config.organizations(), Now: a.now, Simulated: a.simulated, Log: a.log}
 	var err error
+	if p.Sealer, err = a.sealer(d); err != nil && !errors.Is(err, seal.ErrNoOfficer) {
+		return nil, err
+	}
 	if a.config.Eventbrite != "" {
 		if p.Eventbrite, err = eventbrite.New(eventbrite.Options{URL: a.config.EventbriteURL, Token: a.config.Eventbrite, Log: a.log}); err != nil {
 			return nil, err

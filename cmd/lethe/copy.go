@@ -167,7 +167,7 @@ func (a *app) blockAgain(ctx context.Context, d database, id attendees.EventID) 
 		return err
 	}
 	n, err := d.Block(ctx, id, sealer)
-	if err != nil {
+	if err != nil || n.Coming { // then the next sync pulls and seals it again
 		return err
 	}
 	fmt.Fprintf(a.out, "blocked  event %s again: %s sealed\n", id, count(n.Sealed))

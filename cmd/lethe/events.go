@@ -115,7 +115,12 @@ func (a *app) list(ctx context.Context, d database, asJSON bool) error {
 			Blocked: e.BlockOn.String(), Deleted: e.DeleteOn.String(), Rule: e.Rule,
 			Forms: []attendees.FormID{}, Purposes: []attendees.PurposeName{},
 		}
-		if l.People, err = d.Count(ctx, e, attendees.Attending); err != nil {
+		if e.SealsAsItComes(a.now()) {
+			l.People, err = d.CountSealed(ctx, e)
+		} else {
+			l.People, err = d.Count(ctx, e, attendees.Attending)
+		}
+		if err != nil {
 			return err
 		}
 		for _, link := range links {
@@ -145,9 +150,14 @@ func (a *app) list(ctx context.Context, d database, asJSON bool) error {
 	return nil
 }
 
+// sealsAsItComes is the word for an event that was over long before it was first seen.
+const sealsAsItComes = "sealing as it comes"
+
 // stateOf says where an event stands, in a word.
 func (a *app) stateOf(e postgres.Event) string {
 	switch today := e.Today(a.now()); {
+	case e.SealsAsItComes(a.now()):
+		return sealsAsItComes
 	case e.State != attendees.Active:
 		return string(e.State)
 	case e.Expired(a.now()):

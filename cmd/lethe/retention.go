@@ -105,6 +105,7 @@ type plannedEvent struct {
 	Rule    string            `json:"rule"`
 	Hold    string            `json:"hold,omitempty"`
 	Overdue bool              `json:"overdue"`
+	History bool              `json:"seals_as_it_comes,omitempty"`
 	// What would count if it were accepted; empty where nothing waits for that.
 	PlannedBlock  string `json:"planned_block_on,omitempty"`
 	PlannedDelete string `json:"planned_delete_on,omitempty"`
@@ -139,6 +140,8 @@ func (a *app) planned(e postgres.Planned) plannedEvent {
 	}
 	days := next.Days(today)
 	switch {
+	case e.SealsAsItComes(a.now()):
+		p.History, p.note = true, sealsAsItComes
 	case days <= 0 && e.People == 0 && e.State == attendees.Active:
 		p.note = "nobody is held"
 	case days <= 0 && !(e.BlockedAt != nil && whole):

@@ -11,6 +11,7 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/postgres"
+	"lethe/attendees/seal"
 	"lethe/sync/pull"
 )
 
@@ -21,7 +22,8 @@ func (a *app) syncCommand() *cobra.Command {
 		Short: "Pull now, and show progress",
 		Long: `Pull from Eventbrite and Typeform now: what changed in all events, or, of the events
 named, their complete listings. It shares the workers' code and waits while one of
-them is reading the same listing. Events past their block date are not pulled.`,
+them is reading the same listing. Events past their block date are not pulled, but
+where they were so when they were first seen: their people are sealed as they come.`,
 		Example: "  lethe sync\n  lethe sync 4711",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -85,6 +87,9 @@ func (s *syncRun) run(ctx context.Context, args []string) error {
 		return err
 	}
 	if err := s.forms(ctx, args); err != nil {
+		return err
+	}
+	if err := s.history(ctx); err != nil {
 		return err
 	}
 	var sum postgres.Changes
@@ -285,6 +290,48 @@ func (s *syncRun) table(ctx context.Context) error {
 	return nil
 }
 
+// history says of each event that was over long before it was first seen how far it is
+// sealed, or why it is not.
+func (s *syncRun) history(ctx context.Context) error {
+	events, err := s.puller.Store.Events(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		n, ended := s.sum.Sealed[e.ID]
+		if !ended && !e.SealsAsItComes(s.now()) {
+			continue
+		}
+		fmt.Fprintf(s.out, "History    %s (%s)\n  ", printable(e.Name), e.ID)
+		switch {
+		case ended:
+			fmt.Fprintf(s.out, "sealed as it came: %s, %s without an agreement deleted\n", people(n.Sealed), count(n.Dropped))
+			if n.Doubted {
+				fmt.Fprintln(s.out, "  more than half never agreed, so nobody was deleted: `lethe retention audit` says what to do")
+			}
+		case s.puller.Sealer == nil:
+			fmt.Fprintf(s.out, "not pulled: its people are to be sealed as they come, and %v\n", seal.ErrNoOfficer)
+		default:
+			sealed, err := s.puller.Store.CountSealed(ctx, e)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(s.out, "%s: %s so far\n", sealsAsItComes, people(sealed))
+			forms, err := s.puller.Store.Undry(ctx, e)
+			if err != nil {
+				return err
+			}
+			if len(forms) > 0 && s.puller.Typeform == nil {
+				fmt.Fprintf(s.out, "  it waits for form %s: %v\n", forms[0], errNoTypeformToken)
+			}
+		}
+	}
+	if len(s.sum.Sealed) == 0 {
+		return nil
+	}
+	return s.keepCopy(ctx, database{Store: s.puller.Store})
+}
+
 // forms shows what is held of each linked form.
 func (s *syncRun) forms(ctx context.Context, args []string) error {
 	links, err := s.puller.Store.Links(ctx)
@@ -294,7 +341,17 @@ func (s *syncRun) forms(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		links = slices.DeleteFunc(links, func(l postgres.Link) bool { return !slices.Contains(args, string(l.Event)) })
 	}
+	events, err := s.puller.Store.Events(ctx)
+	if err != nil {
+		return err
+	}
 	for _, form := range formsOf(links) {
+		open := slices.ContainsFunc(events, func(e postgres.Event) bool {
+			return e.Open(s.now()) && slices.ContainsFunc(links, func(l postgres.Link) bool { return l.Form == form && l.Event == e.ID })
+		})
+		if !open {
+			continue // its answers are sealed, or never came
+		}
 		i := slices.IndexFunc(links, func(l postgres.Link) bool { return l.Form == form })
 		all, unmatched, err := s.puller.Store.Answered(ctx, form)
 		if err != nil {

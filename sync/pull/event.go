@@ -15,7 +15,8 @@ import (
 
 // Event reads an event's own listing: the first time, and where reconcile is asked,
 // all of it; else what changed since. A complete listing that was cut off goes on at
-// the page it had reached. An event that is past its block date is not asked for.
+// the page it had reached. An event that is past its block date is not asked for, but
+// where it was so when it was first seen: its people are sealed as they come, once.
 func (p *Puller) Event(ctx context.Context, id attendees.EventID) (Report, error) {
 	return p.eventFeed(ctx, id, false)
 }
@@ -36,8 +37,11 @@ func (p *Puller) eventFeed(ctx context.Context, id attendees.EventID, reconcile 
 	if err != nil {
 		return Report{}, err
 	}
-	if why := closed(e, p.Now()); why != "" {
+	if why := p.closed(e); why != "" {
 		return Report{Skipped: why}, nil
+	}
+	if e.SealsAsItComes(p.Now()) {
+		return p.history(ctx, id)
 	}
 	return p.feed(ctx, postgres.EventFeed(id), func(f *postgres.Feed) (Report, error) {
 		links, asked, err := p.eventLinks(ctx)

@@ -10,27 +10,38 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/postgres"
+	"lethe/attendees/seal"
 	"lethe/sync/typeform"
 )
 
 // Form reads a linked form's new responses, the fields that some link maps and no
 // other: what is not needed never leaves Typeform. It costs one call when there are
-// none, and nothing where every event of the form is past its block date.
+// none, and nothing where every event of the form is past its block date. Of an event
+// whose people are sealed as they come the registrations come first: the form waits.
 func (p *Puller) Form(ctx context.Context, id attendees.FormID) (Report, error) {
 	if p.Typeform == nil {
 		return Report{}, fmt.Errorf("pull form %s: %w", id, ErrNoToken)
 	}
-	return p.feed(ctx, postgres.FormFeed(id), func(f *postgres.Feed) (Report, error) {
+	var history []attendees.EventID
+	report, err := p.feed(ctx, postgres.FormFeed(id), func(f *postgres.Feed) (Report, error) {
 		r := formRun{Puller: p, form: id, feed: f, report: newReport()}
 		if err := r.links(ctx); err != nil {
 			return r.report, err
 		}
+		if r.waits != "" {
+			return Report{Skipped: r.waits}, nil
+		}
 		if len(r.byEvent) == 0 {
 			return Report{Skipped: "no event that is still open has it linked"}, nil
 		}
+		history = r.history
 		err := r.read(ctx)
 		return r.report, err
 	})
+	for i := 0; err == nil && i < len(history); i++ {
+		err = p.endHistory(ctx, &report, history[i])
+	}
+	return report, err
 }
 
 // formRun reads one form's responses, newest first.
@@ -38,7 +49,9 @@ type formRun struct {
 	*Puller
 	form    attendees.FormID
 	feed    *postgres.Feed
-	byEvent map[attendees.EventID]attendees.FieldLinks // of open events
+	byEvent map[attendees.EventID]attendees.FieldLinks // of events that take something in
+	history []attendees.EventID                        // those of them whose people are sealed as they come
+	waits   string                                     // why one of them is to be waited for
 	ids     []string                                   // of the questions asked for
 	asked   map[attendees.QuestionID]bool
 	report  Report
@@ -55,7 +68,17 @@ func (r *formRun) links(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !e.Open(r.Now()) {
+		begun := e.State == attendees.Blocked && e.SealsAsItComes(r.Now())
+		switch {
+		case begun && e.PulledAt == nil:
+			r.waits = fmt.Sprintf("the registrations of event %s come first", e.ID)
+		case begun && r.Sealer == nil:
+			r.waits = fmt.Sprintf("answers for event %s are to be sealed, and %v", e.ID, seal.ErrNoOfficer)
+		case begun:
+			if !slices.Contains(r.history, e.ID) {
+				r.history = append(r.history, e.ID)
+			}
+		case !e.Open(r.Now()):
 			continue
 		}
 		r.byEvent[l.Event] = append(r.byEvent[l.Event], l.FieldLinks()...)
@@ -140,6 +163,13 @@ func (r *formRun) save(ctx context.Context, responses []attendees.Response) erro
 		}
 	}
 	return r.Store.InTx(ctx, func(tx *sqlx.Tx) error {
+		if len(r.history) > 0 {
+			n, err := r.Store.SealResponses(ctx, tx, r.Sealer, batch)
+			if err != nil {
+				return err
+			}
+			r.report.Answers.Add(n)
+		}
 		n, err := r.Store.SaveResponses(ctx, tx, batch)
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/postgres"
+	"lethe/attendees/seal"
 	"lethe/sync/eventbrite"
 )
 
@@ -16,12 +17,17 @@ import (
 var everything time.Time
 
 // closed tells why an event is not asked for; "" where it is.
-func closed(e postgres.Event, now time.Time) string {
+func (p *Puller) closed(e postgres.Event) string {
+	now := p.Now()
 	switch {
 	case e.Expired(now):
 		return "past its delete date, " + e.DeleteOn.String()
-	case !e.Open(now):
+	case e.Open(now):
+		return ""
+	case !e.SealsAsItComes(now):
 		return "past its block date, " + e.BlockOn.String()
+	case p.Sealer == nil:
+		return "past its block date, " + e.BlockOn.String() + ", so its people are to be sealed as they come, and " + seal.ErrNoOfficer.Error()
 	}
 	return ""
 }
@@ -147,7 +153,8 @@ func (p *Puller) admit(ctx context.Context, registrations []attendees.Registrati
 	return nil
 }
 
-// Unpulled lists the events whose own listing has not been read to its end yet.
+// Unpulled lists the events whose own listing has not been read to its end yet, those
+// whose people are sealed as they come last.
 func (p *Puller) Unpulled(ctx context.Context) ([]attendees.EventID, error) {
 	events, err := p.Store.Events(ctx)
 	if err != nil {
@@ -155,7 +162,7 @@ func (p *Puller) Unpulled(ctx context.Context) ([]attendees.EventID, error) {
 	}
 	var ids []attendees.EventID
 	for _, e := range events {
-		if e.PulledAt == nil && e.Open(p.Now()) {
+		if e.PulledAt == nil && p.closed(e) == "" {
 			ids = append(ids, e.ID)
 		}
 	}

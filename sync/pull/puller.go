@@ -9,6 +9,7 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/postgres"
+	"lethe/attendees/seal"
 	"lethe/sync/eventbrite"
 	"lethe/sync/internal/rest"
 	"lethe/sync/typeform"
@@ -40,6 +41,11 @@ type Puller struct {
 	Organizations []attendees.OrganizationID // none: all that the token sees
 	Now           func() time.Time
 	Log           *slog.Logger
+	// Sealer seals the people of events that are past their block date when they are first
+	// seen; nil: there is no officer's key, and such events are not asked for.
+	Sealer *seal.Sealer
+	// Simulated tells that Now is: sealing asks for a clock that is right.
+	Simulated bool
 	// Progress is told of every page; nil: nobody is.
 	Progress func(Progress)
 	// Waiting is told when somebody else is reading a feed and is waited for.
@@ -67,6 +73,9 @@ type Report struct {
 	Bytes, Kept int    // of the bodies read; of the text of known fields in them
 	Skipped     string // why nothing was asked for; empty where something was
 	Attention   string // what the operator has to look at
+	// Sealed are the events whose people were sealed as they came, and whose feeds have
+	// run dry now.
+	Sealed map[attendees.EventID]postgres.Blocking
 }
 
 func newReport() Report { return Report{Events: map[attendees.EventID]postgres.Changes{}} }
@@ -80,6 +89,12 @@ func (r *Report) Add(o Report) {
 		sum := r.Events[id]
 		sum.Add(c)
 		r.Events[id] = sum
+	}
+	for id, n := range o.Sealed {
+		if r.Sealed == nil {
+			r.Sealed = map[attendees.EventID]postgres.Blocking{}
+		}
+		r.Sealed[id] = n
 	}
 	r.Pages += o.Pages
 	r.People += o.People

@@ -26,6 +26,7 @@ type run struct {
 	admit func(context.Context, []attendees.Registration) error
 
 	event *postgres.Event // whose complete listing this is; nil: of changes alone
+	seals bool            // its people are sealed as they come
 
 	report  Report
 	total   int  // as the listing counts; -1: unknown
@@ -168,7 +169,7 @@ func (r *run) flush(ctx context.Context) error {
 	r.flushed = r.Now()
 	var changes map[attendees.EventID]postgres.Changes
 	err := r.Store.InTx(ctx, func(tx *sqlx.Tx) (err error) {
-		if changes, err = r.Store.Save(ctx, tx, attendees.Eventbrite, r.batch); err != nil {
+		if changes, err = r.store(ctx, tx); err != nil {
 			return err
 		}
 		_, err = r.Store.SaveFeed(ctx, tx, *r.feed)
@@ -182,6 +183,14 @@ func (r *run) flush(ctx context.Context) error {
 	return nil
 }
 
+func (r *run) store(ctx context.Context, tx *sqlx.Tx) (map[attendees.EventID]postgres.Changes, error) {
+	if !r.seals {
+		return r.Store.Save(ctx, tx, attendees.Eventbrite, r.batch)
+	}
+	n, err := r.Store.SealRegistrations(ctx, tx, r.Sealer, attendees.Eventbrite, r.event.ID, r.batch)
+	return map[attendees.EventID]postgres.Changes{r.event.ID: n}, err
+}
+
 // complete tells whether a complete listing named as many people as it counts. Of
 // one that was cut off and went on, what is held tells.
 func (r *run) complete(ctx context.Context) (bool, error) {
@@ -190,13 +199,20 @@ func (r *run) complete(ctx context.Context) (bool, error) {
 	}
 	seen := r.listing.Len()
 	if r.resumed {
-		held, err := r.Store.Count(ctx, *r.event, postgres.AnyStatus)
+		held, err := r.held(ctx)
 		if err != nil {
 			return false, err
 		}
 		seen = max(seen, held)
 	}
 	return seen >= r.total, nil
+}
+
+func (r *run) held(ctx context.Context) (int, error) {
+	if r.seals {
+		return r.Store.CountSealed(ctx, *r.event)
+	}
+	return r.Store.Count(ctx, *r.event, postgres.AnyStatus)
 }
 
 // finish moves the watermark: the source ran dry. also runs in the same transaction.
