@@ -100,11 +100,21 @@ func (s *Store) eraseInPart(ctx context.Context, tx *sqlx.Tx, o one, sealer *sea
 			return err
 		}
 	}
-	if _, err := tx.ExecContext(ctx, `delete from sealed where event_id = $1 and attendee_id = $2 and part <> 'registration'`, o.event.Key, o.Key); err != nil {
-		return quiet("erase what no duty keeps", err)
+	if err := s.dropUnowed(ctx, tx, o); err != nil {
+		return err
 	}
 	if _, err := tx.ExecContext(ctx, `update attendees set state = 'blocked', reason = 'erasure' where id = $1`, o.Key); err != nil {
 		return quiet("erase what no duty keeps", err)
 	}
 	return s.askRewrite(ctx, tx, sealedRooms, o.event.Key)
+}
+
+// dropUnowed drops the sealed parts of a registration that no duty keeps. Of an event that
+// was sealed as it came, what was answered to forms is owed, too: it stands nowhere else.
+func (s *Store) dropUnowed(ctx context.Context, tx *sqlx.Tx, o one) error {
+	_, err := tx.ExecContext(ctx, `
+		delete from sealed
+		where event_id = $1 and attendee_id = $2 and (part like 'held%' or part like 'response:%' and not $3)`,
+		o.event.Key, o.Key, o.event.History)
+	return quiet("drop what no duty keeps", err)
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -61,14 +62,22 @@ func (s *Store) recall(ctx context.Context, tx *sqlx.Tx, e Event, attendee uuid.
 // leaveForever deletes what is held of a registration and bars its ids.
 func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id attendees.AttendeeID) error {
 	key := attendeeKey(attendees.Eventbrite, id)
-	if err := s.barResponses(ctx, tx, e, id); err != nil {
+	var sealed []string
+	err := tx.SelectContext(ctx, &sealed, `delete from sealed where event_id = $1 and attendee_id = $2 returning part`, e.Key, key)
+	if err != nil {
+		return quiet("erase a sealed record", err)
+	}
+	var answers []answerID
+	for _, part := range sealed {
+		if r, ok := answerOf(part); ok {
+			answers = append(answers, r)
+		}
+	}
+	if err := s.barResponses(ctx, tx, e, id, answers...); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, `delete from personal where event_id = $1 and id = $2`, e.Key, key); err != nil {
 		return quiet("erase a readable record", err)
-	}
-	if _, err := tx.ExecContext(ctx, `delete from sealed where event_id = $1 and attendee_id = $2`, e.Key, key); err != nil {
-		return quiet("erase a sealed record", err)
 	}
 	if _, err := tx.ExecContext(ctx, `delete from attendees where id = $1`, key); err != nil {
 		return quiet("erase an attendee", err)
@@ -85,12 +94,10 @@ func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id atten
 	return nil
 }
 
-// barResponses deletes the responses that belong to a registration, and keeps them out.
-func (s *Store) barResponses(ctx context.Context, tx *sqlx.Tx, e Event, id attendees.AttendeeID) error {
-	var responses []struct {
-		Form string `db:"form_id"`
-		ID   string `db:"source_id"`
-	}
+// barResponses deletes the responses that belong to a registration, and keeps them out,
+// and with them those that were sealed.
+func (s *Store) barResponses(ctx context.Context, tx *sqlx.Tx, e Event, id attendees.AttendeeID, sealed ...answerID) error {
+	var responses []answerID
 	err := tx.SelectContext(ctx, &responses, `
 		delete from personal
 		where event_id = $1 and part = 'response' and (attendee_id = $2 or claims = $2)
@@ -99,7 +106,7 @@ func (s *Store) barResponses(ctx context.Context, tx *sqlx.Tx, e Event, id atten
 		return quiet("erase responses", err)
 	}
 	var bars [][]byte
-	for _, r := range responses {
+	for _, r := range append(responses, sealed...) {
 		bar, _ := s.keys.KeyedID(responseSource(attendees.FormID(r.Form)), r.ID, "")
 		bars = append(bars, bar)
 	}
@@ -113,6 +120,19 @@ func (s *Store) setTombstones(ctx context.Context, tx *sqlx.Tx, e Event, bars []
 		from unnest($1::bytea[]) as t (bar)
 		on conflict do nothing`, pq.ByteaArray(bars), key, e.Key, s.now())
 	return quiet("set a tombstone", err)
+}
+
+// answerID names a response at its source.
+type answerID struct {
+	Form string `db:"form_id"`
+	ID   string `db:"source_id"`
+}
+
+// answerOf is the response that a sealed part came from; false: it is no such part.
+func answerOf(part string) (answerID, bool) {
+	name, response := strings.CutPrefix(part, "response:")
+	form, id, one := strings.Cut(name, ":")
+	return answerID{form, id}, response && one
 }
 
 // responseSource is the name under which a form's responses have tombstones: their ids

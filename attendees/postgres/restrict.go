@@ -141,13 +141,14 @@ func (s *Store) ownSealed(ctx context.Context, tx *sqlx.Tx, o one) ([]SealedReco
 // blockLikeOthers leaves of a restricted record what a duty keeps. Who never agreed goes
 // with the next sweep, as those whom a hold had kept.
 func (s *Store) blockLikeOthers(ctx context.Context, tx *sqlx.Tx, o one) error {
-	_, err := tx.ExecContext(ctx, `
-		delete from sealed
-		where event_id = $1 and attendee_id = $2 and part <> 'registration'
-		  and not exists (select from holds h where h.event_id = $1 and (h.attendee_id is null or h.attendee_id = $2) and `+standing("$3")+`)`,
-		o.event.Key, o.Key, s.today())
+	held, err := s.isHeld(ctx, tx, o.event.Key, o.Key)
 	if err != nil {
-		return quiet("block a restricted record", err)
+		return err
+	}
+	if !held { // else the release drops it
+		if err := s.dropUnowed(ctx, tx, o); err != nil {
+			return err
+		}
 	}
 	_, err = tx.ExecContext(ctx, `update attendees set reason = '' where id = $1`, o.Key)
 	return quiet("lift a restriction", err)
