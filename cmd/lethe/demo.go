@@ -160,7 +160,7 @@ func (d *demo) chapter(title, command string) {
 func (d *demo) show(ctx context.Context) error {
 	for _, part := range []func(context.Context) error{
 		d.discover, d.link, d.pull, d.people, d.export, d.idle, d.faults,
-		d.keys, d.block, d.open, d.delete, d.again, d.prove,
+		d.keys, d.history, d.block, d.open, d.delete, d.again, d.prove,
 	} {
 		if err := part(ctx); err != nil {
 			return err

@@ -84,6 +84,16 @@ func (d *demo) keys(context.Context) error {
 	return nil
 }
 
+// history shows what becomes of an event that was over long before anybody looked.
+func (d *demo) history(ctx context.Context) (err error) {
+	d.chapter("One event was past its block date before anybody looked. Now there is a key, its people are sealed as they come", "lethe sync")
+	if d.sync.puller.Sealer, err = d.sealer(d.database); err != nil {
+		return err
+	}
+	d.sync.sum = pull.Report{}
+	return d.sync.run(ctx, nil)
+}
+
 func (d *demo) block(ctx context.Context) error {
 	found, files, err := d.traces(ctx)
 	if err != nil {

@@ -351,7 +351,8 @@ func TestTheDemoGoesThrough(t *testing.T) {
 	for _, want := range []string{
 		"Winter Forum on Tides", "linked", "935 people", "That was 3 calls", "What comes next",
 		"849 sealed, 151 without an agreement deleted", "Now they lie in 0 of", "its names are sealed until", "another key: it was not sealed",
-		"deleted  event", "left out: 5 registrations", "Sound: entry 4 of 6", "DAMAGED at entry 4",
+		"deleted  event", "left out: 5 registrations", "Sound: entry 6 of 8", "DAMAGED at entry 6",
+		"not pulled: its people are to be sealed as they come", "sealed as it came: 1,000 people",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the demo does not say %q:\n%s", want, out)
@@ -381,6 +382,61 @@ func atWork(t testing.TB, db *sqlx.DB, query, done string) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+func TestAKilledPullOfAnEventOfLongAgoGoesOnAndEndsComplete(t *testing.T) {
+	const people = 1500
+	kills := 5
+	if more() {
+		kills = 50
+	}
+	s := newSandbox(t, 0, eventbritetest.Options{Limit: -1, PageSize: 20})
+	end := time.Now().AddDate(0, 0, -100)
+	past, _ := s.eventbrite.AddEvent(s.org, eventbritetest.Event{
+		Name: "Example Days", Zone: "Europe/Berlin", Status: "completed", Start: end.Add(-8 * time.Hour), End: end,
+	}, eventbritetest.Questions()...)
+	s.eventbrite.AddPeople(past, people)
+	var answering []typeformtest.Person
+	for _, r := range s.eventbrite.Attendees(past, nil) {
+		answering = append(answering, typeformtest.Person{AttendeeID: r.ID, Name: r.Name.Reveal(), Email: r.Email.Reveal()})
+	}
+	s.typeform.Fill(typeformtest.AgreementFormID, answering, end)
+	s.eventbrite.Misbehave(func(q *eventbritetest.Quirks) { q.Latency = 20 * time.Millisecond })
+	officer, err := seal.NewOfficer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := pgtest.New(t)
+	env := append(s.env(t, pgtest.URL(t, db)), "LETHE_OFFICER_KEY="+officer.Public())
+	lethe(t, env, "events", "discover")
+	lethe(t, env, "events", "link", string(past), string(typeformtest.AgreementFormID), "--purpose", "participation_agreement", "--field", "agreed="+string(typeformtest.Agree))
+	for i := range kills {
+		p := start(t, env, "sync")
+		time.Sleep(250*time.Millisecond + time.Duration(i*60)*time.Millisecond)
+		_ = p.Process.Kill()
+		_ = p.Wait()
+		var readable int
+		if err := db.Get(&readable, `select count(*) from personal`); err != nil || readable > 0 {
+			t.Fatalf("%d are readable (%v)", readable, err)
+		}
+	}
+	lethe(t, env, "sync")
+	var attendees, sealed, registered, blocked, unagreed int
+	err = db.QueryRow(`
+		select (select count(*) from attendees), (select count(*) from sealed where part = 'registration'),
+			(select people from tallies where what = 'registered'), (select count(*) from events where blocked_at is not null),
+			(select count(*) from attendees a where not exists (select from sealed s where s.attendee_id = a.id and s.part like 'response:%'))`).
+		Scan(&attendees, &sealed, &registered, &blocked, &unagreed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if registered != people || attendees != sealed || sealed <= people/2 || sealed == people || blocked != 1 || unagreed > 0 {
+		t.Errorf("%d registered, %d are kept, %d sealed, %d of them without an answer, %d events ended", registered, attendees, sealed, unagreed, blocked)
+	}
+	if out := lethe(t, env, "retention", "plan"); !strings.Contains(out, "blocked") {
+		t.Errorf("the plan says %s", out)
+	}
+	lethe(t, env, "ledger", "verify")
 }
 
 func TestKilledBlockingsAndDeletionsEndComplete(t *testing.T) {

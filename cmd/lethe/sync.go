@@ -89,7 +89,7 @@ func (s *syncRun) run(ctx context.Context, args []string) error {
 	if err := s.forms(ctx, args); err != nil {
 		return err
 	}
-	if err := s.history(ctx); err != nil {
+	if err := s.history(ctx, args); err != nil {
 		return err
 	}
 	var sum postgres.Changes
@@ -292,14 +292,15 @@ func (s *syncRun) table(ctx context.Context) error {
 
 // history says of each event that was over long before it was first seen how far it is
 // sealed, or why it is not.
-func (s *syncRun) history(ctx context.Context) error {
+func (s *syncRun) history(ctx context.Context, args []string) error {
 	events, err := s.puller.Store.Events(ctx)
 	if err != nil {
 		return err
 	}
 	for _, e := range events {
 		n, ended := s.sum.Sealed[e.ID]
-		if !ended && !e.SealsAsItComes(s.now()) {
+		named := len(args) == 0 || slices.Contains(args, string(e.ID))
+		if !ended && !(named && e.SealsAsItComes(s.now())) {
 			continue
 		}
 		fmt.Fprintf(s.out, "History    %s (%s)\n  ", printable(e.Name), e.ID)
