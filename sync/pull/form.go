@@ -71,6 +71,13 @@ func (r *formRun) links(ctx context.Context) error {
 		begun := e.State == attendees.Blocked && e.SealsAsItComes(r.Now())
 		switch {
 		case begun && e.PulledAt == nil:
+			f, err := r.Store.Feed(ctx, postgres.EventFeed(e.ID))
+			if err != nil {
+				return err
+			}
+			if f.FailedAt != nil {
+				continue // else it would keep the others waiting; the form is read again afterwards
+			}
 			r.waits = fmt.Sprintf("the registrations of event %s come first", e.ID)
 		case begun && r.Sealer == nil:
 			r.waits = fmt.Sprintf("answers for event %s are to be sealed, and %v", e.ID, seal.ErrNoOfficer)
