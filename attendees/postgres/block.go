@@ -61,6 +61,9 @@ func (s *Store) Block(ctx context.Context, id attendees.EventID, sealer *seal.Se
 			return Blocking{}, err
 		}
 	}
+	if err := s.keepUpstream(ctx, b.event.Key); err != nil {
+		return Blocking{}, err
+	}
 	if err := s.tearDown(ctx, personalRooms, b.event.Key); err != nil {
 		return Blocking{}, err
 	}
@@ -444,6 +447,9 @@ func (b *blocker) finish(ctx context.Context) (Blocking, error) {
 			if err := b.ask(ctx, tx, e.Key, taskDoubt, says); err != nil {
 				return err
 			}
+		}
+		if err := b.letGoUpstream(ctx, tx, e); err != nil {
+			return err
 		}
 		_, err = b.Store.record(ctx, tx, ledger.Entry{
 			Kind: ledger.Blocked, Event: string(e.ID), Rule: e.Rule,

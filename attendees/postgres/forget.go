@@ -114,6 +114,12 @@ func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id atten
 	for _, r := range responses {
 		bar, _ := s.keys.KeyedID(responseSource(attendees.FormID(r.Form)), r.ID, "")
 		bars = append(bars, bar)
+		if err := s.eraseUpstream(ctx, tx, e, attendees.FormID(r.Form), attendees.ResponseID(r.ID)); err != nil {
+			return err
+		}
+	}
+	if err := s.letGoUpstream(ctx, tx, e); err != nil {
+		return err
 	}
 	_, err = tx.ExecContext(ctx, `
 		insert into tombstones (keyed_id, key, event_id, made_at)

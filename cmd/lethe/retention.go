@@ -13,6 +13,7 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/postgres"
+	"lethe/sync/pull"
 )
 
 func (a *app) retentionCommand() *cobra.Command {
@@ -340,13 +341,36 @@ func (a *app) sweep(ctx context.Context, d database) error {
 	if tidied.Rewritten > 0 {
 		fmt.Fprintf(a.out, "rewrote  %s rooms that somebody had left early\n", count(tidied.Rewritten))
 	}
-	if len(toBlock)+len(toDelete) == 0 {
-		fmt.Fprintln(a.out, "Nothing was due.")
-	}
 	if err := d.SetMark(ctx, postgres.Swept); err != nil {
 		return err
 	}
+	if err := a.keepCopy(ctx, d); err != nil {
+		return err
+	}
+	upstream, err := a.upstream(ctx, d) // last: Typeform may be away
+	if err != nil {
+		return err
+	}
+	if len(toBlock)+len(toDelete)+upstream.Told+upstream.Gone == 0 {
+		fmt.Fprintln(a.out, "Nothing was due.")
+	}
 	return a.keepCopy(ctx, d)
+}
+
+// upstream deletes at Typeform what is due there, and says what it did.
+func (a *app) upstream(ctx context.Context, d database) (pull.Upstreamed, error) {
+	p, err := a.puller(d)
+	if err != nil {
+		return pull.Upstreamed{}, err
+	}
+	n, err := p.Upstream(ctx)
+	if n.Told > 0 {
+		fmt.Fprintf(a.out, "told     Typeform to delete %s: a day from now it is looked whether they are gone\n", plural(n.Told, "response"))
+	}
+	if n.Gone > 0 {
+		fmt.Fprintf(a.out, "gone     at Typeform: %s\n", plural(n.Gone, "response"))
+	}
+	return n, err
 }
 
 func (a *app) auditCommand() *cobra.Command {

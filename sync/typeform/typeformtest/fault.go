@@ -32,6 +32,8 @@ type Faults struct {
 	Endless bool
 	// WrongRegion is another host: responses are all empty, and _links names it.
 	WrongRegion string
+	// Unheard accepts deletions and never carries them out.
+	Unheard bool
 	// Lacking leaves out what small imitations of the API leave out: GET /forms, GET /me, _links.
 	Lacking bool
 }
