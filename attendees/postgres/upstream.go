@@ -152,8 +152,8 @@ func (s *Store) askForm(ctx context.Context, tx *sqlx.Tx, e Event, form attendee
 	if err != nil || due == 0 {
 		return quiet("count what is due upstream", err)
 	}
-	says := fmt.Sprintf("Delete %d responses to form %s at Typeform: they were linked to event %s and are kept here no more. "+
-		"The form may hold others, which Lethe never took. %s", due, form, e.ID, why)
+	says := fmt.Sprintf("At Typeform, delete those responses to form %s that were linked to event %s and are kept here no more: %d. "+
+		"The form may hold others, which Lethe never took. %s", form, e.ID, due, why)
 	_, err = tx.ExecContext(ctx, `
 		insert into tasks (event_id, kind, says, made_at)
 		values ($1, $2, $3, $4)
