@@ -104,9 +104,11 @@ func (d *doctor) examine(ctx context.Context) {
 		return
 	}
 	d.database(ctx, store)
+	d.setup(ctx, store)
 	d.officer(ctx, store)
 	d.ledger(ctx, store)
 	d.clock(ctx, store)
+	d.holds(ctx, store)
 	p, err := d.puller(store)
 	if err != nil {
 		d.find(broken, "sources", err.Error(), "")
@@ -334,7 +336,7 @@ func (d *doctor) form(ctx context.Context, p *pull.Puller, id attendees.FormID) 
 	var region *typeform.WrongRegion
 	switch {
 	case errors.As(err, &region):
-		d.find(doubtful, "Typeform", fmt.Sprintf("form %s lives in another region than TYPEFORM_URL points to: it would always look empty", id), "Set TYPEFORM_URL=https://"+region.Has)
+		d.find(doubtful, "Typeform", region.Error(), "")
 	case err != nil:
 		d.find(broken, "Typeform", err.Error(), "")
 	default:
