@@ -250,13 +250,13 @@ func (a *app) runCommand() *cobra.Command {
 			if dry {
 				return a.dryRun(cmd.Context(), d)
 			}
-			return a.sweep(cmd.Context(), d)
+			return a.sweep(cmd.Context(), d, accept != "")
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&asOf, "as-of", "", "with --dry-run: what a run on this day would do")
 	f.BoolVar(&dry, "dry-run", false, "say what would be done, and do nothing")
-	f.StringVar(&accept, "accept", "", "run only if the plan has this hash")
+	f.StringVar(&accept, "accept", "", "run if the plan has this hash, even where far more would be deleted than was announced")
 	return cmd
 }
 
@@ -289,11 +289,19 @@ func (a *app) dryRun(ctx context.Context, d database) error {
 	if !said {
 		fmt.Fprintln(a.out, "Nothing is due.")
 	}
+	var fuse *postgres.FuseError
+	if err := d.CheckFuse(ctx); errors.As(err, &fuse) {
+		fmt.Fprintf(a.out, "would stop    %s\n", fuse)
+	} else if err != nil {
+		return err
+	}
 	return nil
 }
 
-// sweep blocks and deletes what is due, one event after the other.
-func (a *app) sweep(ctx context.Context, d database) error {
+// sweep blocks and deletes what is due, one event after the other. Nothing needs to have
+// been announced, since somebody looks on; but where far more would go than was, nothing
+// is deleted unless the plan was accepted.
+func (a *app) sweep(ctx context.Context, d database, accepted bool) error {
 	if err := d.CheckClock(ctx, a.simulated); err != nil {
 		return err
 	}
@@ -320,6 +328,14 @@ func (a *app) sweep(ctx context.Context, d database) error {
 	toDelete, err := d.DueToDelete(ctx)
 	if err != nil {
 		return err
+	}
+	var fuse *postgres.FuseError
+	if !accepted {
+		if err := d.CheckFuse(ctx); errors.As(err, &fuse) {
+			toDelete = nil
+		} else if err != nil {
+			return err
+		}
 	}
 	for _, id := range toDelete {
 		n, err := d.Delete(ctx, id)
@@ -351,10 +367,16 @@ func (a *app) sweep(ctx context.Context, d database) error {
 	if err != nil {
 		return err
 	}
+	if err := a.keepCopy(ctx, d); err != nil {
+		return err
+	}
+	if fuse != nil {
+		return fuse
+	}
 	if len(toBlock)+len(toDelete)+upstream.Told+upstream.Gone == 0 {
 		fmt.Fprintln(a.out, "Nothing was due.")
 	}
-	return a.keepCopy(ctx, d)
+	return nil
 }
 
 // upstream deletes at Typeform what is due there, and says what it did.
