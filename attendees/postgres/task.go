@@ -25,8 +25,8 @@ type Task struct {
 	Responses pq.StringArray `db:"responses" json:"responses,omitempty"`
 }
 
-// taskResponses is how many ids a task names: who deletes more does it by the form.
-const taskResponses = 20
+// TaskResponses is how many ids a task names: who deletes more does it by the form.
+const TaskResponses = 20
 
 // What tasks are about: an event has one open task of each.
 const (
@@ -59,7 +59,7 @@ func (s *Store) Tasks(ctx context.Context) ([]Task, error) {
 		from tasks t
 		join events e on e.id = t.event_id
 		where t.done_at is null
-		order by t.id`, formTasks, taskResponses)
+		order by t.id`, formTasks, TaskResponses)
 	return tasks, quiet("list tasks", err)
 }
 

@@ -23,7 +23,9 @@ func TestARunByHandStopsAtTheFuseUntilThePlanIsAccepted(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := append(s.env(t, pgtest.URL(t, db)), "LETHE_OFFICER_KEY="+officer.Public())
-	at := func(day time.Time) []string { return append(slices.Clone(env), "LETHE_CLOCK="+day.Format(time.RFC3339)) }
+	at := func(day time.Time) []string {
+		return append(slices.Clone(env), "LETHE_CLOCK="+day.Format(time.RFC3339))
+	}
 	lethe(t, env, "events", "discover")
 	lethe(t, env, "sync")
 	lethe(t, at(time.Now().AddDate(0, 0, 60)), "retention", "run")
