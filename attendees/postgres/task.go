@@ -53,13 +53,13 @@ func (s *Store) Tasks(ctx context.Context) ([]Task, error) {
 			array(
 				select response_id
 				from upstream u
-				where u.event_id = t.event_id and $1 || u.form_id = t.kind and u.due_at is not null
+				where u.event_id = t.event_id and $1 || u.form_id = t.kind and u.due_at is not null and not `+upstreamHeld("u", "$3")+`
 				order by response_id
 				limit $2) as responses
 		from tasks t
 		join events e on e.id = t.event_id
 		where t.done_at is null
-		order by t.id`, formTasks, TaskResponses)
+		order by t.id`, formTasks, TaskResponses, s.today())
 	return tasks, quiet("list tasks", err)
 }
 
@@ -81,8 +81,9 @@ func (s *Store) FinishTask(ctx context.Context, id int, by string) error {
 			return quiet("tick a task off", err)
 		}
 		_, err = tx.ExecContext(ctx, `
-			delete from upstream
-			where event_id = $1 and $2 || form_id = $3 and due_at is not null`, event, formTasks, kind)
+			delete from upstream u
+			where event_id = $1 and $2 || form_id = $3 and due_at is not null and not `+upstreamHeld("u", "$4"),
+			event, formTasks, kind, s.today())
 		return quiet("tick a task off", err)
 	})
 }

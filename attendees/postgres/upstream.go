@@ -147,10 +147,13 @@ func (s *Store) askForm(ctx context.Context, tx *sqlx.Tx, e Event, form attendee
 	var due int
 	err := tx.GetContext(ctx, &due, `
 		select count(*)
-		from upstream
-		where event_id = $1 and form_id = $2 and due_at is not null`, e.Key, form)
-	if err != nil || due == 0 {
+		from upstream u
+		where event_id = $1 and form_id = $2 and due_at is not null and not `+upstreamHeld("u", "$3"), e.Key, form, s.today())
+	if err != nil {
 		return quiet("count what is due upstream", err)
+	}
+	if due == 0 { // or a hold keeps it by now
+		return s.closeFormTask(ctx, tx, e.Key, form)
 	}
 	says := fmt.Sprintf("At Typeform, delete those responses to form %s that were linked to event %s and are kept here no more: %d. "+
 		"The form may hold others, which Lethe never took. %s", form, e.ID, due, why)
@@ -159,6 +162,22 @@ func (s *Store) askForm(ctx context.Context, tx *sqlx.Tx, e Event, form attendee
 		values ($1, $2, $3, $4)
 		on conflict (event_id, kind) where done_at is null do update set says = excluded.says`, e.Key, formTask(form), says, s.now())
 	return quiet("add a task", err)
+}
+
+// closeFormTask ticks off by itself what there is nothing left to do of.
+func (s *Store) closeFormTask(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, form attendees.FormID) error {
+	_, err := tx.ExecContext(ctx, `
+		update tasks
+		set done_at = $3
+		where event_id = $1 and kind = $2 and done_at is null`, event, formTask(form), s.now())
+	return quiet("tick a task off", err)
+}
+
+// upstreamHeld tells of a row of upstream that a hold keeps it, on the day of that parameter.
+func upstreamHeld(row, today string) string {
+	return `exists (
+		select from holds h
+		where h.event_id = ` + row + `.event_id and (h.attendee_id is null or h.attendee_id = ` + row + `.attendee_id) and ` + standing(today) + `)`
 }
 
 // Upstream is what is due at Typeform: responses to one form, linked to one event.
@@ -216,11 +235,6 @@ func (s *Store) UpstreamBatch(ctx context.Context, u Upstream, most int) (untold
 	if err != nil {
 		return nil, nil, err
 	}
-	held := func(row string) string {
-		return `exists (
-			select from holds h
-			where h.event_id = ` + row + `.event_id and (h.attendee_id is null or h.attendee_id = ` + row + `.attendee_id) and ` + standing("$4") + `)`
-	}
 	var rows []struct {
 		ID   attendees.ResponseID `db:"response_id"`
 		Told bool                 `db:"told"`
@@ -229,10 +243,10 @@ func (s *Store) UpstreamBatch(ctx context.Context, u Upstream, most int) (untold
 		select u.response_id, u.told_at is not null as told
 		from upstream u
 		where u.event_id = $1 and u.form_id = $2 and u.due_at is not null and (u.told_at is null or u.told_at <= $3)
-		  and not `+held("u")+`
+		  and not `+upstreamHeld("u", "$4")+`
 		  and not exists (
 			select from upstream o
-			where o.id = u.id and o.event_id <> u.event_id and (o.due_at is null or `+held("o")+`))
+			where o.id = u.id and o.event_id <> u.event_id and (o.due_at is null or `+upstreamHeld("o", "$4")+`))
 		  and not exists (
 			select from personal p
 			where p.event_id = any($5::uuid[]) and p.event_id <> u.event_id and p.id = u.id and p.attendee_id is not null)
@@ -273,14 +287,18 @@ func (s *Store) GoneUpstream(ctx context.Context, u Upstream, ids []attendees.Re
 		if n = int(rows); err != nil || n == 0 {
 			return quiet("note what is gone upstream", err)
 		}
-		_, err = tx.ExecContext(ctx, `
-			update tasks
-			set done_at = $4
-			where event_id = $1 and kind = $2 and done_at is null
-			  and not exists (select from upstream where event_id = $1 and form_id = $3 and due_at is not null)`,
-			u.key, formTask(u.Form), u.Form, s.now())
+		var more bool
+		err = tx.GetContext(ctx, &more, `
+			select exists (
+				select from upstream
+				where event_id = $1 and form_id = $2 and due_at is not null)`, u.key, u.Form)
 		if err != nil {
-			return quiet("tick a task off", err)
+			return quiet("look for what is due upstream", err)
+		}
+		if !more {
+			if err := s.closeFormTask(ctx, tx, u.key, u.Form); err != nil {
+				return err
+			}
 		}
 		_, err = s.record(ctx, tx, ledger.Entry{
 			Kind: ledger.GoneUpstream, Event: string(u.Event), Form: string(u.Form), Counts: map[string]int64{"gone": rows},

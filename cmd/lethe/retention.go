@@ -13,7 +13,6 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/postgres"
-	"lethe/sync/pull"
 )
 
 func (a *app) retentionCommand() *cobra.Command {
@@ -377,22 +376,6 @@ func (a *app) sweep(ctx context.Context, d database, accepted bool) error {
 		fmt.Fprintln(a.out, "Nothing was due.")
 	}
 	return nil
-}
-
-// upstream deletes at Typeform what is due there, and says what it did.
-func (a *app) upstream(ctx context.Context, d database) (pull.Upstreamed, error) {
-	p, err := a.puller(d)
-	if err != nil {
-		return pull.Upstreamed{}, err
-	}
-	n, err := p.Upstream(ctx)
-	if n.Told > 0 {
-		fmt.Fprintf(a.out, "told     Typeform to delete %s: a day from now it is looked whether they are gone\n", plural(n.Told, "response"))
-	}
-	if n.Gone > 0 {
-		fmt.Fprintf(a.out, "gone     at Typeform: %s\n", plural(n.Gone, "response"))
-	}
-	return n, err
 }
 
 func plural(n int, what string) string {

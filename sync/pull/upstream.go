@@ -31,16 +31,21 @@ func (p *Puller) Upstream(ctx context.Context) (Upstreamed, error) {
 	if err != nil {
 		return done, err
 	}
+	var failed error
 	for _, u := range due {
 		err := p.upstream(ctx, u, &done)
 		if why := hopeless(err); why != "" {
 			err = p.Store.AskUpstream(ctx, u, "Lethe cannot: "+why)
 		}
-		if err != nil {
-			return done, fmt.Errorf("delete responses of event %s at Typeform: %w", u.Event, err)
+		if err == nil {
+			continue
+		}
+		failed = errors.Join(failed, fmt.Errorf("delete responses of event %s at Typeform: %w", u.Event, err))
+		if errors.As(err, new(*RateLimited)) || ctx.Err() != nil {
+			break // it would be the same with the others
 		}
 	}
-	return done, nil
+	return done, failed
 }
 
 // hopeless tells why trying again changes nothing before somebody does something; "" where it may.

@@ -197,6 +197,13 @@ func TestAHoldKeepsResponsesAtTypeform(t *testing.T) {
 	hers := must[postgres.Hold](t)(e.Store.AddHold(t.Context(), "", one, "hers", "ops", attendees.Date{}))
 	e.block()
 	e.want("held", e.run(), "told 0, gone 0, there 12, in mind 11")
+	typeform := e.Typeform
+	e.Puller.Typeform = nil
+	e.want("held, without a token", e.run(), "told 0, gone 0, there 12, in mind 11")
+	if tasks := e.tasks("Typeform"); len(tasks) > 0 {
+		t.Errorf("staff are asked to delete what is held: %+v", tasks)
+	}
+	e.Puller.Typeform = typeform
 	if err := e.Store.ReleaseHold(t.Context(), whole.ID); err != nil {
 		t.Fatal(err)
 	}
