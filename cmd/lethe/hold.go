@@ -211,7 +211,7 @@ func (a *app) forgetCommand() *cobra.Command {
 				fmt.Fprintf(a.out, "Still on a list of %s, taken by %s for %s (SHA-256 %.12x…): have every copy destroyed.\n",
 					r.At.UTC().Format("2006-01-02 15:04"), r.By, r.Purpose, r.SHA256)
 			}
-			fmt.Fprintln(a.out, "At Eventbrite it is to be deleted by hand. The night's run writes the event's room anew, after which no file has the name.")
+			fmt.Fprintln(a.out, "At Eventbrite it is to be deleted by hand, at Typeform as the policy says: `lethe retention audit` lists what staff have to do. The night's run writes the event's room anew, after which no file has the name.")
 			return nil
 		},
 	}
