@@ -42,6 +42,9 @@ type Policy struct {
 	PersonOpensMonths int
 	// EvidenceYears is for how long it can be shown whom an entry of the ledger was about.
 	EvidenceYears int
+
+	Upstream     Upstream            // what becomes of responses at their source; "" is UpstreamAsk
+	FormUpstream map[FormID]Upstream // where a form has it otherwise
 }
 
 // Allows tells whether some purpose names the field.

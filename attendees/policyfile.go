@@ -29,6 +29,8 @@ func ParsePolicy(text []byte, file string) (Policy, error) {
 		"grace_days":       func() error { return r.number(&p.GraceDays, 0, maxGraceDays) },
 		"unmatched_days":   func() error { return r.number(&p.UnmatchedDays, 0, maxUnmatchedDays) },
 		"seal":             func() error { return r.seal(&p.OfficersOnly) },
+		"upstream":         func() error { return r.upstream(&p.Upstream) },
+		"forms":            func() error { return r.forms(&p) },
 		"person_opens_for": func() error { return r.number(&p.PersonOpensMonths, 0, maxPersonOpensMonths) },
 		"evidence_years":   func() error { return r.number(&p.EvidenceYears, 0, maxRuleYears) },
 		"financial_year_end": func() error {
@@ -308,6 +310,23 @@ func (r *policyReader) events(p *Policy) error {
 		if name != "" { // an event that picks no rule follows the policy's
 			p.EventRules[EventID(id)] = name
 		}
+		return nil
+	})
+}
+
+func (r *policyReader) upstream(u *Upstream) error {
+	return r.oneOf((*string)(u), "way with responses at their source",
+		string(UpstreamAsk), string(UpstreamWhenDue), string(UpstreamWhenBlocked), string(UpstreamNever))
+}
+
+func (r *policyReader) forms(p *Policy) error {
+	p.FormUpstream = map[FormID]Upstream{}
+	return r.anyObject(func(id string) error {
+		var u Upstream
+		if err := r.object(map[string]func() error{"upstream": func() error { return r.upstream(&u) }}); err != nil {
+			return err
+		}
+		p.FormUpstream[FormID(id)] = u
 		return nil
 	})
 }

@@ -25,7 +25,9 @@ const wholePolicy = `{
   "events": {"4711": {"retention": "none"}, "12": {}},
   "grace_days": 0,
   "unmatched_days": 7,
-  "financial_year_end": "02-29"
+  "financial_year_end": "02-29",
+  "upstream": "when_blocked",
+  "forms": {"u6nXL7": {"upstream": "when_due"}, "abc": {}}
 }
 `
 
@@ -48,6 +50,16 @@ func TestAPolicyFileReplacesTheBuiltInPolicy(t *testing.T) {
 		UnmatchedDays:     7,
 		PersonOpensMonths: 24, EvidenceYears: 3,
 		FinancialYearEnd: attendees.MonthDay{Month: time.February, Day: 29},
+		Upstream:         attendees.UpstreamWhenBlocked,
+		FormUpstream:     map[attendees.FormID]attendees.Upstream{"u6nXL7": attendees.UpstreamWhenDue, "abc": ""},
+	}
+	for form, way := range map[attendees.FormID]attendees.Upstream{"u6nXL7": "when_due", "abc": "when_blocked", "other": "when_blocked"} {
+		if u := got.UpstreamOf(form); u != way {
+			t.Errorf("of form %s: %s, want %s", form, u, way)
+		}
+	}
+	if u := (&attendees.Policy{}).UpstreamOf("u6nXL7"); u != attendees.UpstreamAsk {
+		t.Errorf("where nothing is said: %s", u)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -69,9 +81,12 @@ func TestWhatAPolicyFileDoesNotSayIsAsBuiltIn(t *testing.T) {
 // Each file is the whole one with a mistake in it.
 func TestAMistakeInAPolicyFileIsRefusedWithItsLine(t *testing.T) {
 	for what, c := range map[string]struct{ from, to, want string }{
-		"unknown key":            {`"retention":`, `"retentoin":`, `policy.json:7: unknown key "retentoin"; there are events, evidence_years, financial_year_end, grace_days,`},
+		"unknown key":            {`"retention":`, `"retentoin":`, `policy.json:7: unknown key "retentoin"; there are events, evidence_years, financial_year_end, forms, grace_days,`},
 		"key in capitals":        {`"grace_days"`, `"Grace_Days"`, `policy.json:12: unknown key "Grace_Days"`},
-		"key of later":           {`"grace_days": 0`, `"upstream": "ask"`, `policy.json:12: unknown key "upstream"`},
+		"key of later":           {`"grace_days": 0`, `"mail": "yes"`, `policy.json:12: unknown key "mail"`},
+		"unknown upstream":       {`"upstream": "when_blocked"`, `"upstream": "soon"`, `policy.json:15: unknown way with responses at their source "soon"; there are ask, when_due, when_blocked, never`},
+		"form's unknown one":     {`"when_due"`, `"delete"`, `policy.json:16: unknown way with responses at their source "delete"`},
+		"form's unknown key":     {`{"upstream": "when_due"}`, `{"retention": "none"}`, `policy.json:16: unknown key "retention"; there are upstream`},
 		"unknown field":          {`"forums"`, `"diet"`, `policy.json:5: unknown field "diet"; there are name, email, ticket,`},
 		"what a link fills":      {`"forums"`, `"agreed"`, `policy.json:5: unknown field "agreed"`},
 		"one answer":             {`"answers"`, `"answers.chair"`, `policy.json:5: unknown field "answers.chair"`},
@@ -109,15 +124,15 @@ func TestAMistakeInAPolicyFileIsRefusedWithItsLine(t *testing.T) {
 		"sealed in words":        {`"sealed": true`, `"sealed": "yes"`, `policy.json:3: true or false is wanted here`},
 		"name of a number":       {`"name": "forum"`, `"name": 7`, `policy.json:5: a text in quotes is wanted here`},
 		"purposes in an object":  {`"purposes": [`, `"purposes": {`, `policy.json:2: a list, [ … ], is wanted here`},
-		"comma too many":         {`"02-29"`, `"02-29",`, `policy.json:15: this is no JSON`},
+		"comma too many":         {`"abc": {}}`, `"abc": {}},`, `policy.json:17: this is no JSON`},
 		"comma missing":          {`"unmatched_days": 7,`, `"unmatched_days": 7`, `policy.json:14: this is no JSON`},
 		"comment":                {`"grace_days": 0,`, `"grace_days": 0, // none`, `policy.json:12: this is no JSON`},
-		"cut off":                {`"financial_year_end": "02-29"` + "\n}\n", ``, `policy.json:13: the file ends in the middle`},
+		"cut off":                {`"abc": {}}` + "\n}\n", ``, `policy.json:16: the file ends in the middle`},
 		"text behind":            {"}\n" + "", "}\n", ``},
 	} {
 		text := strings.Replace(wholePolicy, c.from, c.to, 1)
 		if c.want == "" { // the replacement cannot say where the end is
-			text, c.want = wholePolicy+"\n\n{}", "policy.json:18: there is text behind the policy"
+			text, c.want = wholePolicy+"\n\n{}", "policy.json:20: there is text behind the policy"
 		} else if text == wholePolicy {
 			t.Fatalf("%s: %q is not in the file", what, c.from)
 		}

@@ -40,6 +40,10 @@ const (
 	// dropEvery is how often unmatched responses are looked through.
 	dropEvery = 24 * time.Hour
 
+	// upstreamEvery is more often than daily, so that what is due, or was told a day ago,
+	// waits for hours at most; where nothing is it costs a query.
+	upstreamEvery = sweepEvery
+
 	// listenConns: one to listen, one to spare while it is renewed.
 	listenConns = 2
 )
@@ -64,7 +68,9 @@ func Schedule(ctx context.Context, url string, p *pull.Puller, l Life, log *slog
 	}
 	workers := river.NewWorkers()
 	addWorkers(workers, p, l, log)
-	(&sweeper{store: p.Store, Life: l, log: log}).addTo(workers)
+	s := &sweeper{store: p.Store, Life: l, log: log}
+	s.addTo(workers)
+	s.addUpstream(workers, p)
 	client, err := river.NewClient(
 		riverdatabasesql.NewWithPgxListener(p.Store.DB().DB, listen),
 		&river.Config{
@@ -127,5 +133,6 @@ func periodic() []*river.PeriodicJob {
 		every(dueEvery, ReconcileDue{}),
 		every(dropEvery, DropUnmatched{}),
 		every(sweepEvery, Sweep{}),
+		every(upstreamEvery, Upstream{}),
 	}
 }

@@ -93,10 +93,22 @@ func (s *sweeper) sweep(ctx context.Context) error {
 	if _, err := s.store.Tidy(ctx); err != nil {
 		return err
 	}
+	if err := s.nag(ctx); err != nil {
+		return err
+	}
 	if err := s.store.SetMark(ctx, postgres.Swept); err != nil {
 		return err
 	}
 	return s.KeepCopy(ctx)
+}
+
+// nag says which holds have stood for over a year.
+func (s *sweeper) nag(ctx context.Context) error {
+	holds, err := s.store.OldHolds(ctx)
+	for _, h := range holds {
+		s.log.Warn(h.Nag())
+	}
+	return err
 }
 
 // settle ends a job that has blocked or deleted.

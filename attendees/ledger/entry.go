@@ -33,6 +33,7 @@ const (
 	Accepted      Kind = "accepted"       // an operator accepted a plan that a fuse had stopped
 	Replayed      Kind = "replayed"       // a restored backup was brought up to date
 	Adopted       Kind = "adopted"        // a lost copy was given up
+	GoneUpstream  Kind = "gone_upstream"  // responses were seen to be gone at their source
 )
 
 // Entry is one thing that was done. It names events, counts and rules, never a person,
@@ -42,6 +43,7 @@ type Entry struct {
 	At    time.Time `json:"at"` // UTC, whole seconds
 	Kind  Kind      `json:"kind"`
 	Event string    `json:"event,omitempty"` // the source's id
+	Form  string    `json:"form,omitempty"`  // the source's id
 	Rule  string    `json:"rule,omitempty"`  // the retention rule that it was done under
 	Until string    `json:"until,omitempty"` // of a hold: a date
 	// Purpose is the one whose consent was withdrawn.
@@ -61,7 +63,7 @@ const (
 // Leaf is the entry as it stands in the tree: one line of JSON, always the same bytes
 // for the same entry.
 func (e Entry) Leaf() ([]byte, error) {
-	if e.Kind == "" || len(e.Reason) > maxText || !utf8.ValidString(e.Reason+e.Event+e.Rule+e.Until+string(e.Kind)) {
+	if e.Kind == "" || len(e.Reason) > maxText || !utf8.ValidString(e.Reason+e.Event+e.Form+e.Rule+e.Until+string(e.Kind)) {
 		return nil, fmt.Errorf("ledger: an entry wants a kind, and at most %d bytes of text", maxText)
 	}
 	e.At = e.At.UTC().Truncate(time.Second)

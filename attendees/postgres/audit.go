@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lib/pq"
+
 	"lethe/attendees"
 )
 
@@ -42,7 +44,7 @@ func (s *Store) Audit(ctx context.Context) ([]Left, error) {
 		}
 		filters = append(filters, "count(*) filter (where "+empty+")")
 	}
-	var all []Left
+	all := []Left{}
 	for _, e := range plan.Events {
 		counts := make([]int, len(fields)+1)
 		into := make([]any, len(counts))
@@ -61,6 +63,13 @@ func (s *Store) Audit(ctx context.Context) ([]Left, error) {
 				all = append(all, s.left(e, f, counts[i]))
 			}
 		}
+		listed, err := s.listed(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		if listed.People > 0 {
+			all = append(all, listed)
+		}
 		if n := counts[len(fields)]; n > 0 {
 			l := Left{Event: e.ID, Field: "sealed records", People: n, Rule: e.Rule, Until: e.DeleteOn.String()}
 			for _, u := range s.policy.Purposes {
@@ -68,13 +77,48 @@ func (s *Store) Audit(ctx context.Context) ([]Left, error) {
 					l.Purposes = append(l.Purposes, u.Name)
 				}
 			}
-			if len(e.Held) == 0 && !e.Today(s.now()).Before(e.DeleteOn.Date) {
+			if n > heldPeople(e, n) && !e.Today(s.now()).Before(e.DeleteOn.Date) {
 				l.Fault = "should have been deleted on " + e.DeleteOn.String()
 			}
 			all = append(all, l)
 		}
 	}
 	return all, nil
+}
+
+// listed tells who is kept as having been on an event's exports, for what those were
+// made: an erasure has to name them (GDPR Art. 19).
+func (s *Store) listed(ctx context.Context, e Planned) (Left, error) {
+	l := Left{Event: e.ID, Field: "who was on exports", Rule: e.Rule, Until: e.BlockOn.String()}
+	var purposes pq.StringArray
+	err := s.db.QueryRowxContext(ctx, `
+		select count(distinct who), coalesce(array_agg(distinct r.purpose) filter (where r.purpose is not null), '{}')
+		from personal p
+		cross join unnest(p.listed) as who
+		left join receipts r on r.id = coalesce(p.receipt_id, p.id)
+		where p.event_id = $1 and p.part = 'receipt'`, e.Key).Scan(&l.People, &purposes)
+	if err != nil {
+		return l, quiet("audit an event's exports", err)
+	}
+	for _, p := range purposes {
+		l.Purposes = append(l.Purposes, attendees.PurposeName(p))
+	}
+	if len(l.Purposes) == 0 {
+		l.Fault = "of no export that is known"
+	}
+	return l, nil
+}
+
+// heldPeople is how many of an event's people a hold keeps, at most.
+func heldPeople(e Planned, all int) int {
+	held := map[attendees.AttendeeID]bool{}
+	for _, h := range e.Held {
+		if h.Attendee == "" {
+			return all
+		}
+		held[h.Attendee] = true
+	}
+	return len(held)
 }
 
 func (s *Store) left(e Planned, f attendees.Field, people int) Left {

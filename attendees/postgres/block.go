@@ -64,6 +64,9 @@ func (s *Store) Block(ctx context.Context, id attendees.EventID, sealer *seal.Se
 			return Blocking{}, err
 		}
 	}
+	if err := s.keepUpstream(ctx, b.event.Key); err != nil {
+		return Blocking{}, err
+	}
 	if err := s.tearDown(ctx, personalRooms, b.event.Key); err != nil {
 		return Blocking{}, err
 	}
@@ -432,6 +435,9 @@ func (b *blocker) finish(ctx context.Context) (Blocking, error) {
 			if err := b.ask(ctx, tx, e.Key, taskDoubt, says); err != nil {
 				return err
 			}
+		}
+		if err := b.letGoUpstream(ctx, tx, e); err != nil {
+			return err
 		}
 		counts := map[string]int64{"sealed": int64(n.Sealed), "dropped": dropped, "recalled": recalled}
 		if e.History {

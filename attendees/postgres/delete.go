@@ -140,6 +140,9 @@ func (s *Store) deleteOthers(ctx context.Context, e Event, kept []uuid.UUID) (n 
 		if err := s.askRewrite(ctx, tx, sealedRooms, e.Key); err != nil {
 			return err
 		}
+		if err := s.letGoUpstream(ctx, tx, e); err != nil {
+			return err
+		}
 		_, err := s.record(ctx, tx, ledger.Entry{
 			Kind: ledger.Deleted, Event: string(e.ID), Rule: e.Rule,
 			Counts: map[string]int64{"deleted": int64(n), "held": int64(len(kept))},
@@ -195,6 +198,9 @@ func (s *Store) finishDeletion(ctx context.Context, e Event) (deleted int, err e
 			return quiet("delete an event's old jobs", err)
 		}
 		if err := s.askUpstream(ctx, tx, e); err != nil {
+			return err
+		}
+		if err := s.letGoUpstream(ctx, tx, e); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `update events set deleted_at = $2 where id = $1`, e.Key, s.now()); err != nil {

@@ -78,6 +78,9 @@ func (s *Store) dropUnagreed(ctx context.Context, tx *sqlx.Tx, e Event) (int, er
 	if err != nil {
 		return 0, quiet("drop those who never agreed", err)
 	}
+	if err := s.letGoUpstream(ctx, tx, e); err != nil {
+		return 0, err
+	}
 	slices.Sort(gone)
 	return len(slices.Compact(gone)), s.askRewrite(ctx, tx, sealedRooms, e.Key)
 }

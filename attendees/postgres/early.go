@@ -111,6 +111,12 @@ func (s *Store) sealOne(ctx context.Context, tx *sqlx.Tx, o one, whole bool, sea
 		if err := s.barResponses(ctx, tx, o.event, o.ID); err != nil {
 			return err
 		}
+		parts = parts[:1] // the responses are barred
+	}
+	for _, p := range parts[1:] {
+		if err := s.keepAnswer(ctx, tx, o.event.Key, o.Key, answerID{p.form, p.SourceID}); err != nil {
+			return err
+		}
 	}
 	_, err = tx.ExecContext(ctx, `
 		delete from personal

@@ -83,6 +83,9 @@ func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id atten
 		return quiet("erase an attendee", err)
 	}
 	bar, newest := s.keys.KeyedID(string(attendees.Eventbrite), string(id), "")
+	if err := s.letGoUpstream(ctx, tx, e); err != nil {
+		return err
+	}
 	if err := s.setTombstones(ctx, tx, e, [][]byte{bar}, newest); err != nil {
 		return err
 	}
@@ -94,8 +97,8 @@ func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id atten
 	return nil
 }
 
-// barResponses deletes the responses that belong to a registration, and keeps them out,
-// and with them those that were sealed.
+// barResponses deletes the responses that belong to a registration, keeps them out, and
+// makes them due at their source, and with them those that were sealed.
 func (s *Store) barResponses(ctx context.Context, tx *sqlx.Tx, e Event, id attendees.AttendeeID, sealed ...answerID) error {
 	var responses []answerID
 	err := tx.SelectContext(ctx, &responses, `
@@ -109,6 +112,9 @@ func (s *Store) barResponses(ctx context.Context, tx *sqlx.Tx, e Event, id atten
 	for _, r := range append(responses, sealed...) {
 		bar, _ := s.keys.KeyedID(responseSource(attendees.FormID(r.Form)), r.ID, "")
 		bars = append(bars, bar)
+		if err := s.eraseUpstream(ctx, tx, e, attendees.FormID(r.Form), attendees.ResponseID(r.ID)); err != nil {
+			return err
+		}
 	}
 	return s.setTombstones(ctx, tx, e, bars, s.keys.Newest())
 }

@@ -99,6 +99,9 @@ func (b *blocker) answers(ctx context.Context, tx *sqlx.Tx, responses []attendee
 			n.Late++
 			sealed[p.id] = true // nor does it stay anywhere else
 		case known:
+			if err := b.keepAnswer(ctx, tx, b.event.Key, owner.ID, answerID{string(p.form), p.sourceID}); err != nil {
+				return n, nil, err
+			}
 			more, err = b.answer(p, owner)
 			sealed[p.id] = true
 			if owner.Sealed {
@@ -155,7 +158,7 @@ func (b *blocker) owners(ctx context.Context, tx *sqlx.Tx, parts []part) (map[uu
 			exists (select from holds h where h.attendee_id = a.id and `+standing("$7")+`) as held,
 			exists (select from sealed s where s.event_id = $1 and s.attendee_id = a.id and s.part = v.part) as sealed
 		from verdict v
-		join attendees a on a.id = v.attendee_id`,
+		join attendees a on a.id = v.attendee_id and a.state = 'active'`,
 		b.event.Key, c.ids, c.claims, c.indexes, c.forms, c.sourceIDs, b.today())
 	owners := make(map[uuid.UUID]found, len(rows))
 	for _, f := range rows {

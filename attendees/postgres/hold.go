@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,6 +33,13 @@ func (h Hold) UntilDate() attendees.Date {
 		return attendees.Date{}
 	}
 	return h.Until.Date
+}
+
+// Nag asks whether a hold that has stood for long has to. It leaves out the reason, which
+// may name somebody.
+func (h Hold) Nag() string {
+	return fmt.Sprintf("hold %d on event %s has stood since %s: if it need not any more, `lethe hold release %d`",
+		h.ID, h.Event, attendees.DateOf(h.AddedAt.UTC()), h.ID)
 }
 
 // standing is what makes a hold "h" stand on the day of that parameter, its last one
@@ -151,4 +159,11 @@ func (s *Store) Holds(ctx context.Context) ([]Hold, error) {
 		where `+standing("$1")+`
 		order by h.id`, s.today())
 	return holds, quiet("list holds", err)
+}
+
+// OldHolds lists the holds that have stood for over a year: when a claim is settled, whom
+// it keeps is easily left behind.
+func (s *Store) OldHolds(ctx context.Context) ([]Hold, error) {
+	holds, err := s.Holds(ctx)
+	return slices.DeleteFunc(holds, func(h Hold) bool { return !h.AddedAt.AddDate(1, 0, 0).Before(s.now()) }), err
 }

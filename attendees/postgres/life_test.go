@@ -419,8 +419,8 @@ func TestWhoIsForgottenNeverComesBackAndNoFileKeepsTheName(t *testing.T) {
 		t.Errorf("%d rows have the name", n)
 	}
 	tasks, err := w.Tasks(t.Context())
-	if err != nil || len(tasks) != 1 || tasks[0].Event != "4712" {
-		t.Errorf("staff are asked %+v (%v), want about the change after the erasure, once", tasks, err)
+	if err != nil || len(tasks) != 2 || tasks[0].Responses[0] != "r1" || tasks[1].Event != "4712" {
+		t.Errorf("staff are asked %+v (%v), want about her response at Typeform, and about the change after the erasure, once", tasks, err)
 	}
 	again := person("3", "4711", name, "perpetua.vanderquill@example.org")
 	equal(t, "registered anew", w.save(again)["4711"], postgres.Changes{New: 1})
@@ -575,8 +575,10 @@ func TestTheNightDeletesOnlyWhatItAnnouncedAndNotFarMore(t *testing.T) {
 		return w.Announce(t.Context())
 	}
 	w.reschedule(time.Date(2027, 6, 20, 16, 0, 0, 0, time.UTC))
-	if ready, err := announce(later.AddDate(0, 0, -20)); len(ready) > 0 || err != nil {
-		t.Errorf("twenty days before: %v, %v", ready, err)
+	for days := 20; days > 10; days-- {
+		if ready, err := announce(later.AddDate(0, 0, -days)); len(ready) > 0 || err != nil {
+			t.Errorf("%d days before: %v, %v", days, ready, err)
+		}
 	}
 	// 4712's date jumps to the past overnight: nobody had announced it.
 	if _, err := w.DB().Exec(`update events set delete_on = '2033-12-20' where source_id = '4712'`); err != nil {
@@ -589,10 +591,14 @@ func TestTheNightDeletesOnlyWhatItAnnouncedAndNotFarMore(t *testing.T) {
 	if _, err := announce(later.AddDate(0, 0, -9)); !errors.As(err, &fuse) {
 		t.Errorf("on the second night far more would go than a week ago was announced: %v", err)
 	}
+	equal(t, "tripped at", [2]int{fuse.People, fuse.Announced}, [2]int{9, 0})
+	if err := w.CheckFuse(t.Context()); !errors.As(err, &fuse) || !strings.Contains(err.Error(), "lethe retention run --accept "+fuse.Plan) {
+		t.Errorf("by hand it is not asked: %v", err)
+	}
 	if _, err := w.DB().Exec(`update events set delete_on = '2034-01-01' where source_id = '4712'`); err != nil {
 		t.Fatal(err)
 	}
-	for days := 7; days > 0; days-- {
+	for days := 8; days > 0; days-- {
 		if ready, err := announce(later.AddDate(0, 0, -days)); len(ready) > 0 || err != nil {
 			t.Errorf("%d days before: %v, %v", days, ready, err)
 		}
@@ -601,6 +607,23 @@ func TestTheNightDeletesOnlyWhatItAnnouncedAndNotFarMore(t *testing.T) {
 	slices.Sort(ready)
 	if err != nil || !slices.Equal(ready, []attendees.EventID{"4711", "4712"}) {
 		t.Errorf("on the day: %v, %v", ready, err)
+	}
+	// What counts is what was announced, not how many there are by now.
+	if _, err := w.DB().Exec(`update announcements set people = 1`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Announce(t.Context()); !errors.As(err, &fuse) || fuse.People != 10 || fuse.Announced != 2 {
+		t.Errorf("where 2 were announced and 10 would go: %v", err)
+	}
+	// A worker that stood still begins anew: it announces, and waits a day.
+	if ready, err := announce(later.AddDate(0, 0, 3)); len(ready) > 0 || err != nil {
+		t.Errorf("after a gap: %v, %v", ready, err)
+	}
+	if err := w.CheckFuse(t.Context()); err != nil {
+		t.Errorf("by hand, where nobody announced for days: %v", err)
+	}
+	if ready, err := announce(later.AddDate(0, 0, 4)); len(ready) != 2 || err != nil {
+		t.Errorf("a day after the gap: %v, %v", ready, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"slices"
 	"time"
 
@@ -219,4 +220,39 @@ func (s *Store) Unmatched(ctx context.Context, e Event) (int, error) {
 		from personal
 		where event_id = $1 and part = 'response' and attendee_id is null`, e.Key)
 	return n, quiet("count unmatched responses", err)
+}
+
+// Unmatched is how many responses of an event belong to nobody.
+type Unmatched struct {
+	Event     attendees.EventID `json:"event"`
+	Responses int               `json:"responses"`
+	Since     attendees.Date    `json:"since"` // the oldest of them, as it came
+}
+
+// AllUnmatched counts the responses of each open event that belong to nobody.
+func (s *Store) AllUnmatched(ctx context.Context) ([]Unmatched, error) {
+	events, err := s.Events(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := []Unmatched{}
+	for _, e := range events {
+		if e.State != attendees.Active {
+			continue
+		}
+		u := Unmatched{Event: e.ID}
+		var since sql.NullTime
+		err := s.db.QueryRowxContext(ctx, `
+			select count(*), min(received_at)
+			from personal
+			where event_id = $1 and part = 'response' and attendee_id is null`, e.Key).Scan(&u.Responses, &since)
+		if err != nil {
+			return nil, quiet("count unmatched responses", err)
+		}
+		if u.Responses > 0 {
+			u.Since = attendees.DateOf(since.Time.UTC())
+			all = append(all, u)
+		}
+	}
+	return all, nil
 }

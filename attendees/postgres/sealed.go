@@ -190,6 +190,9 @@ func (s *Store) dropReleasedOf(ctx context.Context, e Event) (n int, err error) 
 		if err != nil {
 			return quiet("drop what a hold had kept", err)
 		}
+		if err := s.letGoUpstream(ctx, tx, e); err != nil {
+			return err
+		}
 		if err := s.askRewrite(ctx, tx, sealedRooms, e.Key); err != nil {
 			return err
 		}

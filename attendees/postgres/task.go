@@ -2,11 +2,14 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"lethe/attendees"
 )
@@ -17,7 +20,13 @@ type Task struct {
 	Event  attendees.EventID `db:"event" json:"event"`
 	Says   string            `db:"says" json:"says"`
 	MadeAt time.Time         `db:"made_at" json:"since"`
+	// Responses are the ids of those that are to be deleted at Typeform, some of them
+	// where there are many.
+	Responses pq.StringArray `db:"responses" json:"responses,omitempty"`
 }
+
+// TaskResponses is how many ids a task names: who deletes more does it by the form.
+const TaskResponses = 20
 
 // What tasks are about: an event has one open task of each.
 const (
@@ -41,26 +50,41 @@ func (s *Store) ask(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, kind, say
 func (s *Store) Tasks(ctx context.Context) ([]Task, error) {
 	var tasks []Task
 	err := s.db.SelectContext(ctx, &tasks, `
-		select t.id, e.source_id as event, t.says, t.made_at
+		select t.id, e.source_id as event, t.says, t.made_at,
+			array(
+				select response_id
+				from upstream u
+				where u.event_id = t.event_id and $1 || u.form_id = t.kind and u.due_at is not null and not `+upstreamHeld("u", "$3")+`
+				order by response_id
+				limit $2) as responses
 		from tasks t
 		join events e on e.id = t.event_id
 		where t.done_at is null
-		order by t.id`)
+		order by t.id`, formTasks, TaskResponses, s.today())
 	return tasks, quiet("list tasks", err)
 }
 
-// FinishTask ticks a task off.
+// FinishTask ticks a task off. Responses that it was about are taken to be gone at their
+// source: their ids go.
 func (s *Store) FinishTask(ctx context.Context, id int, by string) error {
-	result, err := s.db.ExecContext(ctx, `
-		update tasks
-		set done_at = $2, done_by = $3
-		where id = $1 and done_at is null`, id, s.now(), by)
-	if err != nil {
+	return s.InTx(ctx, func(tx *sqlx.Tx) error {
+		var event uuid.UUID
+		var kind string
+		err := tx.QueryRowxContext(ctx, `
+			update tasks
+			set done_at = $2, done_by = $3
+			where id = $1 and done_at is null
+			returning event_id, kind`, id, s.now(), by).Scan(&event, &kind)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("no task %d is open: `lethe retention audit` lists those that are", id)
+		}
+		if err != nil {
+			return quiet("tick a task off", err)
+		}
+		_, err = tx.ExecContext(ctx, `
+			delete from upstream u
+			where event_id = $1 and $2 || form_id = $3 and due_at is not null and not `+upstreamHeld("u", "$4"),
+			event, formTasks, kind, s.today())
 		return quiet("tick a task off", err)
-	}
-	n, err := result.RowsAffected()
-	if err == nil && n == 0 {
-		return fmt.Errorf("no task %d is open: `lethe retention audit` lists those that are", id)
-	}
-	return quiet("tick a task off", err)
+	})
 }

@@ -110,7 +110,7 @@ func (d *demo) block(ctx context.Context) error {
 		return err
 	}
 	d.say("")
-	if err := d.sweep(ctx, d.database); err != nil {
+	if err := d.sweep(ctx, d.database, false); err != nil {
 		return err
 	}
 	if found, files, err = d.traces(ctx); err != nil {
@@ -158,7 +158,7 @@ func (d *demo) delete(ctx context.Context) error {
 		return err
 	}
 	d.jumpTo(e.DeleteOn.Date)
-	if err := d.sweep(ctx, d.database); err != nil {
+	if err := d.sweep(ctx, d.database, false); err != nil {
 		return err
 	}
 	d.say("")

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lethe/attendees"
+	"lethe/attendees/postgres"
 	"lethe/migrations"
 	"lethe/sync/pull"
 	"lethe/sync/typeform"
@@ -82,10 +83,6 @@ func (d *doctor) write() {
 	}
 }
 
-// maxSkew is how far the host's clock may be from others': a purge must not come
-// early because one machine's clock is wrong.
-const maxSkew = 10 * time.Minute
-
 func (d *doctor) examine(ctx context.Context) {
 	if err := d.configure(); err != nil {
 		d.find(broken, "configuration", err.Error(), "")
@@ -107,8 +104,11 @@ func (d *doctor) examine(ctx context.Context) {
 		return
 	}
 	d.database(ctx, store)
+	d.setup(ctx, store)
 	d.officer(ctx, store)
 	d.ledger(ctx, store)
+	d.clock(ctx, store)
+	d.holds(ctx, store)
 	p, err := d.puller(store)
 	if err != nil {
 		d.find(broken, "sources", err.Error(), "")
@@ -161,7 +161,7 @@ func (d *doctor) database(ctx context.Context, store database) {
 	switch {
 	case has < needs:
 		d.find(broken, "database", says, "Bring it up to date with: lethe migrate")
-	case skew > maxSkew:
+	case skew > postgres.MaxSkew:
 		d.find(broken, "database", says, "One of the two clocks is wrong: let both follow NTP.")
 	default:
 		d.find(healthy, "database", says, "")
@@ -273,11 +273,30 @@ func (d *doctor) eventbrite(ctx context.Context, p *pull.Puller) {
 	if b, told := p.Eventbrite.Budget(); told {
 		says += fmt.Sprintf(", %s of %s calls left this hour", count(max(b.Limit-b.Used, 0)), count(b.Limit))
 	}
-	if date := p.Eventbrite.Date(); !date.IsZero() && time.Since(date).Abs() > maxSkew {
-		d.find(broken, "Eventbrite", fmt.Sprintf("%s; its clock is %s off ours", says, time.Since(date).Abs().Round(time.Second)), "Let this machine's clock follow NTP.")
+	d.source("Eventbrite", says, p.Eventbrite.Skew)
+}
+
+// source says that a source answers, unless its clock is not ours.
+func (d *doctor) source(name, says string, skew func() (time.Duration, bool)) {
+	if off, told := skew(); told && off.Abs() > postgres.MaxSkew {
+		d.find(broken, name, fmt.Sprintf("%s; its clock is %s off ours, so nothing is blocked or deleted", says, off.Abs().Round(time.Second)),
+			"Let this machine's clock follow NTP.")
 		return
 	}
-	d.find(healthy, "Eventbrite", says, "")
+	d.find(healthy, name, says, "")
+}
+
+// clock tells whether the time is believed.
+func (d *doctor) clock(ctx context.Context, store database) {
+	if err := store.CheckClock(ctx, d.simulated); err != nil {
+		d.find(broken, "clock", err.Error(), "Let the clocks follow NTP, then run: lethe sync")
+		return
+	}
+	says := "agrees with the database's, with the sources' latest replies and with the ledger"
+	if d.simulated {
+		says = "simulated by LETHE_CLOCK; not before the ledger's newest entry"
+	}
+	d.find(healthy, "clock", says, "")
 }
 
 func (d *doctor) typeform(ctx context.Context, p *pull.Puller) {
@@ -297,12 +316,12 @@ func (d *doctor) typeform(ctx context.Context, p *pull.Puller) {
 	me, err := p.Typeform.Me(ctx)
 	switch {
 	case errors.Is(err, typeform.ErrUnsupported):
-		d.find(healthy, "Typeform", "answers, but does not tell whose token this is", "")
+		d.source("Typeform", "answers, but does not tell whose token this is", p.Typeform.Skew)
 	case err != nil:
 		d.find(broken, "Typeform", err.Error(), "")
 		return
 	default:
-		d.find(healthy, "Typeform", "token of "+me.Alias, "")
+		d.source("Typeform", "token of "+me.Alias, p.Typeform.Skew)
 	}
 	for _, id := range forms {
 		d.form(ctx, p, id)
@@ -317,7 +336,7 @@ func (d *doctor) form(ctx context.Context, p *pull.Puller, id attendees.FormID) 
 	var region *typeform.WrongRegion
 	switch {
 	case errors.As(err, &region):
-		d.find(doubtful, "Typeform", fmt.Sprintf("form %s lives in another region than TYPEFORM_URL points to: it would always look empty", id), "Set TYPEFORM_URL=https://"+region.Has)
+		d.find(doubtful, "Typeform", region.Error(), "")
 	case err != nil:
 		d.find(broken, "Typeform", err.Error(), "")
 	default:

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lethe/attendees"
+	"lethe/attendees/postgres"
 )
 
 func (a *app) holdCommand() *cobra.Command {
@@ -108,47 +109,53 @@ func (a *app) holdListCommand() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				type listed struct {
-					Hold     int                  `json:"hold"`
-					Event    attendees.EventID    `json:"event"`
-					Attendee attendees.AttendeeID `json:"attendee,omitempty"`
-					Reason   string               `json:"reason"`
-					Until    string               `json:"until,omitempty"`
-					By       string               `json:"by"`
-					Since    string               `json:"since"`
-				}
-				all := make([]listed, 0, len(holds))
-				for _, h := range holds {
-					l := listed{Hold: h.ID, Event: h.Event, Attendee: h.Attendee, Reason: h.Reason, By: h.By, Since: attendees.DateOf(h.AddedAt.UTC()).String()}
-					if !h.UntilDate().IsZero() {
-						l.Until = h.UntilDate().String()
-					}
-					all = append(all, l)
-				}
-				return writeJSON(a.out, all)
+				return writeJSON(a.out, listedHolds(holds))
 			}
 			if len(holds) == 0 {
 				fmt.Fprintln(a.out, "No hold stands.")
 				return nil
 			}
-			t := newTable(">hold", "event", "attendee", "reason", "since", "until", "note")
-			today := attendees.DateOf(a.now())
-			for _, h := range holds {
-				since, until, note := attendees.DateOf(h.AddedAt.UTC()), "", ""
-				if !h.UntilDate().IsZero() {
-					until = h.UntilDate().String()
-				}
-				if since.AddYears(1).Before(today) {
-					note = "older than a year: is it still needed?"
-				}
-				t.add(strconv.Itoa(h.ID), string(h.Event), string(h.Attendee), h.Reason, since.String(), until, note)
-			}
-			t.write(a.out)
+			a.holdTable(holds).write(a.out)
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	return cmd
+}
+
+// listedHold is a hold as JSON.
+type listedHold struct {
+	Hold     int                  `json:"hold"`
+	Event    attendees.EventID    `json:"event"`
+	Attendee attendees.AttendeeID `json:"attendee,omitempty"`
+	Reason   string               `json:"reason"`
+	Until    string               `json:"until,omitempty"`
+	By       string               `json:"by"`
+	Since    string               `json:"since"`
+}
+
+func listedHolds(holds []postgres.Hold) []listedHold {
+	all := make([]listedHold, 0, len(holds))
+	for _, h := range holds {
+		l := listedHold{Hold: h.ID, Event: h.Event, Attendee: h.Attendee, Reason: h.Reason, By: h.By, Since: attendees.DateOf(h.AddedAt.UTC()).String()}
+		if !h.UntilDate().IsZero() {
+			l.Until = h.UntilDate().String()
+		}
+		all = append(all, l)
+	}
+	return all
+}
+
+func (a *app) holdTable(holds []postgres.Hold) *table {
+	t := newTable(">hold", "event", "attendee", "reason", "since", "until", "note")
+	for _, h := range listedHolds(holds) {
+		note := ""
+		if since, err := attendees.ParseDate(h.Since); err == nil && since.AddYears(1).Before(attendees.DateOf(a.now().UTC())) {
+			note = "older than a year: is it still needed?"
+		}
+		t.add(strconv.Itoa(h.Hold), string(h.Event), string(h.Attendee), h.Reason, h.Since, h.Until, note)
+	}
+	return t
 }
 
 func (a *app) holdReleaseCommand() *cobra.Command {
@@ -204,7 +211,7 @@ func (a *app) forgetCommand() *cobra.Command {
 				fmt.Fprintf(a.out, "Still on a list of %s, taken by %s for %s (SHA-256 %.12x…): have every copy destroyed.\n",
 					r.At.UTC().Format("2006-01-02 15:04"), r.By, r.Purpose, r.SHA256)
 			}
-			fmt.Fprintln(a.out, "At Eventbrite it is to be deleted by hand. The night's run writes the event's room anew, after which no file has the name.")
+			fmt.Fprintln(a.out, "At Eventbrite it is to be deleted by hand, at Typeform as the policy says: `lethe retention audit` lists what staff have to do. The night's run writes the event's room anew, after which no file has the name.")
 			return nil
 		},
 	}

@@ -166,7 +166,7 @@ func TestScripts(t *testing.T) {
 				"TYPEFORM_TOKEN": typeformtest.Token, "TYPEFORM_URL": s.url[1],
 				"EVENT": string(s.event), "FORM": string(typeformtest.AgreementFormID),
 				"ONE": string(people[0].ID), "TWO": string(people[1].ID),
-				"AFTER": blocked.Format(time.RFC3339), "NEXT": blocked.AddDate(0, 0, 1).Format(time.DateOnly),
+				"AFTER": blocked.Format(time.RFC3339), "SOON": blocked.Add(time.Hour).Format(time.RFC3339), "NEXT": blocked.AddDate(0, 0, 1).Format(time.DateOnly),
 				"LATER": fmt.Sprintf("%d-01-02T12:00:00Z", blocked.Year()+8),
 			} {
 				e.Setenv(name, value)

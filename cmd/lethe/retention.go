@@ -252,13 +252,13 @@ func (a *app) runCommand() *cobra.Command {
 			if dry {
 				return a.dryRun(cmd.Context(), d)
 			}
-			return a.sweep(cmd.Context(), d)
+			return a.sweep(cmd.Context(), d, accept != "")
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&asOf, "as-of", "", "with --dry-run: what a run on this day would do")
 	f.BoolVar(&dry, "dry-run", false, "say what would be done, and do nothing")
-	f.StringVar(&accept, "accept", "", "run only if the plan has this hash")
+	f.StringVar(&accept, "accept", "", "run if the plan has this hash, even where far more would be deleted than was announced")
 	return cmd
 }
 
@@ -291,11 +291,19 @@ func (a *app) dryRun(ctx context.Context, d database) error {
 	if !said {
 		fmt.Fprintln(a.out, "Nothing is due.")
 	}
+	var fuse *postgres.FuseError
+	if err := d.CheckFuse(ctx); errors.As(err, &fuse) {
+		fmt.Fprintf(a.out, "would stop    %s\n", fuse)
+	} else if err != nil {
+		return err
+	}
 	return nil
 }
 
-// sweep blocks and deletes what is due, one event after the other.
-func (a *app) sweep(ctx context.Context, d database) error {
+// sweep blocks and deletes what is due, one event after the other. Nothing needs to have
+// been announced, since somebody looks on; but where far more would go than was, nothing
+// is deleted unless the plan was accepted.
+func (a *app) sweep(ctx context.Context, d database, accepted bool) error {
 	if err := d.CheckClock(ctx, a.simulated); err != nil {
 		return err
 	}
@@ -323,6 +331,14 @@ func (a *app) sweep(ctx context.Context, d database) error {
 	if err != nil {
 		return err
 	}
+	var fuse *postgres.FuseError
+	if !accepted {
+		if err := d.CheckFuse(ctx); errors.As(err, &fuse) {
+			toDelete = nil
+		} else if err != nil {
+			return err
+		}
+	}
 	for _, id := range toDelete {
 		n, err := d.Delete(ctx, id)
 		if err != nil {
@@ -343,93 +359,24 @@ func (a *app) sweep(ctx context.Context, d database) error {
 	if tidied.Rewritten > 0 {
 		fmt.Fprintf(a.out, "rewrote  %s rooms that somebody had left early\n", count(tidied.Rewritten))
 	}
-	if len(toBlock)+len(toDelete) == 0 {
-		fmt.Fprintln(a.out, "Nothing was due.")
-	}
 	if err := d.SetMark(ctx, postgres.Swept); err != nil {
 		return err
 	}
-	return a.keepCopy(ctx, d)
-}
-
-func (a *app) auditCommand() *cobra.Command {
-	var asJSON bool
-	var done int
-	cmd := &cobra.Command{
-		Use:   "audit",
-		Short: "What personal data is left, field by field, and what allows it",
-		Args:  exactly(0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			d, err := a.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if done != 0 {
-				if err := d.FinishTask(cmd.Context(), done, account()); err != nil {
-					return err
-				}
-				fmt.Fprintf(a.out, "Task %d is done.\n", done)
-				return nil
-			}
-			return a.audit(cmd.Context(), d, asJSON)
-		},
+	if err := a.keepCopy(ctx, d); err != nil {
+		return err
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
-	cmd.Flags().IntVar(&done, "done", 0, "tick this task off")
-	return cmd
-}
-
-func (a *app) audit(ctx context.Context, d database, asJSON bool) error {
-	left, err := d.Audit(ctx)
+	upstream, err := a.upstream(ctx, d) // last: Typeform may be away
 	if err != nil {
 		return err
 	}
-	tasks, err := d.Tasks(ctx)
-	if err != nil {
+	if err := a.keepCopy(ctx, d); err != nil {
 		return err
 	}
-	swept, err := d.Marked(ctx, postgres.Swept)
-	if err != nil {
-		return err
+	if fuse != nil {
+		return fuse
 	}
-	holds, err := d.Holds(ctx)
-	if err != nil {
-		return err
-	}
-	faults := postgres.Faults(left)
-	if asJSON {
-		last := ""
-		if !swept.IsZero() {
-			last = swept.UTC().Format(time.RFC3339)
-		}
-		if err := writeJSON(a.out, map[string]any{"left": left, "tasks": tasks, "holds": len(holds), "last_run": last, "faults": len(faults)}); err != nil {
-			return err
-		}
-	} else {
-		t := newTable("event", "field", ">people", "purposes", "rule", "until", "fault")
-		for _, l := range left {
-			var purposes []string
-			for _, p := range l.Purposes {
-				purposes = append(purposes, string(p))
-			}
-			t.add(string(l.Event), l.Field, count(l.People), strings.Join(purposes, ", "), l.Rule, l.Until, l.Fault)
-		}
-		if len(t.rows) == 0 {
-			fmt.Fprintln(a.out, "No personal data is left.")
-		} else {
-			t.write(a.out)
-		}
-		for _, task := range tasks {
-			fmt.Fprintf(a.out, "\ntask %d: %s.\n  Tick it off with: lethe retention audit --done %d\n", task.ID, printable(task.Says), task.ID)
-		}
-		when := "never"
-		if !swept.IsZero() {
-			when = swept.UTC().Format("2006-01-02 15:04 UTC")
-		}
-		fmt.Fprintf(a.out, "\n%s stand. Last run: %s.\n", plural(len(holds), "hold"), when)
-	}
-	if len(faults) > 0 {
-		return errFound
+	if len(toBlock)+len(toDelete)+upstream.Told+upstream.Gone == 0 {
+		fmt.Fprintln(a.out, "Nothing was due.")
 	}
 	return nil
 }

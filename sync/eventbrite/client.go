@@ -72,8 +72,9 @@ func (c *Client) Budget() (Budget, bool) { return c.rest.Budget() }
 // Calls counts the calls that went out, retries included.
 func (c *Client) Calls() int64 { return c.rest.Calls() }
 
-// Date is what Eventbrite's clock said in the latest reply; zero before that.
-func (c *Client) Date() time.Time { return c.rest.Date() }
+// Skew is by how much Eventbrite's clock was ahead of ours in its latest reply; false
+// before the first.
+func (c *Client) Skew() (time.Duration, bool) { return c.rest.Skew() }
 
 // decodeTries is how often a reply that is not JSON to its end is asked for: a body
 // cut by a proxy that tells no length looks whole to HTTP.

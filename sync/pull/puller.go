@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"lethe/attendees"
@@ -123,6 +124,9 @@ func (p *Puller) feed(ctx context.Context, name postgres.FeedName, do func(f *po
 		return Report{}, err
 	}
 	report, err := do(&f)
+	if err == nil && report.Skipped == "" {
+		return report, p.noteClock(ctx, name)
+	}
 	if err == nil {
 		return report, nil
 	}
@@ -135,6 +139,25 @@ func (p *Puller) feed(ctx context.Context, name postgres.FeedName, do func(f *po
 		return report, errors.Join(err, ferr)
 	}
 	return report, err
+}
+
+// noteClock keeps what the clock of the source that was just read says, for whoever
+// blocks and deletes by ours.
+func (p *Puller) noteClock(ctx context.Context, feed postgres.FeedName) error {
+	source, skew, told := attendees.Eventbrite, time.Duration(0), false
+	if strings.HasPrefix(string(feed), string(attendees.Typeform)+"/") {
+		source = attendees.Typeform
+	}
+	switch {
+	case source == attendees.Typeform && p.Typeform != nil:
+		skew, told = p.Typeform.Skew()
+	case source == attendees.Eventbrite && p.Eventbrite != nil:
+		skew, told = p.Eventbrite.Skew()
+	}
+	if !told {
+		return nil
+	}
+	return p.Store.NoteSkew(ctx, source, skew)
 }
 
 func (p *Puller) tell(progress Progress) {

@@ -73,8 +73,9 @@ func New(o Options) (*Client, error) {
 // Calls counts the attempts that went out so far.
 func (c *Client) Calls() int64 { return c.rest.Calls() }
 
-// Date is what Typeform's clock said in its latest reply; zero before that.
-func (c *Client) Date() time.Time { return c.rest.Date() }
+// Skew is by how much Typeform's clock was ahead of ours in its latest reply; false
+// before the first.
+func (c *Client) Skew() (time.Duration, bool) { return c.rest.Skew() }
 
 // Budget is one part of what a source says about the calls that are left.
 type Budget = rest.Budget

@@ -31,6 +31,7 @@ type Quirks struct {
 	Silent     time.Duration // of Silence; 0: two seconds
 
 	Latency time.Duration // before each answer
+	Ahead   time.Duration // what the Date header says more than the time
 
 	IgnorePages                bool // page=N gives page 1
 	BadPages                   bool // page=N gives BAD_PAGE

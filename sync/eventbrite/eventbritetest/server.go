@@ -142,6 +142,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	limited := s.budget.spend(s.now(), w.Header())
 	s.mu.Unlock()
 
+	w.Header().Set("Date", time.Now().Add(quirks.Ahead).UTC().Format(http.TimeFormat))
 	if quirks.Latency > 0 && !sleep(r.Context(), quirks.Latency) {
 		return
 	}

@@ -35,7 +35,7 @@ type attempt struct {
 
 	budget budget
 	calls  atomic.Int64
-	date   atomic.Pointer[time.Time]
+	skew   atomic.Pointer[time.Duration]
 }
 
 func newAttempt(o Options, base *url.URL) *attempt {
@@ -94,10 +94,12 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // note keeps what each reply tells besides its body.
 func (a *attempt) note(resp *http.Response) {
+	now := a.now()
 	if t, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		a.date.Store(&t)
+		skew := t.Sub(now)
+		a.skew.Store(&skew)
 	}
-	a.budget.note(strings.Join(resp.Header.Values("X-Rate-Limit"), ","), a.now())
+	a.budget.note(strings.Join(resp.Header.Values("X-Rate-Limit"), ","), now)
 }
 
 // line logs one try, without its query.

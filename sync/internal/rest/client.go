@@ -116,12 +116,13 @@ func (c *Client) Budget() (Budget, bool) { return c.attempt.budget.last() }
 // Calls counts the attempts that went out so far.
 func (c *Client) Calls() int64 { return c.attempt.calls.Load() }
 
-// Date is what the source's clock said in its latest reply; zero before that.
-func (c *Client) Date() time.Time {
-	if t := c.attempt.date.Load(); t != nil {
-		return *t
+// Skew is by how much the source's clock was ahead of ours in its latest reply, to the
+// second; false before the first that told.
+func (c *Client) Skew() (time.Duration, bool) {
+	if d := c.attempt.skew.Load(); d != nil {
+		return *d, true
 	}
-	return time.Time{}
+	return 0, false
 }
 
 // sameHostOnly follows a missing slash, and nothing that would carry the token to

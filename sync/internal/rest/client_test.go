@@ -308,18 +308,20 @@ func TestAttemptsArePaced(t *testing.T) {
 	}
 }
 
-func TestDateIsTheSourcesClock(t *testing.T) {
+func TestSkewIsMeasuredAtTheMomentOfTheReply(t *testing.T) {
+	now := time.Date(2026, 5, 1, 9, 45, 0, 0, time.UTC)
 	c, _ := start(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Date", "Fri, 01 May 2026 10:00:00 GMT")
-	})
-	if !c.Date().IsZero() {
-		t.Error("a date before any reply")
+	}, func(o *Options) { o.Now = func() time.Time { return now } })
+	if _, told := c.Skew(); told {
+		t.Error("a skew before any reply")
 	}
 	if _, err := get(c); err != nil {
 		t.Fatal(err)
 	}
-	if want := time.Date(2026, 5, 1, 10, 0, 0, 0, time.UTC); !c.Date().Equal(want) {
-		t.Errorf("date %v, want %v", c.Date(), want)
+	now = now.Add(time.Hour)
+	if skew, told := c.Skew(); !told || skew != 15*time.Minute {
+		t.Errorf("skew %v (%v), want a quarter of an hour", skew, told)
 	}
 }
 

@@ -52,6 +52,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	spoilt := s.spoilt()
 	s.mu.Unlock()
+	counted.Header().Set("Date", time.Now().Add(spoilt.ahead).UTC().Format(http.TimeFormat))
 	if spoilt.latency > 0 {
 		select {
 		case <-time.After(spoilt.latency):

@@ -23,6 +23,8 @@ type Faults struct {
 	Cut, HTML, Silent int
 	// Latency is waited before each answer.
 	Latency time.Duration
+	// Ahead is what the Date header says more than the time.
+	Ahead time.Duration
 	// Refused answers calls with a right token with 401 or 403, too; 0: with neither.
 	Refused int
 
@@ -32,6 +34,8 @@ type Faults struct {
 	Endless bool
 	// WrongRegion is another host: responses are all empty, and _links names it.
 	WrongRegion string
+	// Unheard accepts deletions and never carries them out.
+	Unheard bool
 	// Lacking leaves out what small imitations of the API leave out: GET /forms, GET /me, _links.
 	Lacking bool
 }
@@ -46,6 +50,7 @@ func (s *Server) SetFaults(f Faults) {
 // spoil is what befalls this one call.
 type spoil struct {
 	latency time.Duration
+	ahead   time.Duration
 	limited bool
 	after   string
 	refused int
@@ -58,7 +63,7 @@ type spoil struct {
 // spoilt draws this call's fate; the caller holds the lock.
 func (s *Server) spoilt() spoil {
 	f := &s.faults
-	p := spoil{latency: f.Latency, after: f.RetryAfter, refused: f.Refused}
+	p := spoil{latency: f.Latency, ahead: f.Ahead, after: f.RetryAfter, refused: f.Refused}
 	spent := func(n *int) bool {
 		if *n <= 0 {
 			return false
