@@ -42,7 +42,22 @@ type Entry struct {
 	Reason string           `json:"reason,omitempty"`
 	Counts map[string]int64 `json:"counts,omitempty"`
 	Person []byte           `json:"person,omitempty"` // a commitment: see Commit
+	// What somebody needs to do it again by the ledger alone.
+	BlockOn  string `json:"block_on,omitempty"`  // of a blocking, or a plan that was accepted: the event's dates
+	DeleteOn string `json:"delete_on,omitempty"` // then
+	Doubt    Doubt  `json:"doubt,omitempty"`
+	Hold     int64  `json:"hold,omitempty"` // of a release: the entry by which the hold was added
 }
+
+// Doubt is whether people who never agreed stay where more than half did not.
+type Doubt string
+
+// The doubts.
+const (
+	DoubtOpen Doubt = "open" // of a blocking: it sealed everyone, until somebody answers
+	DoubtDrop Doubt = "drop" // of an answer: those who never agreed went
+	DoubtKeep Doubt = "keep" // of an answer: all stay
+)
 
 const (
 	// maxText bounds an operator's words in bytes: a sentence or two.
@@ -54,7 +69,7 @@ const (
 // Leaf is the entry as it stands in the tree: one line of JSON, always the same bytes
 // for the same entry.
 func (e Entry) Leaf() ([]byte, error) {
-	if e.Kind == "" || len(e.Reason) > maxText || !utf8.ValidString(e.Reason+e.Event+e.Rule+e.Until+string(e.Kind)) {
+	if e.Kind == "" || len(e.Reason) > maxText || !utf8.ValidString(e.Reason+e.Event+e.Rule+e.Until+e.BlockOn+e.DeleteOn+string(e.Doubt)+string(e.Kind)) {
 		return nil, fmt.Errorf("ledger: an entry wants a kind, and at most %d bytes of text", maxText)
 	}
 	e.At = e.At.UTC().Truncate(time.Second)
