@@ -167,6 +167,9 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, parts []part
 	if err := s.leaveRooms(ctx, tx, moved, held); err != nil {
 		return n, err
 	}
+	if err := s.meetHolds(ctx, tx, e.Key, unknown(parts, held)); err != nil {
+		return n, err
+	}
 	if err := s.copyIn(ctx, tx, e.Key, fresh); err != nil {
 		return n, err
 	}

@@ -41,12 +41,15 @@ type Blocking struct {
 // one after the other. While a hold stands everything is sealed and nothing dropped.
 // Of an event that is blocked already it does nothing.
 func (s *Store) Block(ctx context.Context, id attendees.EventID, sealer *seal.Sealer) (Blocking, error) {
+	return s.block(ctx, id, blocker{Store: s, sealer: sealer})
+}
+
+func (s *Store) block(ctx context.Context, id attendees.EventID, b blocker) (Blocking, error) {
 	unlock, err := s.lockLife(ctx, id)
 	if err != nil {
 		return Blocking{}, err
 	}
 	defer unlock()
-	b := blocker{Store: s, sealer: sealer}
 	if err := b.begin(ctx, id); err != nil || b.event.BlockedAt != nil || b.event.State == attendees.Deleted {
 		return Blocking{}, err
 	}
@@ -91,6 +94,7 @@ type blocker struct {
 	event  Event
 	agrees bool // a link fills "agreed": without a yes there is no contract
 	held   bool // a hold stands on the event: nothing is dropped
+	doubts bool // the ledger says that it was in doubt, whatever a backup counts
 }
 
 // begin commits the event's new state before the first record is sealed: it waits for
@@ -160,7 +164,7 @@ func (b *blocker) tally(ctx context.Context, tx *sqlx.Tx) error {
 	if err != nil {
 		return quiet("count an event", err)
 	}
-	b.event.Doubted = b.agrees && 2*agreed < all
+	b.event.Doubted = b.doubts || b.agrees && 2*agreed < all
 	_, err = tx.ExecContext(ctx, `
 		insert into tallies (event_id, what, people)
 		select $1, what, n
@@ -445,10 +449,14 @@ func (b *blocker) finish(ctx context.Context) (Blocking, error) {
 				return err
 			}
 		}
-		_, err = b.Store.record(ctx, tx, ledger.Entry{
-			Kind: ledger.Blocked, Event: string(e.ID), Rule: e.Rule,
+		entry := ledger.Entry{
+			Kind: ledger.Blocked, Event: string(e.ID), Rule: e.Rule, BlockOn: e.BlockOn.String(), DeleteOn: e.DeleteOn.String(),
 			Counts: map[string]int64{"sealed": int64(n.Sealed), "dropped": dropped, "recalled": recalled},
-		})
+		}
+		if n.Doubted {
+			entry.Doubt = ledger.DoubtOpen
+		}
+		_, err = b.Store.record(ctx, tx, entry)
 		return err
 	})
 	return n, err

@@ -25,6 +25,9 @@ const (
 	taskDoubt    = "doubt"         // too few agreed for it to be believed
 	taskErased   = "erased again"  // a registration changed upstream after it was erased
 	taskRecall   = "destroy dumps" // sealed records were taken out
+	// After a restored backup nobody knows whom an erasure or a hold was about.
+	taskLostErasure = "lost erasure"
+	taskLostHold    = "lost hold"
 )
 
 // ask puts something before staff, once while it is open.

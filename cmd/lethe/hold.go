@@ -114,12 +114,13 @@ func (a *app) holdListCommand() *cobra.Command {
 					Attendee attendees.AttendeeID `json:"attendee,omitempty"`
 					Reason   string               `json:"reason"`
 					Until    string               `json:"until,omitempty"`
+					Waits    bool                 `json:"waits,omitempty"`
 					By       string               `json:"by"`
 					Since    string               `json:"since"`
 				}
 				all := make([]listed, 0, len(holds))
 				for _, h := range holds {
-					l := listed{Hold: h.ID, Event: h.Event, Attendee: h.Attendee, Reason: h.Reason, By: h.By, Since: attendees.DateOf(h.AddedAt.UTC()).String()}
+					l := listed{Hold: h.ID, Event: h.Event, Attendee: h.Attendee, Reason: h.Reason, Waits: h.Waits, By: h.By, Since: attendees.DateOf(h.AddedAt.UTC()).String()}
 					if !h.UntilDate().IsZero() {
 						l.Until = h.UntilDate().String()
 					}
@@ -140,6 +141,9 @@ func (a *app) holdListCommand() *cobra.Command {
 				}
 				if since.AddYears(1).Before(today) {
 					note = "older than a year: is it still needed?"
+				}
+				if h.Waits {
+					note = "waits for a registration that is not pulled yet"
 				}
 				t.add(strconv.Itoa(h.ID), string(h.Event), string(h.Attendee), h.Reason, since.String(), until, note)
 			}
