@@ -14,11 +14,12 @@ type Kind string
 
 // What is done. A kind that a later version adds parses here too.
 const (
-	Opened        Kind = "opened"     // the ledger itself: its first entry
-	Blocked       Kind = "blocked"    // an event's people were sealed
-	Deleted       Kind = "deleted"    // an event's people were deleted
-	Erased        Kind = "erased"     // one registration was forgotten
-	HoldAdded     Kind = "hold_added" // nothing of it is deleted until further notice
+	Opened        Kind = "opened"        // the ledger itself: its first entry
+	Blocked       Kind = "blocked"       // an event's people were sealed
+	Deleted       Kind = "deleted"       // an event's people were deleted
+	Erased        Kind = "erased"        // one registration was forgotten
+	ErasedAnswer  Kind = "erased_answer" // a response went with its registration
+	HoldAdded     Kind = "hold_added"    // nothing of it is deleted until further notice
 	HoldEnded     Kind = "hold_released"
 	HoldDropped   Kind = "hold_dropped"   // what only a hold had kept went, unopened
 	Unsealed      Kind = "unsealed"       // an officer opened sealed records

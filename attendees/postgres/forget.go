@@ -64,11 +64,21 @@ func (s *Store) Forget(ctx context.Context, id attendees.AttendeeID, reason stri
 		if f.Exports, err = s.recall(ctx, tx, e, key); err != nil {
 			return err
 		}
-		if err := s.leaveForever(ctx, tx, e, id); err != nil {
+		responses, err := s.leaveForever(ctx, tx, e, id)
+		if err != nil {
 			return err
 		}
 		keyed, _ := s.keys.KeyedID(string(attendees.Eventbrite), string(id), "")
-		return s.recordPerson(ctx, tx, ledger.Entry{Kind: ledger.Erased, Event: string(e.ID), Reason: reason}, keyed)
+		if err := s.recordPerson(ctx, tx, ledger.Entry{Kind: ledger.Erased, Event: string(e.ID), Reason: reason}, keyed); err != nil {
+			return err
+		}
+		// A restored backup may have them without knowing yet whose they are.
+		for _, response := range responses {
+			if err := s.recordPerson(ctx, tx, ledger.Entry{Kind: ledger.ErasedAnswer, Event: string(e.ID)}, response); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return f, err
 }
@@ -86,8 +96,9 @@ func (s *Store) recall(ctx context.Context, tx *sqlx.Tx, e Event, attendee uuid.
 	return receipts, quiet("recall exports", err)
 }
 
-// leaveForever deletes what is held of a registration and bars its ids.
-func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id attendees.AttendeeID) error {
+// leaveForever deletes what is held of a registration and bars its ids. It gives the keyed
+// ids of the responses that went.
+func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id attendees.AttendeeID) ([][]byte, error) {
 	key := attendeeKey(attendees.Eventbrite, id)
 	var responses []struct {
 		Form string `db:"form_id"`
@@ -98,16 +109,16 @@ func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id atten
 		where event_id = $1 and part = 'response' and (attendee_id = $2 or claims = $2)
 		returning form_id, source_id`, e.Key, key)
 	if err != nil {
-		return quiet("erase responses", err)
+		return nil, quiet("erase responses", err)
 	}
 	if _, err := tx.ExecContext(ctx, `delete from personal where event_id = $1 and id = $2`, e.Key, key); err != nil {
-		return quiet("erase a readable record", err)
+		return nil, quiet("erase a readable record", err)
 	}
 	if _, err := tx.ExecContext(ctx, `delete from sealed where event_id = $1 and attendee_id = $2`, e.Key, key); err != nil {
-		return quiet("erase a sealed record", err)
+		return nil, quiet("erase a sealed record", err)
 	}
 	if _, err := tx.ExecContext(ctx, `delete from attendees where id = $1`, key); err != nil {
-		return quiet("erase an attendee", err)
+		return nil, quiet("erase an attendee", err)
 	}
 	bar, newest := s.keys.KeyedID(string(attendees.Eventbrite), string(id), "")
 	bars := [][]byte{bar}
@@ -121,14 +132,14 @@ func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id atten
 		from unnest($1::bytea[]) as t (bar)
 		on conflict do nothing`, pq.ByteaArray(bars), newest, e.Key, s.now())
 	if err != nil {
-		return quiet("set a tombstone", err)
+		return nil, quiet("set a tombstone", err)
 	}
 	for _, h := range []house{personalRooms, sealedRooms} {
 		if err := s.askRewrite(ctx, tx, h, e.Key); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return bars[1:], nil
 }
 
 // responseSource is the name under which a form's responses have tombstones: their ids

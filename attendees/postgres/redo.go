@@ -49,6 +49,7 @@ func (r *redo) steps() []func(context.Context) error {
 		r.each(r.hold, ledger.HoldAdded),
 		r.each(r.release, ledger.HoldEnded),
 		r.each(r.erase, ledger.Erased),
+		r.each(r.eraseAnswer, ledger.ErasedAnswer),
 		r.each(r.block, ledger.Blocked),
 		r.each(r.answer, ledger.Answered),
 		r.each(r.delete, ledger.Deleted),
@@ -103,6 +104,9 @@ func (r *redo) begin(ctx context.Context, tx *sqlx.Tx, openings map[int64]ledger
 			}
 		}
 		e.whole = e.Person == nil || e.opening.Opens(e.Entry)
+		if k := e.opening.Key; e.Person != nil && e.whole && k != "" && !r.keys.Has(k) {
+			return fmt.Errorf("entry %d is about somebody who is found with the secret %s alone, which LETHE_SECRET does not list: add it behind the newest", e.index, k)
+		}
 		r.entries = append(r.entries, e)
 	}
 	if r.done.Entries = len(rows); len(rows) == 0 {

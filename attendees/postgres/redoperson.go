@@ -1,10 +1,13 @@
 package postgres
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
+	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 
 	"lethe/attendees"
@@ -70,12 +73,8 @@ func (r *redo) erase(ctx context.Context, e redoEntry) error {
 		if !e.whole {
 			return r.askWhom(ctx, tx, event, e)
 		}
-		_, err := tx.ExecContext(ctx, `
-			insert into tombstones (keyed_id, key, event_id, made_at)
-			values ($1, $2, $3, $4)
-			on conflict do nothing`, e.opening.KeyedID, r.keyOf(e), event.Key, e.At)
-		if err != nil {
-			return quiet("set a tombstone again", err)
+		if err := r.bar(ctx, tx, event, e); err != nil {
+			return err
 		}
 		r.done.Erased++
 		p, ok := r.held[string(e.opening.KeyedID)]
@@ -89,7 +88,55 @@ func (r *redo) erase(ctx context.Context, e redoEntry) error {
 		if _, err := r.recall(ctx, tx, at, p.Key); err != nil {
 			return err
 		}
-		return r.leaveForever(ctx, tx, at, p.ID)
+		_, err = r.leaveForever(ctx, tx, at, p.ID)
+		return err
+	})
+}
+
+// bar sets an entry's tombstone again.
+func (r *redo) bar(ctx context.Context, tx *sqlx.Tx, event Event, e redoEntry) error {
+	_, err := tx.ExecContext(ctx, `
+		insert into tombstones (keyed_id, key, event_id, made_at)
+		values ($1, $2, $3, $4)
+		on conflict do nothing`, e.opening.KeyedID, r.keyOf(e), event.Key, e.At)
+	return quiet("set a tombstone again", err)
+}
+
+// eraseAnswer keeps a response out that went with its registration, and erases it where
+// the backup has it, be it as nobody's. Its registration's own entry is asked about where
+// the openings are gone.
+func (r *redo) eraseAnswer(ctx context.Context, e redoEntry) error {
+	event, known, err := r.find(ctx, e.event())
+	if err != nil || !e.whole {
+		return err
+	}
+	return r.InTx(ctx, func(tx *sqlx.Tx) error {
+		if err := r.bar(ctx, tx, event, e); err != nil || !known {
+			return err
+		}
+		var responses []struct {
+			Key  uuid.UUID `db:"id"`
+			Form string    `db:"form_id"`
+			ID   string    `db:"source_id"`
+		}
+		err := tx.SelectContext(ctx, &responses, `
+			select id, form_id, source_id
+			from personal
+			where event_id = $1 and part = 'response'`, event.Key)
+		if err != nil {
+			return quiet("look for a response", err)
+		}
+		for _, response := range responses {
+			ids := r.keys.KeyedIDs(responseSource(attendees.FormID(response.Form)), response.ID, "")
+			if !slices.ContainsFunc(ids, func(id []byte) bool { return bytes.Equal(id, e.opening.KeyedID) }) {
+				continue
+			}
+			if _, err := tx.ExecContext(ctx, `delete from personal where event_id = $1 and id = $2`, event.Key, response.Key); err != nil {
+				return quiet("erase a response", err)
+			}
+			return r.askRewrite(ctx, tx, personalRooms, event.Key)
+		}
+		return nil
 	})
 }
 

@@ -276,6 +276,25 @@ func TestAHoldOfSomebodyWhomTheBackupDoesNotHaveWaitsForThePull(t *testing.T) {
 	w.forget("2")
 }
 
+func TestAnErasedPersonsResponsesStayOutAfterAReplay(t *testing.T) {
+	w := newWorld(t)
+	// In the backup the first response is nobody's yet; the second comes in after it.
+	first, second := response("r1", "", "Ada Example", "ada@example.org", nil), response("r2", "", "Ada Example", "ada@example.org", nil)
+	w.answer("4711", first)
+	before := w.backup()
+	w.save(person("1", "4711", "Ada Example", "ada@example.org"))
+	w.answer("4711", second)
+	w.forget("1")
+	f := w.copied()
+	w.restore(before)
+	w.replay(f, nil)
+	w.answer("4711", first, second)
+	w.save(person("1", "4711", "Ada Example", "ada@example.org"))
+	if n := w.count(`select count(*) from personal`); n != 0 {
+		t.Errorf("%d rows of her are back", n)
+	}
+}
+
 func TestAnEventThatTheBackupDoesNotKnowStaysOver(t *testing.T) {
 	w := newWorld(t)
 	before := w.backup()
