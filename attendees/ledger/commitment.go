@@ -15,6 +15,7 @@ type Opening struct {
 	Index   int64  // of the entry
 	Salt    []byte // SaltSize random bytes
 	KeyedID []byte // a hash of the registration's id under the server's secret
+	Key     string // id of that secret
 }
 
 // Commit binds an entry to a registration without telling which.

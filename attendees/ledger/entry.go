@@ -14,16 +14,17 @@ type Kind string
 
 // What is done. A kind that a later version adds parses here too.
 const (
-	Opened        Kind = "opened"       // the ledger itself: its first entry
-	Blocked       Kind = "blocked"      // an event's people were sealed
-	Deleted       Kind = "deleted"      // an event's people were deleted
-	Erased        Kind = "erased"       // one registration was forgotten
-	SealedEarly   Kind = "sealed_early" // one registration was erased as far as a duty allows
-	Restricted    Kind = "restricted"   // one registration was sealed whole (GDPR Art. 18)
-	Objected      Kind = "objected"     // the same, while an objection is looked into (Art. 21)
-	Lifted        Kind = "lifted"       // such a restriction ended
-	Withdrawn     Kind = "withdrawn"    // consent to one purpose was withdrawn (Art. 7(3))
-	HoldAdded     Kind = "hold_added"   // nothing of it is deleted until further notice
+	Opened        Kind = "opened"        // the ledger itself: its first entry
+	Blocked       Kind = "blocked"       // an event's people were sealed
+	Deleted       Kind = "deleted"       // an event's people were deleted
+	Erased        Kind = "erased"        // one registration was forgotten
+	ErasedAnswer  Kind = "erased_answer" // a response went with its registration
+	SealedEarly   Kind = "sealed_early"  // one registration was erased as far as a duty allows
+	Restricted    Kind = "restricted"    // one registration was sealed whole (GDPR Art. 18)
+	Objected      Kind = "objected"      // the same, while an objection is looked into (Art. 21)
+	Lifted        Kind = "lifted"        // such a restriction ended
+	Withdrawn     Kind = "withdrawn"     // consent to one purpose was withdrawn (Art. 7(3))
+	HoldAdded     Kind = "hold_added"    // nothing of it is deleted until further notice
 	HoldEnded     Kind = "hold_released"
 	HoldDropped   Kind = "hold_dropped"   // what only a hold had kept went, unopened
 	Unsealed      Kind = "unsealed"       // an officer opened sealed records
@@ -51,7 +52,22 @@ type Entry struct {
 	Reason  string           `json:"reason,omitempty"`
 	Counts  map[string]int64 `json:"counts,omitempty"`
 	Person  []byte           `json:"person,omitempty"` // a commitment: see Commit
+	// What somebody needs to do it again by the ledger alone.
+	BlockOn  string `json:"block_on,omitempty"`  // of a blocking, or a plan that was accepted: the event's dates
+	DeleteOn string `json:"delete_on,omitempty"` // then
+	Doubt    Doubt  `json:"doubt,omitempty"`
+	Hold     int64  `json:"hold,omitempty"` // of a release: the entry by which the hold was added
 }
+
+// Doubt is whether people who never agreed stay where more than half did not.
+type Doubt string
+
+// The doubts.
+const (
+	DoubtOpen Doubt = "open" // of a blocking: it sealed everyone, until somebody answers
+	DoubtDrop Doubt = "drop" // of an answer: those who never agreed went
+	DoubtKeep Doubt = "keep" // of an answer: all stay
+)
 
 const (
 	// maxText bounds an operator's words in bytes: a sentence or two.
@@ -63,7 +79,7 @@ const (
 // Leaf is the entry as it stands in the tree: one line of JSON, always the same bytes
 // for the same entry.
 func (e Entry) Leaf() ([]byte, error) {
-	if e.Kind == "" || len(e.Reason) > maxText || !utf8.ValidString(e.Reason+e.Event+e.Form+e.Rule+e.Until+string(e.Kind)) {
+	if e.Kind == "" || len(e.Reason) > maxText || !utf8.ValidString(e.Reason+e.Event+e.Form+e.Purpose+e.Rule+e.Until+e.BlockOn+e.DeleteOn+string(e.Doubt)+string(e.Kind)) {
 		return nil, fmt.Errorf("ledger: an entry wants a kind, and at most %d bytes of text", maxText)
 	}
 	e.At = e.At.UTC().Truncate(time.Second)

@@ -170,10 +170,24 @@ func TestEveryChangeOfTheTableIsFoundAndItsEntryNamed(t *testing.T) {
 			for _, changed := range changes(c, at) {
 				table := clone()
 				table.Checkpoints[i] = changed
-				if _, err := table.Verify(v); err == nil && changed != c {
-					t.Errorf("checkpoint %d, byte %d may change", i, at)
+				for who, v := range map[string]*ledger.Verifiers{"a stranger": v, "who holds the key": ledger.OwnVerifiers(s)} {
+					if _, err := table.Verify(v); err == nil && changed != c {
+						t.Errorf("checkpoint %d, byte %d may change for %s", i, at, who)
+					}
 				}
 			}
+		}
+	}
+	for what, o := range map[string]ledger.Opening{
+		"another's":     {Index: 2, Salt: opening.Salt, KeyedID: opening.KeyedID},
+		"another salt":  {Index: 3, Salt: opening.KeyedID[:ledger.SaltSize], KeyedID: opening.KeyedID},
+		"of no entry":   {Index: 7, Salt: opening.Salt, KeyedID: opening.KeyedID},
+		"before others": {Index: -1, Salt: opening.Salt, KeyedID: opening.KeyedID},
+	} {
+		table := clone()
+		table.Openings = []ledger.Opening{opening, o}
+		if _, err := table.Verify(v); err == nil {
+			t.Errorf("an opening that is %s is not found", what)
 		}
 	}
 	for what, change := range map[string]func(*ledger.Table){
@@ -290,6 +304,56 @@ func TestACopyThatIsBehindOrAheadOrForkedIsToldApart(t *testing.T) {
 	}
 }
 
+func TestTheOpeningsBesideACopyBecomeThoseThatAreKept(t *testing.T) {
+	s := signer(t, 1)
+	table, _ := grown(t, s, 5, 2)
+	f := ledger.File{Path: filepath.Join(t.TempDir(), "copy")}
+	all := []ledger.Opening{opening, {Index: 4, Salt: opening.Salt, KeyedID: bytes.Repeat([]byte{7}, 32), Key: "0a1b2c3d"}}
+	keep := func(openings []ledger.Opening) {
+		t.Helper()
+		err := f.Append(func(have [][]byte) ([]ledger.Group, []ledger.Opening, error) {
+			groups, err := table.Groups(int64(len(have)), verifiers(t, s))
+			return groups, openings, err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if same, err := f.HasOpenings(openings); err != nil || !same {
+			t.Errorf("the file does not have those %d openings (%v)", len(openings), err)
+		}
+	}
+	keep(all)
+	path := f.Path + ".openings"
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := f.Openings()
+	if err != nil || len(read) != 2 || read[4].Key != "0a1b2c3d" || !bytes.Equal(read[3].KeyedID, opening.KeyedID) {
+		t.Errorf("read back: %v (%v)", read, err)
+	}
+	for at := range len(whole) {
+		for _, changed := range changes(string(whole), at) {
+			if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if same, _ := f.HasOpenings(all); same && changed != string(whole) {
+				t.Errorf("byte %d may change", at)
+			}
+		}
+	}
+	for what, left := range map[string]string{
+		"gone": "", "cut off in a line": string(whole[:len(whole)-30]), "glued": string(whole[:30]) + string(whole), "others": "9 AA== AA== x\n",
+	} {
+		if err := os.WriteFile(path, []byte(left), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(what, func(*testing.T) { keep(all) })
+	}
+	keep(all[1:]) // the first was pruned
+	keep(nil)
+}
+
 func TestTheFormatsStayAsTheyAre(t *testing.T) {
 	s := signer(t, 1)
 	table, text := grown(t, s, 5, 3)
@@ -310,14 +374,19 @@ func TestTheFormatsStayAsTheyAre(t *testing.T) {
 	}
 }
 
+// BenchmarkVerify verifies 100,000 entries with a signed checkpoint each, as a table has
+// them: by whoever holds the key, and by a stranger.
 func BenchmarkVerify(b *testing.B) {
 	s := signer(b, 1)
-	table, _ := grown(b, s, 100_000, 100)
-	v := verifiers(b, s)
-	for b.Loop() {
-		if _, err := table.Verify(v); err != nil {
-			b.Fatal(err)
-		}
+	table, _ := grown(b, s, 100_000, 1)
+	for who, v := range map[string]*ledger.Verifiers{"own": ledger.OwnVerifiers(s), "stranger": verifiers(b, s)} {
+		b.Run(who, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := table.Verify(v); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

@@ -127,6 +127,10 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, parts []part
 	if err != nil {
 		return n, err
 	}
+	withdrawn, err := s.withdrawnBefore(ctx, tx, unknown(parts, held))
+	if err != nil {
+		return n, err
+	}
 	var fresh, changed []part
 	var moved []uuid.UUID
 	for _, p := range parts {
@@ -137,6 +141,7 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, parts []part
 			continue
 		case !known:
 			n.New++
+			p.drop(s.withdrawnFields(withdrawn[p.id]))
 			fresh = append(fresh, p)
 			continue
 		case h.State != attendees.Active:
@@ -170,10 +175,16 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, parts []part
 	if err := s.leaveRooms(ctx, tx, moved, held); err != nil {
 		return n, err
 	}
+	if err := s.meetHolds(ctx, tx, e.Key, unknown(parts, held)); err != nil {
+		return n, err
+	}
 	if err := s.copyIn(ctx, tx, e.Key, fresh); err != nil {
 		return n, err
 	}
 	if err := s.upsert(ctx, tx, e.Key, changed); err != nil {
+		return n, err
+	}
+	if err := s.noteWithdrawn(ctx, tx, withdrawn); err != nil {
 		return n, err
 	}
 	written := append(changed, fresh...)

@@ -44,12 +44,15 @@ type Blocking struct {
 // Of an event that is blocked already it does nothing. One that is sealed as it comes
 // it ends when its feeds have run dry, and not before.
 func (s *Store) Block(ctx context.Context, id attendees.EventID, sealer *seal.Sealer) (Blocking, error) {
+	return s.block(ctx, id, blocker{Store: s, sealer: sealer})
+}
+
+func (s *Store) block(ctx context.Context, id attendees.EventID, b blocker) (Blocking, error) {
 	unlock, err := s.lockLife(ctx, id)
 	if err != nil {
 		return Blocking{}, err
 	}
 	defer unlock()
-	b := blocker{Store: s, sealer: sealer}
 	if err := b.begin(ctx, id); err != nil || b.coming || b.event.BlockedAt != nil || b.event.State == attendees.Deleted {
 		return Blocking{Coming: b.coming}, err
 	}
@@ -98,6 +101,7 @@ type blocker struct {
 	agrees bool // a link fills "agreed": without a yes there is no contract
 	held   bool // a hold stands on the event: nothing is dropped
 	coming bool // it is sealed as it comes, and its feeds have not run dry
+	doubts bool // the ledger says that it was in doubt, whatever a backup counts
 }
 
 // begin commits the event's new state before the first record is sealed: it waits for
@@ -172,7 +176,7 @@ func (b *blocker) tally(ctx context.Context, tx *sqlx.Tx) error {
 	if err != nil {
 		return quiet("count an event", err)
 	}
-	b.event.Doubted = b.agrees && 2*agreed < all
+	b.event.Doubted = b.doubts || b.agrees && 2*agreed < all
 	_, err = tx.ExecContext(ctx, `
 		insert into tallies (event_id, what, people)
 		select $1, what, n
@@ -439,11 +443,17 @@ func (b *blocker) finish(ctx context.Context) (Blocking, error) {
 		if err := b.letGoUpstream(ctx, tx, e); err != nil {
 			return err
 		}
-		counts := map[string]int64{"sealed": int64(n.Sealed), "dropped": dropped, "recalled": recalled}
-		if e.History {
-			counts["as_it_came"] = int64(n.Sealed)
+		entry := ledger.Entry{
+			Kind: ledger.Blocked, Event: string(e.ID), Rule: e.Rule, BlockOn: e.BlockOn.String(), DeleteOn: e.DeleteOn.String(),
+			Counts: map[string]int64{"sealed": int64(n.Sealed), "dropped": dropped, "recalled": recalled},
 		}
-		_, err = b.Store.record(ctx, tx, ledger.Entry{Kind: ledger.Blocked, Event: string(e.ID), Rule: e.Rule, Counts: counts})
+		if n.Doubted {
+			entry.Doubt = ledger.DoubtOpen
+		}
+		if e.History {
+			entry.Counts["as_it_came"] = int64(n.Sealed)
+		}
+		_, err = b.Store.record(ctx, tx, entry)
 		return err
 	})
 	return n, err

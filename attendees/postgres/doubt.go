@@ -53,7 +53,13 @@ func (s *Store) AnswerDoubt(ctx context.Context, id attendees.EventID, drop bool
 		if err != nil {
 			return quiet("settle a doubt", err)
 		}
-		_, err = s.record(ctx, tx, ledger.Entry{Kind: ledger.Answered, Event: string(id), Reason: reason, Counts: map[string]int64{"dropped": int64(n)}})
+		answer := ledger.DoubtKeep
+		if drop {
+			answer = ledger.DoubtDrop
+		}
+		_, err = s.record(ctx, tx, ledger.Entry{
+			Kind: ledger.Answered, Event: string(id), Reason: reason, Doubt: answer, Counts: map[string]int64{"dropped": int64(n)},
+		})
 		return err
 	})
 	return n, err

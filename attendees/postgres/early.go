@@ -64,19 +64,19 @@ func (s *Store) alone(ctx context.Context, id attendees.AttendeeID, do func(tx *
 
 // sealOne seals one registration before its event is blocked, for the reason given: whole,
 // with what was answered to forms, or, without whole, what a duty keeps alone. Its readable
-// rows go, and no pull makes it readable again.
-func (s *Store) sealOne(ctx context.Context, tx *sqlx.Tx, o one, whole bool, sealer *seal.Sealer) error {
+// rows go, and no pull makes it readable again. Without whole its responses are barred, and
+// their keyed ids returned.
+func (s *Store) sealOne(ctx context.Context, tx *sqlx.Tx, o one, whole bool, sealer *seal.Sealer) (barred [][]byte, err error) {
 	if sealer == nil {
-		return seal.ErrNoOfficer
+		return nil, seal.ErrNoOfficer
 	}
 	b := blocker{Store: s, sealer: sealer, event: o.event}
-	var err error
 	if b.agrees, err = b.asksAgreement(ctx, tx); err != nil {
-		return err
+		return nil, err
 	}
 	parts, err := s.lastRead(ctx, tx, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var rows []sealedRow
 	for _, p := range parts {
@@ -90,12 +90,12 @@ func (s *Store) sealOne(ctx context.Context, tx *sqlx.Tx, o one, whole bool, sea
 			}
 			record, err := b.record(p.readable, p.part(kept), kept)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			record.Attendee = string(o.ID) // a response is the attendee's, too
 			sealed, err := sealer.Seal(record, address)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			row := sealedRow{attendee: o.Key, part: record.Part, sealed: sealed}
 			if b.agrees && whole {
@@ -105,26 +105,26 @@ func (s *Store) sealOne(ctx context.Context, tx *sqlx.Tx, o one, whole bool, sea
 		}
 	}
 	if err := b.keepSealed(ctx, tx, rows); err != nil {
-		return err
+		return nil, err
 	}
 	if !whole {
-		if err := s.barResponses(ctx, tx, o.event, o.ID); err != nil {
-			return err
+		if barred, err = s.barResponses(ctx, tx, o.event, o.ID); err != nil {
+			return nil, err
 		}
 		parts = parts[:1] // the responses are barred
 	}
 	for _, p := range parts[1:] {
 		if err := s.keepAnswer(ctx, tx, o.event.Key, o.Key, answerID{p.form, p.SourceID}); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	_, err = tx.ExecContext(ctx, `
 		delete from personal
 		where event_id = $1 and (id = $2 or part = 'response' and (attendee_id = $2 or claims = $2))`, o.event.Key, o.Key)
 	if err != nil {
-		return quiet("leave a room", err)
+		return nil, quiet("leave a room", err)
 	}
-	return s.askRewrite(ctx, tx, personalRooms, o.event.Key)
+	return barred, s.askRewrite(ctx, tx, personalRooms, o.event.Key)
 }
 
 // ownPart is a registration, or one of its responses, as it is read for the last time.

@@ -51,17 +51,18 @@ func (s *Store) Erase(ctx context.Context, id attendees.AttendeeID, reason strin
 			return err
 		}
 		entry := ledger.Entry{Kind: ledger.SealedEarly, Event: string(o.event.ID), Rule: out.Rule, Until: out.Until.String(), Reason: reason}
+		var responses [][]byte
 		if duty {
-			err = s.eraseInPart(ctx, tx, o, sealer)
+			responses, err = s.eraseInPart(ctx, tx, o, sealer)
 		} else {
 			out.Whole, out.Rule, out.Until = true, "", attendees.Date{}
 			entry = ledger.Entry{Kind: ledger.Erased, Event: string(o.event.ID), Reason: reason}
-			err = s.leaveForever(ctx, tx, o.event, id)
+			responses, err = s.leaveForever(ctx, tx, o.event, id)
 		}
 		if err != nil {
 			return err
 		}
-		return s.recordAbout(ctx, tx, entry, id)
+		return s.recordErasure(ctx, tx, entry, id, responses)
 	})
 	return out, err
 }
@@ -89,24 +90,25 @@ func (s *Store) dutyKeeps(ctx context.Context, tx *sqlx.Tx, o one) (bool, error)
 	return !agreed.Valid || agreed.Bool, quiet("look whether an agreement was concluded", err)
 }
 
-// eraseInPart leaves of a registration what a duty keeps, sealed.
-func (s *Store) eraseInPart(ctx context.Context, tx *sqlx.Tx, o one, sealer *seal.Sealer) error {
+// eraseInPart leaves of a registration what a duty keeps, sealed. It gives the keyed ids of
+// the responses that went.
+func (s *Store) eraseInPart(ctx context.Context, tx *sqlx.Tx, o one, sealer *seal.Sealer) (responses [][]byte, err error) {
 	readable, err := s.isReadable(ctx, tx, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if readable {
-		if err := s.sealOne(ctx, tx, o, false, sealer); err != nil {
-			return err
+		if responses, err = s.sealOne(ctx, tx, o, false, sealer); err != nil {
+			return nil, err
 		}
 	}
 	if err := s.dropUnowed(ctx, tx, o); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := tx.ExecContext(ctx, `update attendees set state = 'blocked', reason = 'erasure' where id = $1`, o.Key); err != nil {
-		return quiet("erase what no duty keeps", err)
+		return nil, quiet("erase what no duty keeps", err)
 	}
-	return s.askRewrite(ctx, tx, sealedRooms, o.event.Key)
+	return responses, s.askRewrite(ctx, tx, sealedRooms, o.event.Key)
 }
 
 // dropUnowed drops the sealed parts of a registration that no duty keeps. Of an event that

@@ -38,10 +38,11 @@ func (s *Store) Forget(ctx context.Context, id attendees.AttendeeID, reason stri
 		if f.Exports, err = s.recall(ctx, tx, o.event, o.Key); err != nil {
 			return err
 		}
-		if err := s.leaveForever(ctx, tx, o.event, id); err != nil {
+		responses, err := s.leaveForever(ctx, tx, o.event, id)
+		if err != nil {
 			return err
 		}
-		return s.recordAbout(ctx, tx, ledger.Entry{Kind: ledger.Erased, Event: string(f.Event), Reason: reason}, id)
+		return s.recordErasure(ctx, tx, ledger.Entry{Kind: ledger.Erased, Event: string(f.Event), Reason: reason}, id, responses)
 	})
 	return f, err
 }
@@ -59,13 +60,14 @@ func (s *Store) recall(ctx context.Context, tx *sqlx.Tx, e Event, attendee uuid.
 	return receipts, quiet("recall exports", err)
 }
 
-// leaveForever deletes what is held of a registration and bars its ids.
-func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id attendees.AttendeeID) error {
+// leaveForever deletes what is held of a registration and bars its ids. It gives the keyed
+// ids of the responses that went.
+func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id attendees.AttendeeID) ([][]byte, error) {
 	key := attendeeKey(attendees.Eventbrite, id)
 	var sealed []string
 	err := tx.SelectContext(ctx, &sealed, `delete from sealed where event_id = $1 and attendee_id = $2 returning part`, e.Key, key)
 	if err != nil {
-		return quiet("erase a sealed record", err)
+		return nil, quiet("erase a sealed record", err)
 	}
 	var answers []answerID
 	for _, part := range sealed {
@@ -73,24 +75,39 @@ func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id atten
 			answers = append(answers, r)
 		}
 	}
-	if err := s.barResponses(ctx, tx, e, id, answers...); err != nil {
-		return err
+	responses, err := s.barResponses(ctx, tx, e, id, answers...)
+	if err != nil {
+		return nil, err
 	}
 	if _, err := tx.ExecContext(ctx, `delete from personal where event_id = $1 and id = $2`, e.Key, key); err != nil {
-		return quiet("erase a readable record", err)
+		return nil, quiet("erase a readable record", err)
 	}
 	if _, err := tx.ExecContext(ctx, `delete from attendees where id = $1`, key); err != nil {
-		return quiet("erase an attendee", err)
+		return nil, quiet("erase an attendee", err)
 	}
 	bar, newest := s.keys.KeyedID(string(attendees.Eventbrite), string(id), "")
 	if err := s.letGoUpstream(ctx, tx, e); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.setTombstones(ctx, tx, e, [][]byte{bar}, newest); err != nil {
-		return err
+		return nil, err
 	}
 	for _, h := range []house{personalRooms, sealedRooms} {
 		if err := s.askRewrite(ctx, tx, h, e.Key); err != nil {
+			return nil, err
+		}
+	}
+	return responses, nil
+}
+
+// recordErasure records an erasure, and each response that went with it: a restored backup
+// may have them without knowing yet whose they are.
+func (s *Store) recordErasure(ctx context.Context, tx *sqlx.Tx, e ledger.Entry, id attendees.AttendeeID, responses [][]byte) error {
+	if err := s.recordAbout(ctx, tx, e, id); err != nil {
+		return err
+	}
+	for _, response := range responses {
+		if err := s.recordPerson(ctx, tx, ledger.Entry{Kind: ledger.ErasedAnswer, Event: e.Event}, response); err != nil {
 			return err
 		}
 	}
@@ -98,25 +115,26 @@ func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id atten
 }
 
 // barResponses deletes the responses that belong to a registration, keeps them out, and
-// makes them due at their source, and with them those that were sealed.
-func (s *Store) barResponses(ctx context.Context, tx *sqlx.Tx, e Event, id attendees.AttendeeID, sealed ...answerID) error {
+// makes them due at their source, and with them those that were sealed. It gives their
+// keyed ids.
+func (s *Store) barResponses(ctx context.Context, tx *sqlx.Tx, e Event, id attendees.AttendeeID, sealed ...answerID) ([][]byte, error) {
 	var responses []answerID
 	err := tx.SelectContext(ctx, &responses, `
 		delete from personal
 		where event_id = $1 and part = 'response' and (attendee_id = $2 or claims = $2)
 		returning form_id, source_id`, e.Key, attendeeKey(attendees.Eventbrite, id))
 	if err != nil {
-		return quiet("erase responses", err)
+		return nil, quiet("erase responses", err)
 	}
 	var bars [][]byte
 	for _, r := range append(responses, sealed...) {
 		bar, _ := s.keys.KeyedID(responseSource(attendees.FormID(r.Form)), r.ID, "")
 		bars = append(bars, bar)
 		if err := s.eraseUpstream(ctx, tx, e, attendees.FormID(r.Form), attendees.ResponseID(r.ID)); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return s.setTombstones(ctx, tx, e, bars, s.keys.Newest())
+	return bars, s.setTombstones(ctx, tx, e, bars, s.keys.Newest())
 }
 
 func (s *Store) setTombstones(ctx context.Context, tx *sqlx.Tx, e Event, bars [][]byte, key string) error {

@@ -25,6 +25,8 @@ type Hold struct {
 	Until    *day                 `db:"until" json:"-"`
 	By       string               `db:"added_by" json:"by"`
 	AddedAt  time.Time            `db:"added_at" json:"added_at"`
+	Entry    int64                `db:"entry" json:"-"`               // by which it stands in the ledger
+	Waits    bool                 `db:"waits" json:"waits,omitempty"` // for its registration, which a restored backup does not have
 }
 
 // UntilDate is the day on which the hold ends by itself; the zero date: it does not.
@@ -111,7 +113,11 @@ func (s *Store) AddHold(ctx context.Context, event attendees.EventID, attendee a
 		if ends != nil {
 			entry.Until = until.String()
 		}
-		return s.recordAbout(ctx, tx, entry, attendee)
+		if err := s.recordAbout(ctx, tx, entry, attendee); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `update holds set entry = (select max(index) from ledger_entries) where id = $1`, h.ID)
+		return quiet("add a hold", err)
 	})
 	return h, err
 }
@@ -136,7 +142,7 @@ func (s *Store) ReleaseHold(ctx context.Context, id int) error {
 			set released_at = $2
 			from events e
 			where h.id = $1 and h.released_at is null and e.id = h.event_id
-			returning h.id, e.source_id as event, h.reason,
+			returning h.id, e.source_id as event, h.reason, coalesce(h.entry, 0) as entry,
 				coalesce((select source_id from attendees a where a.id = h.attendee_id), '') as attendee`, id, s.now())
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("no hold %d stands: `lethe hold list` shows those that do", id)
@@ -144,7 +150,7 @@ func (s *Store) ReleaseHold(ctx context.Context, id int) error {
 		if err != nil {
 			return quiet("release a hold", err)
 		}
-		return s.recordAbout(ctx, tx, ledger.Entry{Kind: ledger.HoldEnded, Event: string(h.Event), Reason: h.Reason}, h.Attendee)
+		return s.recordAbout(ctx, tx, ledger.Entry{Kind: ledger.HoldEnded, Event: string(h.Event), Reason: h.Reason, Hold: h.Entry}, h.Attendee)
 	})
 }
 
@@ -152,7 +158,8 @@ func (s *Store) ReleaseHold(ctx context.Context, id int) error {
 func (s *Store) Holds(ctx context.Context) ([]Hold, error) {
 	var holds []Hold
 	err := s.db.SelectContext(ctx, &holds, `
-		select h.id, e.source_id as event, coalesce(a.source_id, '') as attendee, h.reason, h.until, h.added_by, h.added_at
+		select h.id, e.source_id as event, coalesce(a.source_id, '') as attendee, h.reason, h.until, h.added_by, h.added_at,
+			h.keyed_id is not null as waits
 		from holds h
 		join events e on e.id = h.event_id
 		left join attendees a on a.id = h.attendee_id
@@ -166,4 +173,32 @@ func (s *Store) Holds(ctx context.Context) ([]Hold, error) {
 func (s *Store) OldHolds(ctx context.Context) ([]Hold, error) {
 	holds, err := s.Holds(ctx)
 	return slices.DeleteFunc(holds, func(h Hold) bool { return !h.AddedAt.AddDate(1, 0, 0).Before(s.now()) }), err
+}
+
+// meetHolds lets the holds that wait for their registrations find them as they come in.
+func (s *Store) meetHolds(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, fresh []part) error {
+	var waiting [][]byte
+	err := tx.SelectContext(ctx, &waiting, `select keyed_id from holds where keyed_id is not null and released_at is null`)
+	if err != nil || len(waiting) == 0 {
+		return quiet("look for holds that wait", err)
+	}
+	waits := map[string]bool{}
+	for _, id := range waiting {
+		waits[string(id)] = true
+	}
+	for _, p := range fresh {
+		for _, id := range s.keys.KeyedIDs(string(p.source), p.sourceID, "") {
+			if !waits[string(id)] {
+				continue
+			}
+			_, err := tx.ExecContext(ctx, `
+				update holds
+				set event_id = $2, attendee_id = $3, keyed_id = null, key = ''
+				where keyed_id = $1 and released_at is null`, id, event, p.id)
+			if err != nil {
+				return quiet("hold who came in", err)
+			}
+		}
+	}
+	return nil
 }

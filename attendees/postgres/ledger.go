@@ -20,28 +20,39 @@ import (
 // ErrClock says that the host's clock stands before what was already done.
 var ErrClock = errors.New("the clock stands before the ledger's newest entry: nothing is recorded, blocked or deleted until it is right again")
 
-// signer signs the ledger's checkpoints with a key of the newest secret.
-func (s *Store) signer() (*ledger.Signer, error) {
-	return ledger.NewSigner(s.keys.Derive(ledger.SeedUse)[0])
-}
-
-// LedgerKeys are the keys that verify the ledger's checkpoints, the newest first.
-func (s *Store) LedgerKeys() ([]string, error) {
-	var keys []string
+// signers sign the ledger's checkpoints, each with a secret's own key; the newest first.
+func (s *Store) signers() ([]*ledger.Signer, error) {
+	var signers []*ledger.Signer
 	for _, seed := range s.keys.Derive(ledger.SeedUse) {
 		signer, err := ledger.NewSigner(seed)
 		if err != nil {
 			return nil, err
 		}
+		signers = append(signers, signer)
+	}
+	return signers, nil
+}
+
+// LedgerKeys are the keys that verify the ledger's checkpoints, the newest first.
+func (s *Store) LedgerKeys() ([]string, error) {
+	signers, err := s.signers()
+	var keys []string
+	for _, signer := range signers {
 		keys = append(keys, signer.Key())
 	}
-	return keys, nil
+	return keys, err
+}
+
+// Verifiers know the keys of this store's ledger.
+func (s *Store) Verifiers() (*ledger.Verifiers, error) {
+	signers, err := s.signers()
+	return ledger.OwnVerifiers(signers...), err
 }
 
 // record appends entries to the ledger and signs a checkpoint, in the transaction of
 // what they record. It gives the index of the first of them.
 func (s *Store) record(ctx context.Context, tx *sqlx.Tx, entries ...ledger.Entry) (first int64, err error) {
-	signer, err := s.signer()
+	signers, err := s.signers()
 	if err != nil {
 		return 0, err
 	}
@@ -77,7 +88,7 @@ func (s *Store) record(ctx context.Context, tx *sqlx.Tx, entries ...ledger.Entry
 	if err != nil {
 		return 0, fmt.Errorf("grow the ledger: %w", err)
 	}
-	signed, err := signer.Sign(ledger.Checkpoint{Size: size, Root: root})
+	signed, err := signers[0].Sign(ledger.Checkpoint{Size: size, Root: root})
 	if err != nil {
 		return 0, err
 	}
@@ -192,17 +203,14 @@ func (s *Store) Ledger(ctx context.Context) (ledger.Table, error) {
 	if err := tx.SelectContext(ctx, &checkpoints, `select size, note from ledger_checkpoints order by size`); err != nil {
 		return t, quiet("read the ledger", err)
 	}
-	verifiers, err := s.verifiers()
-	if err != nil {
-		return t, err
-	}
 	for _, c := range checkpoints {
-		if signed, err := verifiers.Open(c.Note); err == nil && signed.Size != c.Size {
-			return t, &ledger.Damage{Entry: min(c.Size, signed.Size), What: "a checkpoint's size is not the signed one"}
+		if signed, err := ledger.ReadCheckpoint(c.Note); err == nil && signed.Size != c.Size {
+			return t, &ledger.Damage{Entry: max(min(c.Size, signed.Size)-1, 0), What: "the size of the checkpoint after it is not the signed one"}
 		}
 		t.Checkpoints = append(t.Checkpoints, c.Note)
 	}
-	return t, nil
+	t.Openings, err = openings(ctx, tx)
+	return t, err
 }
 
 // entryOf is the entry that added a stored hash.
@@ -253,7 +261,7 @@ func (s *Store) entryAbout(ctx context.Context, tx *sqlx.Tx, event attendees.Eve
 		err := tx.GetContext(ctx, &index, `
 			select index
 			from ledger_entries
-			where leaf::jsonb ->> 'event' = $1 and leaf::jsonb ->> 'kind' in ('blocked', 'deleted')
+			where substring(leaf from '"event":"([^"]+)"') = $1 and leaf ~ '"kind":"(blocked|deleted)"'
 			order by index desc
 			limit 1`, event)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -264,11 +272,11 @@ func (s *Store) entryAbout(ctx context.Context, tx *sqlx.Tx, event attendees.Eve
 	ids := pq.ByteaArray(s.keys.KeyedIDs(string(attendees.Eventbrite), string(attendee), ""))
 	o := &ledger.Opening{}
 	err := tx.QueryRowxContext(ctx, `
-		select index, salt, keyed_id
+		select index, salt, keyed_id, key
 		from openings
 		where keyed_id = any($1)
 		order by index desc
-		limit 1`, ids).Scan(&o.Index, &o.Salt, &o.KeyedID)
+		limit 1`, ids).Scan(&o.Index, &o.Salt, &o.KeyedID, &o.Key)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil, ErrNoEntry
 	}
@@ -285,7 +293,30 @@ func (s *Store) recordPerson(ctx context.Context, tx *sqlx.Tx, e ledger.Entry, k
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `insert into openings (index, salt, keyed_id, made_on) values ($1, $2, $3, $4)`,
-		index, salt, keyedID, day{attendees.DateOf(s.now().UTC())})
+	return keepOpening(ctx, tx, ledger.Opening{Index: index, Salt: salt, KeyedID: keyedID, Key: s.keys.Newest()}, s.now())
+}
+
+// keepOpening keeps what opens an entry of that time.
+func keepOpening(ctx context.Context, tx *sqlx.Tx, o ledger.Opening, at time.Time) error {
+	_, err := tx.ExecContext(ctx, `
+		insert into openings (index, salt, keyed_id, key, made_on)
+		values ($1, $2, $3, $4, $5)
+		on conflict do nothing`, o.Index, o.Salt, o.KeyedID, o.Key, day{attendees.DateOf(at.UTC())})
 	return quiet("keep an opening", err)
+}
+
+// openings are those that are not pruned.
+func openings(ctx context.Context, q sqlx.QueryerContext) ([]ledger.Opening, error) {
+	var rows []struct {
+		Index   int64  `db:"index"`
+		Salt    []byte `db:"salt"`
+		KeyedID []byte `db:"keyed_id"`
+		Key     string `db:"key"`
+	}
+	err := sqlx.SelectContext(ctx, q, &rows, `select index, salt, keyed_id, key from openings order by index`)
+	openings := make([]ledger.Opening, len(rows))
+	for i, r := range rows {
+		openings[i] = ledger.Opening(r)
+	}
+	return openings, quiet("read openings", err)
 }

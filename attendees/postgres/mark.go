@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"lethe/attendees"
 )
 
@@ -21,13 +23,16 @@ const (
 	Discovered Mark = "discovered"
 	// Swept is when what was due was last blocked and deleted.
 	Swept Mark = "swept"
+	// Replaying is set while a restored backup is being brought up to date, and tells
+	// which entries are done again: "FROM UNTIL".
+	Replaying Mark = "replaying"
 )
 
 // SetMark notes that something is true as of now.
-func (s *Store) SetMark(ctx context.Context, m Mark) error { return s.setMark(ctx, m, "") }
+func (s *Store) SetMark(ctx context.Context, m Mark) error { return s.setMark(ctx, s.db, m, "") }
 
-func (s *Store) setMark(ctx context.Context, m Mark, value string) error {
-	_, err := s.db.ExecContext(ctx, `
+func (s *Store) setMark(ctx context.Context, db sqlx.ExecerContext, m Mark, value string) error {
+	_, err := db.ExecContext(ctx, `
 		insert into marks (name, value, at)
 		values ($1, $2, $3)
 		on conflict (name) do update set value = excluded.value, at = excluded.at`, m, value, s.now())
@@ -86,11 +91,4 @@ func (s *Store) ServerVersion(ctx context.Context) (string, error) {
 	var version string
 	err := s.db.GetContext(ctx, &version, `select split_part(current_setting('server_version'), ' ', 1)`)
 	return version, quiet("ask the database for its version", err)
-}
-
-// AddressKeys are the ids of the secrets that people are indexed under.
-func (s *Store) AddressKeys(ctx context.Context) ([]string, error) {
-	var ids []string
-	err := s.db.SelectContext(ctx, &ids, `select distinct address_key from attendees where address_index <> '' order by 1`)
-	return ids, quiet("list the secrets in use", err)
 }

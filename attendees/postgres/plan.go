@@ -73,14 +73,19 @@ func (s *Store) AcceptPlan(ctx context.Context, hash string) (n int, err error) 
 		if err != nil {
 			return err
 		}
+		var accepted []ledger.Entry
 		if plan.Hash() != hash {
 			return fmt.Errorf("the plan is %s now, not %s: look at it again with `lethe retention plan`", plan.Hash(), hash)
 		}
 		for _, e := range plan.Events {
 			if e.Pending() {
-				n++
+				accepted = append(accepted, ledger.Entry{
+					Kind: ledger.Accepted, Event: string(e.ID), Rule: e.Rule, Reason: "plan " + hash,
+					BlockOn: e.PlannedBlockOn.String(), DeleteOn: e.PlannedDeleteOn.String(),
+				})
 			}
 		}
+		n = len(accepted)
 		if n == 0 {
 			return nil
 		}
@@ -92,7 +97,7 @@ func (s *Store) AcceptPlan(ctx context.Context, hash string) (n int, err error) 
 		if err != nil {
 			return quiet("accept a plan", err)
 		}
-		_, err = s.record(ctx, tx, ledger.Entry{Kind: ledger.Accepted, Reason: "plan " + hash, Counts: map[string]int64{"events": int64(n)}})
+		_, err = s.record(ctx, tx, accepted...)
 		return err
 	})
 	return n, err

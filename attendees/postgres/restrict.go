@@ -67,7 +67,7 @@ func (s *Store) restrict(ctx context.Context, tx *sqlx.Tx, o one, why attendees.
 	if readable, err := s.isReadable(ctx, tx, o); err != nil {
 		return err
 	} else if readable {
-		if err := s.sealOne(ctx, tx, o, true, sealer); err != nil {
+		if _, err := s.sealOne(ctx, tx, o, true, sealer); err != nil {
 			return err
 		}
 	}

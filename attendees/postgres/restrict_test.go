@@ -186,7 +186,7 @@ func TestErasureGoesAsFarAsADutyAllows(t *testing.T) {
 	if _, there := records["1 registration"]["affiliation"]; there || len(records) != 1 || records["1 registration"]["name"] != "Ada Example" {
 		t.Errorf("left are %v, want what the duty keeps", records)
 	}
-	equal(t, "ledger", w.ledgerIsSound(), []ledger.Kind{ledger.Opened, ledger.SealedEarly, ledger.Erased, ledger.Unsealed})
+	equal(t, "ledger", w.ledgerIsSound(), []ledger.Kind{ledger.Opened, ledger.SealedEarly, ledger.ErasedAnswer, ledger.Erased, ledger.Unsealed})
 }
 
 func TestWithdrawnConsentTakesItsFieldsAndKeepsThemOut(t *testing.T) {

@@ -111,23 +111,6 @@ func (s *Store) OfficerKeys(ctx context.Context) ([]KeyUse, error) {
 	return uses, quiet("count what officers' keys open", err)
 }
 
-// SecretUses tells how many hashes and halves still need each secret.
-func (s *Store) SecretUses(ctx context.Context) ([]KeyUse, error) {
-	var uses []KeyUse
-	err := s.db.SelectContext(ctx, &uses, `
-		select key, count(*) as n
-		from (
-			select address_key as key from attendees where address_index <> ''
-			union all
-			select person_key from sealed where person is not null
-			union all
-			select key from tombstones
-		) as used
-		group by key
-		order by key`)
-	return uses, quiet("count what needs a secret", err)
-}
-
 // Sample gives some sealed records at random, of those that a key opens.
 func (s *Store) Sample(ctx context.Context, officer string, n int) ([]SealedRecord, error) {
 	var some []SealedRecord

@@ -156,3 +156,6 @@ func attendeeKey(source attendees.SourceName, id attendees.AttendeeID) uuid.UUID
 func responseKey(form attendees.FormID, id attendees.ResponseID) uuid.UUID {
 	return key("response", string(form), string(id))
 }
+
+// nobody is a key that stands for a registration of which only the keyed id is known.
+func nobody(keyedID []byte) uuid.UUID { return key("nobody", string(keyedID)) }

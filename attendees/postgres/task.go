@@ -35,6 +35,11 @@ const (
 	taskErased     = "erased again"  // a registration changed upstream after it was erased
 	taskRestricted = "restricted"    // somebody outlives the event's delete date
 	taskRecall     = "destroy dumps" // sealed records were taken out
+	// After a restored backup nobody knows whom an erasure or a hold was about.
+	taskLostErasure = "lost erasure"
+	taskLostHold    = "lost hold"
+	// Nor what only people can do again.
+	taskLostRestriction = "lost restriction"
 )
 
 // ask puts something before staff, once while it is open.

@@ -16,8 +16,8 @@ import (
 
 // Withdraw takes consent back for one purpose (GDPR Art. 7(3)): the fields that it alone
 // names go, no pull brings them back, and no list for the purpose has the registration.
-// Its own row remembers that for as long as the registration is held. Exports that carry
-// it are recalled and returned. It may be called twice.
+// Its own row remembers that, and a tombstone of registration and purpose does where the
+// row is gone. Exports that carry it are recalled and returned. It may be called twice.
 //
 // Of a record that is sealed whole the fields go when it is lifted, since nobody opens it
 // before. It refuses a purpose that rests on no consent.
@@ -39,7 +39,11 @@ func (s *Store) Withdraw(ctx context.Context, id attendees.AttendeeID, purpose a
 		if err := s.withdraw(ctx, tx, o, purpose); err != nil {
 			return err
 		}
-		return s.recordAbout(ctx, tx, ledger.Entry{Kind: ledger.Withdrawn, Event: string(o.event.ID), Purpose: string(purpose)}, id)
+		keyed, key := s.keys.KeyedID(string(attendees.Eventbrite), string(id), string(purpose))
+		if err := s.setTombstones(ctx, tx, o.event, [][]byte{keyed}, key); err != nil {
+			return err
+		}
+		return s.recordPerson(ctx, tx, ledger.Entry{Kind: ledger.Withdrawn, Event: string(o.event.ID), Purpose: string(purpose)}, keyed)
 	})
 	return carried, err
 }
@@ -132,6 +136,51 @@ func (p *part) drop(fields []attendees.Field) {
 			p.answers = "{}"
 		}
 	}
+}
+
+// withdrawnBefore finds who of those that nobody holds has withdrawn a consent when she was
+// held before.
+func (s *Store) withdrawnBefore(ctx context.Context, tx *sqlx.Tx, fresh []part) (map[uuid.UUID]pq.StringArray, error) {
+	var some bool
+	if err := tx.GetContext(ctx, &some, `select exists (select from tombstones)`); err != nil || !some || len(fresh) == 0 {
+		return nil, quiet("look for tombstones", err)
+	}
+	type consent struct {
+		id      uuid.UUID
+		purpose string
+	}
+	whose := map[string]consent{}
+	var ids pq.ByteaArray
+	for _, p := range fresh {
+		for _, u := range s.policy.Purposes {
+			if u.Basis != "a" {
+				continue
+			}
+			for _, id := range s.keys.KeyedIDs(string(p.source), p.sourceID, string(u.Name)) {
+				whose[string(id)], ids = consent{p.id, string(u.Name)}, append(ids, id)
+			}
+		}
+	}
+	var found [][]byte
+	if err := tx.SelectContext(ctx, &found, `select keyed_id from tombstones where keyed_id = any($1)`, ids); err != nil {
+		return nil, quiet("look for tombstones", err)
+	}
+	out := map[uuid.UUID]pq.StringArray{}
+	for _, id := range found {
+		c := whose[string(id)]
+		out[c.id] = append(out[c.id], c.purpose)
+	}
+	return out, nil
+}
+
+// noteWithdrawn notes in registrations that have come in again what was withdrawn before.
+func (s *Store) noteWithdrawn(ctx context.Context, tx *sqlx.Tx, withdrawn map[uuid.UUID]pq.StringArray) error {
+	for id, purposes := range withdrawn {
+		if _, err := tx.ExecContext(ctx, `update attendees set withdrawn = $2 where id = $1`, id, purposes); err != nil {
+			return quiet("note a withdrawn consent", err)
+		}
+	}
+	return nil
 }
 
 // withdrew are the source's ids of those of an event who have withdrawn consent to a

@@ -103,7 +103,7 @@ func (a *app) openStore(ctx context.Context) (database, error) {
 	} else if err := upToDate(ctx, d); err != nil {
 		return d, err
 	}
-	if err := a.checkStore(ctx, d, keys); err != nil || a.mends {
+	if err := a.checkStore(ctx, d); err != nil || a.mends {
 		return d, err
 	}
 	return d, a.checkLedger(ctx, d)
@@ -134,9 +134,9 @@ func unreachable(err error) error {
 	return fmt.Errorf("the database that DATABASE_URL names cannot be used: %w. Is it running, and is the URL right?", err)
 }
 
-// checkStore refuses a clock that only invented people may have, and a database
-// whose people cannot be found without a secret that is not here.
-func (a *app) checkStore(ctx context.Context, d database, keys *seal.Keyring) error {
+// checkStore refuses a clock that only invented people may have, and a database that
+// needs a secret that is not here.
+func (a *app) checkStore(ctx context.Context, d database) error {
 	if a.config.Clock != "" {
 		simulated, err := d.Marked(ctx, postgres.Simulated)
 		if err != nil {
@@ -146,16 +146,12 @@ func (a *app) checkStore(ctx context.Context, d database, keys *seal.Keyring) er
 			return errors.New("LETHE_CLOCK simulates the time only on a database that `lethe demo` or a test has made: unset it")
 		}
 	}
-	used, err := d.AddressKeys(ctx)
-	if err != nil {
-		return err
+	secret, err := d.MissingSecret(ctx)
+	if err == nil && secret != "" {
+		err = fmt.Errorf("the database needs the secret %s, which LETHE_SECRET does not list: without it people are not found, "+
+			"the erased not kept out, the ledger not verified. Add it behind the newest, separated by a comma", secret)
 	}
-	for _, id := range used {
-		if !keys.Has(id) {
-			return fmt.Errorf("people are held under the secret %s, which LETHE_SECRET does not list: without it they cannot be found. Add it behind the newest, separated by a comma", id)
-		}
-	}
-	return nil
+	return err
 }
 
 // dataDir is the data folder, made where it is missing, readable by its owner alone.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lethe/attendees"
 	"lethe/attendees/ledger"
 	"lethe/attendees/postgres"
 )
@@ -48,6 +47,10 @@ func (a *app) checkLedger(ctx context.Context, d database) error {
 
 // keepCopy lets the ledger's copy grow before what was done is called done.
 func (a *app) keepCopy(ctx context.Context, d database) error {
+	return a.withCopy(ctx, d, d.CopyLedger)
+}
+
+func (a *app) withCopy(ctx context.Context, d database, write func(context.Context, ledger.File) error) error {
 	file, keeps, err := a.ledgerFile()
 	if err != nil || !keeps {
 		return err
@@ -61,23 +64,32 @@ func (a *app) keepCopy(ctx context.Context, d database) error {
 			return err
 		}
 	}
-	return d.CopyLedger(ctx, file)
+	return write(ctx, file)
 }
 
 // confirmEvery is how often the ledger's keeper copies what other machines did, and
-// confirms that the two agree: the most that a restored backup could hide.
+// confirms that the two agree: the most that a restored backup could hide. The others
+// look as often whether it still does.
 const confirmEvery = 10 * time.Minute
 
-// confirm keeps the copy up to date until ctx ends. A copy that has grown apart ends
-// the program: from there on nothing can be proven.
+// confirm keeps the copy up to date until ctx ends, or, on a machine that keeps none, sees
+// to it that another one does. A copy that has grown apart ends the program, and so does a
+// restored backup: from there on nothing can be proven.
 func (a *app) confirm(ctx context.Context, d database) error {
+	_, keeps, err := a.ledgerFile()
+	if err != nil {
+		return err
+	}
+	check := a.checkLedger
+	if keeps {
+		check = a.keepCopy
+	}
 	for {
-		if err := a.keepCopy(ctx, d); err != nil && ctx.Err() == nil {
-			var damage *ledger.Damage
-			if errors.As(err, &damage) || errors.Is(err, postgres.ErrRestored) || errors.Is(err, postgres.ErrNoCopy) {
+		if err := check(ctx, d); err != nil && ctx.Err() == nil {
+			if ends(err) {
 				return err
 			}
-			a.log.Warn("the ledger's copy could not be kept; it is tried again", "err", err)
+			a.log.Warn("the ledger could not be compared with its copy; it is tried again", "err", err)
 		}
 		select {
 		case <-time.After(confirmEvery):
@@ -87,98 +99,17 @@ func (a *app) confirm(ctx context.Context, d database) error {
 	}
 }
 
-func (a *app) replayCommand() *cobra.Command {
-	var from string
-	cmd := &cobra.Command{
-		Use:   "replay",
-		Short: "After a restored backup: do again what the ledger's copy says was done",
-		Long: `After a restored backup: do again what the ledger's copy says was done since. Entries go
-back byte for byte, tombstones are set, then holds, erasures, blockings and deletions are
-done again, in that order. Until then worker, web, sync and export refuse to run.`,
-		Args: exactly(0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			d, err := a.openLedger(cmd.Context())
-			if err != nil {
-				return err
-			}
-			file, _, err := a.ledgerFile()
-			if err != nil {
-				return err
-			}
-			if from != "" {
-				file = ledger.File{Path: from}
-			}
-			if file.Path == "" {
-				return misused{errors.New("LETHE_LEDGER is none here: name the copy with --from FILE")}
-			}
-			return a.replay(cmd.Context(), d, file)
-		},
+// ends tells errors of the ledger after which nothing more may be done.
+func ends(err error) bool {
+	if errors.As(err, new(*ledger.Damage)) {
+		return true
 	}
-	cmd.Flags().StringVar(&from, "from", "", "this copy of the ledger, with its openings beside it")
-	return cmd
-}
-
-func (a *app) replay(ctx context.Context, d database, file ledger.File) error {
-	r, err := d.Replay(ctx, file)
-	if err != nil {
-		return err
-	}
-	toBlock, toDelete := r.Events()
-	for _, id := range toBlock {
-		if err := a.blockAgain(ctx, d, id); err != nil {
-			return err
+	for _, sentinel := range []error{postgres.ErrRestored, postgres.ErrReplaying, postgres.ErrNoCopy, postgres.ErrUnconfirmed} {
+		if errors.Is(err, sentinel) {
+			return true
 		}
 	}
-	for _, id := range toDelete {
-		e, err := d.Event(ctx, id)
-		if errors.As(err, new(*postgres.UnknownEventError)) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		n, err := d.Delete(ctx, e.ID)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(a.out, "deleted  event %s again: %s\n", id, people(n))
-	}
-	if _, err := d.Tidy(ctx); err != nil {
-		return err
-	}
-	if err := a.keepCopy(ctx, d); err != nil {
-		return err
-	}
-	if r.Entries == 0 {
-		fmt.Fprintln(a.out, "The database has everything that the copy has: nothing was to be done again.")
-		return nil
-	}
-	fmt.Fprintf(a.out, "Put back %s, with %s and %s. What came in since the backup is pulled again by the next sync.\n",
-		plural(r.Entries, "entry"), plural(r.Erased, "erasure"), plural(r.Holds, "hold"))
-	return nil
-}
-
-func (a *app) blockAgain(ctx context.Context, d database, id attendees.EventID) error {
-	if _, err := d.Event(ctx, id); errors.As(err, new(*postgres.UnknownEventError)) {
-		return nil // it was discovered after the backup: nobody of it came back
-	}
-	sealer, err := a.sealer(d)
-	if err != nil {
-		return err
-	}
-	n, err := d.Block(ctx, id, sealer)
-	if err != nil || n.Coming { // then the next sync pulls and seals it again
-		return err
-	}
-	fmt.Fprintf(a.out, "blocked  event %s again: %s sealed\n", id, count(n.Sealed))
-	return nil
-}
-
-func people(n int) string {
-	if n == 1 {
-		return "1 person"
-	}
-	return count(n) + " people"
+	return false
 }
 
 func (a *app) adoptCommand() *cobra.Command {

@@ -130,6 +130,7 @@ type listedHold struct {
 	Attendee attendees.AttendeeID `json:"attendee,omitempty"`
 	Reason   string               `json:"reason"`
 	Until    string               `json:"until,omitempty"`
+	Waits    bool                 `json:"waits,omitempty"`
 	By       string               `json:"by"`
 	Since    string               `json:"since"`
 }
@@ -137,7 +138,7 @@ type listedHold struct {
 func listedHolds(holds []postgres.Hold) []listedHold {
 	all := make([]listedHold, 0, len(holds))
 	for _, h := range holds {
-		l := listedHold{Hold: h.ID, Event: h.Event, Attendee: h.Attendee, Reason: h.Reason, By: h.By, Since: attendees.DateOf(h.AddedAt.UTC()).String()}
+		l := listedHold{Hold: h.ID, Event: h.Event, Attendee: h.Attendee, Reason: h.Reason, Waits: h.Waits, By: h.By, Since: attendees.DateOf(h.AddedAt.UTC()).String()}
 		if !h.UntilDate().IsZero() {
 			l.Until = h.UntilDate().String()
 		}
@@ -152,6 +153,9 @@ func (a *app) holdTable(holds []postgres.Hold) *table {
 		note := ""
 		if since, err := attendees.ParseDate(h.Since); err == nil && since.AddYears(1).Before(attendees.DateOf(a.now().UTC())) {
 			note = "older than a year: is it still needed?"
+		}
+		if h.Waits {
+			note = "waits for a registration that is not pulled yet"
 		}
 		t.add(strconv.Itoa(h.Hold), string(h.Event), string(h.Attendee), h.Reason, h.Since, h.Until, note)
 	}

@@ -46,10 +46,7 @@ file instead, by the keys given with --key, and needs no database.`,
 			if err != nil {
 				return err
 			}
-			if keys, err = d.LedgerKeys(); err != nil {
-				return err
-			}
-			v, err := ledger.NewVerifiers(keys...)
+			v, err := d.Verifiers()
 			if err != nil {
 				return err
 			}
@@ -125,10 +122,25 @@ func (a *app) verifyCopy(t ledger.Table, v *ledger.Verifiers) error {
 	case common < int64(len(t.Leaves)):
 		fmt.Fprintf(a.out, "Its copy in %s lacks the newest %s.\n", file.Path, plural(len(t.Leaves)-int(common), "entry"))
 	default:
-		fmt.Fprintf(a.out, "Its copy in %s is the same.\n", file.Path)
-		return nil
+		return a.verifyOpenings(t, file)
 	}
 	return errFound
+}
+
+// verifyOpenings checks that the openings beside the copy are those that the table keeps,
+// which are their entries' own: by them alone erasures are done again after a restored
+// backup.
+func (a *app) verifyOpenings(t ledger.Table, file ledger.File) error {
+	same, err := file.HasOpenings(t.Openings)
+	if err != nil {
+		return err
+	}
+	if !same {
+		fmt.Fprintf(a.out, "Its copy in %s is the same, but the openings beside it are not the database's. The worker, and whatever is done next, writes them anew.\n", file.Path)
+		return errFound
+	}
+	fmt.Fprintf(a.out, "Its copy in %s is the same.\n", file.Path)
+	return nil
 }
 
 // maxCertificate is in bytes: far more than a certificate has.

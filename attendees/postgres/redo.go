@@ -1,0 +1,310 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+
+	"lethe/attendees"
+	"lethe/attendees/ledger"
+	"lethe/attendees/seal"
+)
+
+// redo does again what a restored backup has forgotten.
+type redo struct {
+	*Store
+	sealer  *seal.Sealer
+	entries []redoEntry
+	held    map[string]heldPerson // whom the backup has, by keyed id
+	done    Replayed
+}
+
+// redoEntry is one entry that is done again.
+type redoEntry struct {
+	ledger.Entry
+	index   int64
+	opening ledger.Opening // opens it where whole is true
+	whole   bool           // the entry is about no single person, or its opening is there
+}
+
+func (e redoEntry) event() attendees.EventID { return attendees.EventID(e.Event) }
+
+// heldPerson is a registration that an entry is about.
+type heldPerson struct {
+	Key    uuid.UUID            `db:"id"`
+	ID     attendees.AttendeeID `db:"source_id"`
+	Source attendees.SourceName `db:"source"`
+	Event  attendees.EventID    `db:"event"`
+}
+
+// steps do again what was done, one kind after the other: what keeps or locks up goes
+// before what takes away. Each walks over all entries, takes its own, and finds done what
+// it did before it was cut off.
+func (r *redo) steps() []func(context.Context) error {
+	return []func(context.Context) error{
+		r.each(r.accept, ledger.Accepted), // the dates, before anything is blocked by them
+		r.each(r.hold, ledger.HoldAdded),
+		r.each(r.release, ledger.HoldEnded),
+		r.restrictions,
+		r.each(r.withdraw, ledger.Withdrawn),
+		r.each(r.sealEarly, ledger.SealedEarly),
+		r.each(r.erase, ledger.Erased),
+		r.each(r.eraseAnswer, ledger.ErasedAnswer),
+		r.each(r.block, ledger.Blocked),
+		r.each(r.answer, ledger.Answered),
+		r.each(r.delete, ledger.Deleted),
+	}
+}
+
+func (r *redo) each(again func(context.Context, redoEntry) error, kind ledger.Kind) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for _, e := range r.entries {
+			if e.Kind != kind {
+				continue
+			}
+			if err := again(ctx, e); err != nil {
+				return fmt.Errorf("do entry %d again: %w", e.index, err)
+			}
+		}
+		return nil
+	}
+}
+
+// begin reads what is to be done again, and refuses what it could not end.
+func (r *redo) begin(ctx context.Context, tx *sqlx.Tx, openings map[int64]ledger.Opening) error {
+	from, until, err := r.replaying(ctx, tx)
+	if err != nil {
+		return err
+	}
+	var rows []struct {
+		Index   int64  `db:"index"`
+		Leaf    string `db:"leaf"`
+		Salt    []byte `db:"salt"`
+		KeyedID []byte `db:"keyed_id"`
+		Key     string `db:"key"`
+	}
+	err = tx.SelectContext(ctx, &rows, `
+		select e.index, e.leaf, coalesce(o.salt, '') as salt, coalesce(o.keyed_id, '') as keyed_id, coalesce(o.key, '') as key
+		from ledger_entries e
+		left join openings o on o.index = e.index
+		where e.index >= $1 and e.index < $2
+		order by e.index`, from, until)
+	if err != nil {
+		return quiet("read the ledger", err)
+	}
+	for _, row := range rows {
+		e := redoEntry{index: row.Index, opening: ledger.Opening{Index: row.Index, Salt: row.Salt, KeyedID: row.KeyedID, Key: row.Key}}
+		if e.Entry, err = ledger.ParseEntry([]byte(row.Leaf)); err != nil {
+			return &ledger.Damage{Entry: row.Index, What: err.Error()}
+		}
+		if o, beside := openings[row.Index]; e.Person != nil && !e.opening.Opens(e.Entry) && beside && o.Opens(e.Entry) {
+			e.opening = o
+			if err := keepOpening(ctx, tx, o, e.At); err != nil {
+				return err
+			}
+		}
+		e.whole = e.Person == nil || e.opening.Opens(e.Entry)
+		if k := e.opening.Key; e.Person != nil && e.whole && k != "" && !r.keys.Has(k) {
+			return fmt.Errorf("entry %d is about somebody who is found with the secret %s alone, which LETHE_SECRET does not list: add it behind the newest", e.index, k)
+		}
+		r.entries = append(r.entries, e)
+	}
+	if r.done.Entries = len(rows); len(rows) == 0 {
+		return nil
+	}
+	if r.now().Before(r.entries[len(r.entries)-1].At) {
+		return ErrClock
+	}
+	if err := r.wantSealer(ctx, tx); err != nil {
+		return err
+	}
+	return r.findHeld(ctx, tx)
+}
+
+// wantSealer refuses to begin without an officer's key where one is needed.
+func (r *redo) wantSealer(ctx context.Context, tx *sqlx.Tx) error {
+	for _, e := range r.entries {
+		if r.sealer != nil {
+			break
+		}
+		if e.Kind == ledger.Restricted || e.Kind == ledger.Objected || e.Kind == ledger.SealedEarly {
+			return fmt.Errorf("a registration is to be sealed again, and nothing is done before it can be: %w", seal.ErrNoOfficer)
+		}
+		if e.Kind != ledger.Blocked {
+			continue
+		}
+		var readable bool
+		err := tx.GetContext(ctx, &readable, `
+			select exists (select from events where id = $1 and blocked_at is null and state <> 'deleted')`, eventKey(attendees.Eventbrite, e.event()))
+		if err != nil {
+			return quiet("look for an event", err)
+		}
+		if readable {
+			return fmt.Errorf("event %s is to be blocked again, and nothing is done before it can be: %w", e.Event, seal.ErrNoOfficer)
+		}
+	}
+	return nil
+}
+
+// findHeld finds whom the entries are about among those who came back with the backup,
+// whatever event they are of by now.
+func (r *redo) findHeld(ctx context.Context, tx *sqlx.Tx) error {
+	r.held = map[string]heldPerson{}
+	wanted := map[string]bool{}
+	for _, e := range r.entries {
+		if e.Person != nil && e.whole {
+			wanted[string(e.opening.KeyedID)] = true
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	rows, err := tx.QueryxContext(ctx, `
+		select a.id, a.source, a.source_id, e.source_id as event
+		from attendees a
+		join events e on e.id = a.event_id`)
+	if err != nil {
+		return quiet("look through the backup", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var p heldPerson
+		if err := rows.StructScan(&p); err != nil {
+			return quiet("look through the backup", err)
+		}
+		for _, purpose := range append(r.policy.PurposeNames(), "") { // of a withdrawal the purpose is in the keyed id
+			for _, id := range r.keys.KeyedIDs(string(p.Source), string(p.ID), string(purpose)) {
+				if wanted[string(id)] {
+					r.held[string(id)] = p
+				}
+			}
+		}
+	}
+	return quiet("look through the backup", rows.Err())
+}
+
+// find finds an event; where the backup does not know it, it was discovered since.
+func (r *redo) find(ctx context.Context, id attendees.EventID) (e Event, known bool, err error) {
+	e, err = r.Event(ctx, id)
+	if errors.As(err, new(*UnknownEventError)) {
+		return Event{ID: id, Key: eventKey(attendees.Eventbrite, id)}, false, nil
+	}
+	return e, err == nil, err
+}
+
+// bury notes an event that the backup does not know as one that takes nobody in any more:
+// discovered anew, with dates of today's policy, it might be pulled again.
+func (r *redo) bury(ctx context.Context, e redoEntry, state attendees.State) error {
+	at := attendees.DateOf(e.At)
+	block, remove := dateOr(e.BlockOn, at), dateOr(e.DeleteOn, at)
+	var deleted any
+	if state == attendees.Deleted {
+		deleted = e.At
+	}
+	_, err := r.db.ExecContext(ctx, `
+		insert into events (id, source, source_id, organization_id, name, status, time_zone, ends_on, first_seen_on, state, rule,
+			block_on, delete_on, planned_block_on, planned_delete_on, accepted_block_on, accepted_delete_on, blocked_at, deleted_at)
+		values ($1, $2, $3, '', $4, '', 'UTC', $5, $5, $6, $7, $5, $8, $5, $8, $5, $8, $9, $10)
+		on conflict do nothing`,
+		eventKey(attendees.Eventbrite, e.event()), attendees.Eventbrite, e.event(), "Event "+e.Event, day{block}, state, e.Rule,
+		day{remove}, e.At, deleted)
+	return quiet("note an event that was over", err)
+}
+
+// dateOr reads an entry's date; older entries have none.
+func dateOr(text string, otherwise attendees.Date) attendees.Date {
+	if d, err := attendees.ParseDate(text); err == nil {
+		return d
+	}
+	return otherwise
+}
+
+// accept lets the dates count that an operator had accepted.
+func (r *redo) accept(ctx context.Context, e redoEntry) error {
+	if e.BlockOn == "" || e.DeleteOn == "" {
+		return nil // it was about no event's dates
+	}
+	_, err := r.db.ExecContext(ctx, `
+		update events
+		set ends_on = least(ends_on, $2), block_on = $2, delete_on = $3, rule = $4,
+		    accepted_block_on = $2, accepted_delete_on = $3, planned_block_on = $2, planned_delete_on = $3
+		where id = $1 and state = 'active'`, eventKey(attendees.Eventbrite, e.event()), e.BlockOn, e.DeleteOn, e.Rule)
+	return quiet("accept dates again", err)
+}
+
+// block blocks an event by the dates that it was blocked by, whatever the backup's are.
+func (r *redo) block(ctx context.Context, e redoEntry) error {
+	held, known, err := r.find(ctx, e.event())
+	if err != nil {
+		return err
+	}
+	if !known {
+		return r.bury(ctx, e, attendees.Blocked)
+	}
+	if held.BlockedAt != nil || held.State == attendees.Deleted {
+		return nil
+	}
+	block := dateOr(e.BlockOn, held.Today(e.At))
+	_, err = r.db.ExecContext(ctx, `
+		update events
+		set ends_on = least(ends_on, $2), block_on = $2, delete_on = coalesce($3, greatest(delete_on, $2)), rule = $4
+		where id = $1`, held.Key, day{block}, dateOrNull(e.DeleteOn), e.Rule)
+	if err != nil {
+		return quiet("date an event's blocking", err)
+	}
+	n, err := r.Store.block(ctx, e.event(), blocker{Store: r.Store, sealer: r.sealer, doubts: e.Doubt == ledger.DoubtOpen})
+	if err == nil {
+		r.done.Blocked = append(r.done.Blocked, Redone{e.event(), n.Sealed})
+	}
+	return err
+}
+
+func dateOrNull(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
+// answer settles a doubt as an operator had settled it.
+func (r *redo) answer(ctx context.Context, e redoEntry) error {
+	held, known, err := r.find(ctx, e.event())
+	if err != nil || !known || !held.Doubted || held.BlockedAt == nil || held.State != attendees.Blocked || e.Doubt == "" {
+		return err
+	}
+	_, err = r.AnswerDoubt(ctx, e.event(), e.Doubt == ledger.DoubtDrop, e.Reason, "")
+	return err
+}
+
+// delete deletes an event's people by the day on which they were deleted.
+func (r *redo) delete(ctx context.Context, e redoEntry) error {
+	held, known, err := r.find(ctx, e.event())
+	if err != nil {
+		return err
+	}
+	if !known {
+		return r.bury(ctx, e, attendees.Deleted)
+	}
+	if held.DeletedAt != nil {
+		return nil
+	}
+	_, err = r.db.ExecContext(ctx, `
+		update events
+		set ends_on = least(ends_on, $2), block_on = least(block_on, $2), delete_on = least(delete_on, $2)
+		where id = $1`, held.Key, day{held.Today(e.At)})
+	if err != nil {
+		return quiet("date an event's deletion", err)
+	}
+	n, err := r.Store.Delete(ctx, e.event())
+	if errors.As(err, new(*HeldError)) {
+		r.done.Kept = append(r.done.Kept, e.event())
+		return nil
+	}
+	if err == nil && n > 0 {
+		r.done.Deleted = append(r.done.Deleted, Redone{e.event(), n})
+	}
+	return err
+}

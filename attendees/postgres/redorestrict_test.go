@@ -1,0 +1,59 @@
+package postgres_test
+
+import (
+	"strings"
+	"testing"
+
+	"lethe/attendees"
+	"lethe/attendees/postgres"
+)
+
+func TestRestrictionsWithdrawalsAndEarlySealingsAreRedone(t *testing.T) {
+	w, answer := ada(t)
+	w.Policy().Purposes[1].Basis = "a"
+	w.save(person("3", "4711", "Cy Example", "cy@example.org"), person("4", "4711", "Di Example", "di@example.org"))
+	w.answer("4711", response("r2", "2", "", "", map[attendees.QuestionID]attendees.Answer{"affiliation": {"Other Lab"}}))
+	chief := officer(t)
+	s := sealer(t, chief)
+	before := w.backup()
+
+	late := person("5", "4711", "Ed Example", "ed@example.org") // comes after the backup
+	w.save(late)
+	done := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	done(w.Restrict(t.Context(), "1", attendees.RestrictionAsked, s))
+	done(w.Restrict(t.Context(), "5", attendees.Objected, s))
+	done(w.Restrict(t.Context(), "4", attendees.RestrictionAsked, s))
+	done(nil, w.Lift(t.Context(), "4", openedWith(chief)))
+	done(w.Withdraw(t.Context(), "2", attendees.Forum))
+	done(w.Erase(t.Context(), "3", "asked", s))
+	file := w.copied()
+
+	w.restore(before)
+	if _, err := w.Replay(t.Context(), file, nil); err == nil {
+		t.Error("without an officer's key it begins")
+	}
+	w.replay(file, s)
+	w.save(late, person("1", "4711", "Ada Example", "ada@example.org"), person("3", "4711", "Cy Example", "cy@example.org"))
+	w.answer("4711", answer, response("r2", "2", "", "", map[attendees.QuestionID]attendees.Answer{"affiliation": {"Other Lab"}}))
+	equal(t, "readable", w.list("4711", attendees.ParticipationAgreement, postgres.AnyStatus),
+		[]string{"2 Bo Example <bo@example.org> attending agreed", "4 Di Example <di@example.org> attending"})
+	equal(t, "of the forum", w.forum(), []string{"4 Di Example <di@example.org> attending"})
+	records := w.opened("4711", chief)
+	if records["1 held"]["affiliation"] != "Example Lab" || records["3 registration"]["name"] != "Cy Example" || records["3 held"] != nil {
+		t.Errorf("sealed are %v", records)
+	}
+	for _, text := range []string{"Ada Example", "Cy Example", "Ed Example", "Other Lab"} {
+		if files := w.found(text); len(files) > 0 {
+			t.Errorf("%v hold what was sealed, erased or withdrawn before the backup came", files)
+		}
+	}
+	tasks, err := w.Tasks(t.Context())
+	if err != nil || len(tasks) != 1 || !strings.Contains(tasks[0].Says, "stays out until then") {
+		t.Errorf("staff are asked %v (%v)", tasks, err)
+	}
+}
