@@ -82,23 +82,23 @@ func (s *Store) MissingSecret(ctx context.Context) (string, error) {
 	if err := s.db.SelectContext(ctx, &wrote, `select substr(name, 8) from marks where name like 'secret %'`); err != nil {
 		return "", quiet("list the secrets in use", err)
 	}
-	if !slices.Contains(wrote, s.keys.Newest()) {
-		if err := s.SetMark(ctx, Mark("secret "+s.keys.Newest())); err != nil {
+	if slices.ContainsFunc(wrote, func(id string) bool { return !s.keys.Has(id) }) {
+		uses, err := s.SecretUses(ctx)
+		if err != nil {
 			return "", err
 		}
-	}
-	if !slices.ContainsFunc(wrote, func(id string) bool { return !s.keys.Has(id) }) {
-		return "", nil
-	}
-	uses, err := s.SecretUses(ctx)
-	if err != nil {
-		return "", err
-	}
-	for _, u := range uses {
-		if !s.keys.Has(u.Key) {
-			return u.Key, nil
+		for _, u := range uses {
+			if !s.keys.Has(u.Key) {
+				return u.Key, nil
+			}
+		}
+		_, err = s.db.ExecContext(ctx, `delete from marks where name like 'secret %' and not substr(name, 8) = any($1)`, pq.Array(s.keys.IDs()))
+		if err != nil {
+			return "", quiet("forget secrets that nothing needs", err)
 		}
 	}
-	_, err = s.db.ExecContext(ctx, `delete from marks where name like 'secret %' and not substr(name, 8) = any($1)`, pq.Array(s.keys.IDs()))
-	return "", quiet("forget secrets that nothing needs", err)
+	if slices.Contains(wrote, s.keys.Newest()) {
+		return "", nil
+	}
+	return "", s.SetMark(ctx, Mark("secret "+s.keys.Newest()))
 }
