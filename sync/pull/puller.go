@@ -52,6 +52,7 @@ type Puller struct {
 // Progress is where a pull stands.
 type Progress struct {
 	Feed        postgres.FeedName
+	From        int // the page that this run began at: it may go on where another was cut off
 	Page, Pages int // Pages is 0 where the source does not tell
 	People      int // read so far in this run
 	Total       int // -1 where the source does not tell
@@ -112,14 +113,29 @@ func (p *Puller) feed(ctx context.Context, name postgres.FeedName, do func(f *po
 		return report, nil
 	}
 	err = fmt.Errorf("pull %s: %w", name, err)
-	var limited *RateLimited
-	if errors.As(err, &limited) || ctx.Err() != nil {
+	if passes(ctx, err) {
 		return report, err
 	}
 	if ferr := p.Store.FailFeed(ctx, name, err.Error()); ferr != nil {
 		return report, errors.Join(err, ferr)
 	}
 	return report, err
+}
+
+// passes tells of a rate limit or a stop, which are no failures.
+func passes(ctx context.Context, err error) bool {
+	var limited *RateLimited
+	return errors.As(err, &limited) || ctx.Err() != nil
+}
+
+// earlier gives the earlier of our time and a source's; the source's is zero before its
+// first reply. A watermark by a clock that is ahead would pass over people who come
+// later, one by a clock that is behind only has some read again.
+func earlier(ours, theirs time.Time) time.Time {
+	if !theirs.IsZero() && theirs.Before(ours) {
+		return theirs
+	}
+	return ours
 }
 
 func (p *Puller) tell(progress Progress) {

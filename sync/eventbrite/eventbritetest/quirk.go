@@ -40,6 +40,7 @@ type Quirks struct {
 	ExpansionFails             bool // EXPANSION_FAILED where expand is asked for
 	OrganizationListingRefused bool // 403 for an organisation's attendees
 	HalfListed                 bool // listings miss every second attendee; by id all answer
+	CountsMore                 int  // object_count is so many more than are listed
 	NewestFirst                bool // listings begin with the latest change
 }
 
