@@ -52,7 +52,6 @@ type Puller struct {
 // Progress is where a pull stands.
 type Progress struct {
 	Feed        postgres.FeedName
-	From        int // the page that this run began at: it may go on where another was cut off
 	Page, Pages int // Pages is 0 where the source does not tell
 	People      int // read so far in this run
 	Total       int // -1 where the source does not tell

@@ -136,7 +136,7 @@ func (r *run) walk(ctx context.Context, since time.Time, from int, counts bool) 
 				return pages, err
 			}
 		}
-		r.tell(Progress{Feed: r.feed.Name, From: from, Page: page.Number, Pages: page.Pages, People: people, Total: page.Total})
+		r.tell(Progress{Feed: r.feed.Name, Page: page.Number, Pages: page.Pages, People: people, Total: page.Total})
 	}
 	return pages, r.flush(ctx)
 }
