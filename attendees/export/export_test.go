@@ -216,3 +216,32 @@ func TestAFileIsThereWholeOrNotAtAll(t *testing.T) {
 		}
 	}
 }
+
+func TestAFolderIsNoFileAndWhatAKilledExportLeftIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	write := func(w io.Writer) error { _, err := io.WriteString(w, "list"); return err }
+	if err := export.File(dir, true, write); !errors.Is(err, export.ErrFolder) {
+		t.Errorf("a folder: %v, want ErrFolder", err)
+	}
+	for name, age := range map[string]time.Duration{".lethe-123": 25 * time.Hour, ".lethe-456": time.Hour, ".lethe-notes": 99 * time.Hour} {
+		path := filepath.Join(dir, name)
+		at := time.Now().Add(-age)
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, at, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := export.File(filepath.Join(dir, "list.csv"), false, write); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if diff := cmp.Diff([]string{".lethe-456", ".lethe-notes", "list.csv"}, left); diff != "" {
+		t.Errorf("beside the list (-want +got)\n%s", diff)
+	}
+}

@@ -6,23 +6,61 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
 )
 
 // ErrExists says that there is a file of that name already.
 var ErrExists = errors.New("the file is there already")
+
+// ErrFolder says that there is a folder of that name.
+var ErrFolder = errors.New("it is a folder: name a file in it")
+
+const (
+	// unfinished begins the name of a list that has not got its own yet; digits follow.
+	unfinished = ".lethe-"
+	// leftAfter is from when on such a file has nobody who still writes it.
+	leftAfter = 24 * time.Hour
+)
+
+// sweep removes what exports that were killed have left beside a new one: they hold
+// people of whom no receipt tells. The file system's own clock counts.
+func sweep(beside *os.File) {
+	info, err := beside.Stat()
+	if err != nil {
+		return
+	}
+	dir := filepath.Dir(beside.Name())
+	entries, _ := os.ReadDir(dir) // some are better than none
+	for _, e := range entries {
+		digits, ours := strings.CutPrefix(e.Name(), unfinished)
+		if _, err := strconv.ParseUint(digits, 10, 64); !ours || err != nil {
+			continue
+		}
+		old, err := e.Info()
+		if err == nil && old.Mode().IsRegular() && info.ModTime().Sub(old.ModTime()) > leftAfter {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+}
 
 // File writes a file that is there whole or not at all: beside its place, readable
 // by its owner alone, synced, and renamed when write has come back without an error.
 // Without force it refuses to replace a file (ErrExists). Whatever fails, nothing
 // half-written stays.
 func File(path string, force bool, write func(io.Writer) error) (err error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("write %s: %w", path, ErrFolder)
+	}
 	if _, err := os.Lstat(path); err == nil && !force {
 		return fmt.Errorf("write %s: %w", path, ErrExists)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".lethe-*") // 0600
+	f, err := os.CreateTemp(filepath.Dir(path), unfinished+"*") // 0600
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, plain(err))
 	}
+	sweep(f)
 	defer func() {
 		if err != nil {
 			_ = f.Close()

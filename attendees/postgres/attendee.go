@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -43,8 +44,8 @@ func (c *Changes) Add(o Changes) {
 //
 // It may be called twice with the same batch, and with older versions after newer
 // ones: what the source changed last stands. A registration that moved to another
-// event moves here too; one of an event that is not open goes nowhere and is counted
-// as late. It runs in the caller's transaction, so that progress can be kept in the
+// event moves here too; one of an event that is not open goes nowhere, is counted as
+// late, and is gone from the event that it was held for. It runs in the caller's transaction, so that progress can be kept in the
 // same one.
 func (s *Store) Save(ctx context.Context, tx *sqlx.Tx, source attendees.SourceName, batch []attendees.Minimised) (map[attendees.EventID]Changes, error) {
 	byEvent := map[uuid.UUID][]part{}
@@ -62,7 +63,11 @@ func (s *Store) Save(ctx context.Context, tx *sqlx.Tx, source attendees.SourceNa
 	for event := range byEvent {
 		events = append(events, event)
 	}
-	open, err := s.lockOpen(ctx, tx, append(events, left...))
+	beside, err := s.besideOf(ctx, tx, events)
+	if err != nil {
+		return nil, err
+	}
+	open, err := s.lockOpen(ctx, tx, slices.Concat(events, left, beside))
 	if err != nil {
 		return nil, err
 	}
@@ -79,8 +84,14 @@ func (s *Store) Save(ctx context.Context, tx *sqlx.Tx, source attendees.SourceNa
 			continue
 		}
 		changes[id] = Changes{Late: len(parts)}
+		if err := s.goneElsewhere(ctx, tx, open, parts, changes); err != nil {
+			return nil, err
+		}
 	}
-	return changes, nil
+	if len(beside) == 0 {
+		return changes, nil
+	}
+	return changes, s.leaveOthers(ctx, tx, slices.Collect(maps.Keys(open)))
 }
 
 // eventsOf are the events that the attendees are held for at present.

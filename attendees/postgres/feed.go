@@ -24,12 +24,18 @@ func OrganizationFeed(id attendees.OrganizationID) FeedName {
 // EventFeed is the listing of one event's attendees.
 func EventFeed(id attendees.EventID) FeedName { return FeedName("eventbrite/event/" + string(id)) }
 
+// EventsFeed is the listing of an organisation's events. It has no watermark: it is
+// read whole each time.
+func EventsFeed(id attendees.OrganizationID) FeedName {
+	return FeedName("eventbrite/events/" + string(id))
+}
+
 // FormFeed is the listing of one form's responses.
 func FormFeed(id attendees.FormID) FeedName { return FeedName("typeform/form/" + string(id)) }
 
 // Feed is how far one listing has been read. A run that is under way has RunStarted;
 // it goes on at RunPage or RunUntil when it was cut off, and RunSeen is the Listing of
-// a complete one that was.
+// those that it has named so far. RunSince tells the kind: nil where it reads all.
 type Feed struct {
 	Name       FeedName   `db:"name"`
 	Watermark  *time.Time `db:"watermark"`
@@ -101,6 +107,15 @@ func (s *Store) FailFeed(ctx context.Context, name FeedName, failure string) err
 		on conflict (name) do update set failed_at = excluded.failed_at, failure = excluded.failure`,
 		name, s.now(), failure)
 	return quiet("note a failure", err)
+}
+
+// NoteFeed notes what the operator has to look at; "" where there is nothing any more.
+func (s *Store) NoteFeed(ctx context.Context, name FeedName, attention string) error {
+	_, err := s.db.ExecContext(ctx, `
+		insert into feeds (name, attention)
+		values ($1, $2)
+		on conflict (name) do update set attention = excluded.attention`, name, attention)
+	return quiet("note what to look at", err)
 }
 
 // readAgain makes a feed be read from its beginning.

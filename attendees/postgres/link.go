@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -19,6 +21,7 @@ type Link struct {
 	Event   attendees.EventID
 	Form    attendees.FormID
 	Title   string // of the form
+	Host    string // that the form's responses live at; empty where it names none
 	Purpose attendees.PurposeName
 	Fields  []LinkedField
 	Linked  time.Time
@@ -80,30 +83,48 @@ func (s *Store) SaveLink(ctx context.Context, e Event, l Link) error {
 			}
 			return s.readAgain(ctx, tx, EventFeed(e.ID))
 		}
-		if err := s.saveForm(ctx, tx, l.Form, l.Title); err != nil {
+		if err := s.saveForm(ctx, tx, l.Form, l.Title, l.Host); err != nil {
 			return err
 		}
 		return s.readAgain(ctx, tx, FormFeed(l.Form))
 	})
 }
 
-func (s *Store) saveForm(ctx context.Context, tx *sqlx.Tx, form attendees.FormID, title string) error {
+func (s *Store) saveForm(ctx context.Context, tx *sqlx.Tx, form attendees.FormID, title, host string) error {
 	_, err := tx.ExecContext(ctx, `
-		insert into forms (id, title, seen_at)
-		values ($1, $2, $3)
-		on conflict (id) do update set title = excluded.title, seen_at = excluded.seen_at`, form, title, s.now())
+		insert into forms (id, title, host, seen_at)
+		values ($1, $2, $3, $4)
+		on conflict (id) do update set title = excluded.title, host = excluded.host, seen_at = excluded.seen_at`,
+		form, title, host, s.now())
 	return quiet("save a form", err)
 }
 
-// RefreshForm keeps a form's title and the ids that its questions have at present,
-// by the refs that the links name. Where an id has changed, the form is read again
-// from its beginning: what was asked for by the old id did not come.
-func (s *Store) RefreshForm(ctx context.Context, f attendees.Form) error {
+// FormHost is the host that a form's responses live at, as its definition last said;
+// empty where it names none, or was not read yet.
+func (s *Store) FormHost(ctx context.Context, form attendees.FormID) (string, error) {
+	var host string
+	err := s.db.GetContext(ctx, &host, `select host from forms where id = $1`, form)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return host, quiet("look up a form's host", err)
+}
+
+// RefreshForm keeps a form's title, its host, and the ids that its questions have at
+// present, by the refs that the links name. Where an id or the host has changed, the
+// form is read again from its beginning: what was asked for by the old id, or at the
+// old host, did not come.
+func (s *Store) RefreshForm(ctx context.Context, f attendees.Form, host string) error {
 	return s.InTx(ctx, func(tx *sqlx.Tx) error {
-		if err := s.saveForm(ctx, tx, f.ID, f.Title); err != nil {
+		var changed bool
+		err := tx.GetContext(ctx, &changed, `
+			select exists (select from forms where id = $1 and host <> '' and host <> $2)`, f.ID, host)
+		if err != nil {
+			return quiet("look up a form's host", err)
+		}
+		if err := s.saveForm(ctx, tx, f.ID, f.Title, host); err != nil {
 			return err
 		}
-		changed := false
 		for _, q := range f.Questions {
 			result, err := tx.ExecContext(ctx, `
 				update link_fields

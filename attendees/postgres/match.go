@@ -40,11 +40,11 @@ func (s *Store) match(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, sc scop
 			  and (id = any($2::uuid[]) or address_index = any($3::bytea[])
 			       or attendee_id = any($4::uuid[]) or claims = any($4::uuid[]))
 		), named as materialized (
-			select r.id, a.id as attendee_id
+			select r.id, r.attendee_id as before, a.id as attendee_id
 			from r
 			join attendees a on a.id = r.claims and a.event_id = $1 and a.state = 'active'
 		), candidate as (
-			select r.id, a.id as attendee_id,
+			select r.id, r.attendee_id as before, a.id as attendee_id,
 				p.id is not null and r.name <> '' and `+folded("p.name")+` = r.name and not 'name' = any(p.filled) as agrees,
 				p.status = 'attending' as stands, p.id is null as sealed
 			from r
@@ -52,7 +52,7 @@ func (s *Store) match(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, sc scop
 			left join personal p on p.event_id = $1 and p.id = a.id
 			where r.address_index <> '' and r.id not in (select id from named)
 		), found as materialized (
-			select id,
+			select id, before,
 				case
 					when count(*) = 1 then min(attendee_id::text) filter (where not sealed)
 					when count(*) filter (where agrees) = 1 then min(attendee_id::text) filter (where agrees)
@@ -60,17 +60,19 @@ func (s *Store) match(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, sc scop
 				end::uuid as attendee_id,
 				case when count(*) = 1 then 'address' else 'name' end as how
 			from candidate
-			group by id
+			group by id, before
 		), verdict as (
-			select r.id, r.attendee_id as before, coalesce(named.attendee_id, found.attendee_id) as attendee_id,
-				case
-					when named.attendee_id is not null then 'hidden'
-					when found.attendee_id is not null then found.how
-					else ''
-				end as how
-			from r
-			left join named using (id)
-			left join found using (id)
+			-- Sorted, not joined: a planner that expects one row each would compare all
+			-- with all.
+			select distinct on (id) id, before, attendee_id, how
+			from (
+				select id, before, attendee_id, 'hidden' as how, 1 as rank from named
+				union all
+				select id, before, attendee_id, how, 2 from found where attendee_id is not null
+				union all
+				select id, attendee_id, null, '', 3 from r
+			) as said
+			order by id, rank
 		), linked as (
 			update personal p
 			set attendee_id = v.attendee_id, matched_by = v.how

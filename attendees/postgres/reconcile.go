@@ -50,33 +50,38 @@ func (s *Store) Count(ctx context.Context, e Event, status attendees.Standing) (
 // ones they keep their row, since a duty to keep them may stand, leave the lists and
 // lose what only the forums needed. It returns how many there were.
 func (s *Store) MarkGone(ctx context.Context, e Event, source attendees.SourceName, gone []attendees.AttendeeID) (int, error) {
-	ids := make(pq.StringArray, len(gone))
 	keys := make([]uuid.UUID, len(gone))
 	for i, id := range gone {
 		keys[i] = attendeeKey(source, id)
-		ids[i] = keys[i].String()
 	}
-	var n int64
+	n := 0
 	err := s.InTx(ctx, func(tx *sqlx.Tx) error {
 		open, err := s.lockOpen(ctx, tx, []uuid.UUID{e.Key})
 		if err != nil || len(open) == 0 {
 			return err
 		}
-		result, err := tx.ExecContext(ctx, `
-			update personal
-			set status = 'gone',
-			    affiliation = case when 'affiliation' = any($3) then '' else affiliation end,
-			    forums = case when 'forums' = any($3) then '{}' else forums end,
-			    answers = case when 'answers' = any($3) then '{}' else answers end
-			where event_id = $1 and id = any($2::uuid[]) and status <> 'gone'`,
-			e.Key, ids, pq.Array(s.policy.DroppedFields()))
-		if err != nil {
-			return quiet("mark attendees as gone", err)
-		}
-		if n, err = result.RowsAffected(); err != nil {
-			return quiet("mark attendees as gone", err)
-		}
-		return s.fill(ctx, tx, e.Key, keys)
+		n, err = s.markGone(ctx, tx, e.Key, keys)
+		return err
 	})
-	return int(n), err
+	return n, err
+}
+
+// markGone is MarkGone for an event whose row is locked.
+func (s *Store) markGone(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, keys []uuid.UUID) (int, error) {
+	result, err := tx.ExecContext(ctx, `
+		update personal
+		set status = 'gone',
+		    affiliation = case when 'affiliation' = any($3) then '' else affiliation end,
+		    forums = case when 'forums' = any($3) then '{}' else forums end,
+		    answers = case when 'answers' = any($3) then '{}' else answers end
+		where event_id = $1 and id = any($2::uuid[]) and status <> 'gone'`,
+		event, pq.StringArray(texts(keys)), pq.Array(s.policy.DroppedFields()))
+	if err != nil {
+		return 0, quiet("mark attendees as gone", err)
+	}
+	n, err := result.RowsAffected()
+	if err != nil {
+		return 0, quiet("mark attendees as gone", err)
+	}
+	return int(n), s.fill(ctx, tx, event, keys)
 }

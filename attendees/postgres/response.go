@@ -35,7 +35,6 @@ func (s *Store) SaveResponses(ctx context.Context, tx *sqlx.Tx, responses map[at
 		return n, err
 	}
 	slices.SortFunc(keys, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
-	var all []uuid.UUID
 	for _, event := range keys {
 		e, ok := open[event]
 		if !ok {
@@ -51,7 +50,6 @@ func (s *Store) SaveResponses(ctx context.Context, tx *sqlx.Tx, responses map[at
 			return n, err
 		}
 		n.New, n.Changed, n.Unchanged = max(n.New, changes.New), max(n.Changed, changes.Changed), max(n.Unchanged, changes.Unchanged)
-		all = append(all, keysOf(parts)...)
 	}
 	if len(open) == 0 {
 		for _, rs := range responses {
@@ -59,7 +57,7 @@ func (s *Store) SaveResponses(ctx context.Context, tx *sqlx.Tx, responses map[at
 		}
 	}
 	if len(open) > 1 {
-		return n, s.leaveOthers(ctx, tx, keys, all)
+		return n, s.leaveOthers(ctx, tx, keys)
 	}
 	return n, nil
 }
@@ -67,19 +65,20 @@ func (s *Store) SaveResponses(ctx context.Context, tx *sqlx.Tx, responses map[at
 func (s *Store) saveAnswers(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []part) (AnswerChanges, error) {
 	var n AnswerChanges
 	var rows []struct {
-		ID     uuid.UUID `db:"id"`
-		Digest []byte    `db:"digest"`
+		ID      uuid.UUID `db:"id"`
+		Digest  []byte    `db:"digest"`
+		Dropped bool      `db:"dropped"`
 	}
 	err := tx.SelectContext(ctx, &rows, `
-		select id, digest
+		select id, digest, part = 'dropped' as dropped
 		from personal
 		where event_id = $1 and id = any($2::uuid[])`, event, pq.StringArray(texts(keysOf(parts))))
 	if err != nil {
 		return n, quiet("read responses", err)
 	}
-	held := make(map[uuid.UUID][]byte, len(rows))
+	held, dropped := make(map[uuid.UUID][]byte, len(rows)), map[uuid.UUID]bool{}
 	for _, r := range rows {
-		held[r.ID] = r.Digest
+		held[r.ID], dropped[r.ID] = r.Digest, r.Dropped
 	}
 	erased, err := s.barred(ctx, tx, event, unknown(parts, held))
 	if err != nil {
@@ -99,6 +98,9 @@ func (s *Store) saveAnswers(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, p
 			continue
 		case !known:
 			n.New++
+		case dropped[p.id]:
+			n.Unchanged++ // it was nobody's for too long
+			continue
 		case bytes.Equal(digest, p.digest):
 			n.Unchanged++
 			continue
@@ -145,19 +147,6 @@ func (s *Store) saveAnswers(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, p
 	return n, s.fill(ctx, tx, event, concerned)
 }
 
-// leaveOthers drops the copies of a response that belong to nobody in their event
-// where another event of the same form has found its attendee.
-func (s *Store) leaveOthers(ctx context.Context, tx *sqlx.Tx, events, responses []uuid.UUID) error {
-	_, err := tx.ExecContext(ctx, `
-		delete from personal p
-		where p.event_id = any($1::uuid[]) and p.id = any($2::uuid[]) and p.part = 'response' and p.attendee_id is null
-		  and exists (
-			select from personal o
-			where o.event_id = any($1::uuid[]) and o.id = p.id and o.attendee_id is not null)`,
-		pq.StringArray(texts(events)), pq.StringArray(texts(responses)))
-	return quiet("drop copies of matched responses", err)
-}
-
 // Answered counts a form's responses that are held, and how many of them belong to
 // nobody, each once however many events the form is linked to.
 func (s *Store) Answered(ctx context.Context, form attendees.FormID) (all, unmatched int, err error) {
@@ -177,7 +166,8 @@ func (s *Store) Answered(ctx context.Context, form attendees.FormID) (all, unmat
 
 // DropUnmatched deletes the responses that belonged to nobody for as long as the
 // policy keeps such, and returns how many. Being nobody's, they are needed for
-// nothing (GDPR Art. 5(1)(e)).
+// nothing (GDPR Art. 5(1)(e)). Of each the bare key stays, so that it does not come
+// back when its form is read again.
 func (s *Store) DropUnmatched(ctx context.Context) (int, error) {
 	events, err := s.Events(ctx)
 	if err != nil {
@@ -190,8 +180,14 @@ func (s *Store) DropUnmatched(ctx context.Context) (int, error) {
 			continue
 		}
 		result, err := s.db.ExecContext(ctx, `
-			delete from personal
-			where event_id = $1 and part = 'response' and attendee_id is null and received_at < $2`, e.Key, before)
+			with gone as (
+				delete from personal
+				where event_id = $1 and part = 'response' and attendee_id is null and received_at < $2
+				returning event_id, id
+			)
+			insert into personal (event_id, id, part)
+			select event_id, id, 'dropped'
+			from gone`, e.Key, before)
 		if err != nil {
 			return dropped, quiet("drop unmatched responses", err)
 		}

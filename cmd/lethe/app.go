@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,6 +36,8 @@ type app struct {
 	// refuse a database that does not agree with the ledger's copy.
 	mends bool
 	log   *slog.Logger
+	// listener is where the web listens, once PORT is bound.
+	listener net.Listener
 
 	closers []func()
 }

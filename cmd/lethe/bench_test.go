@@ -14,7 +14,7 @@ import (
 )
 
 // BenchmarkMemory measures the most memory that a process of ours takes while it
-// pulls and exports events of two sizes: the sizes differ, the memory must not.
+// pulls registrations and answers, and exports, of events of two sizes: the sizes differ, the memory must not.
 func BenchmarkMemory(b *testing.B) {
 	for _, people := range []int{20_000, 100_000} {
 		b.Run(fmt.Sprint("people=", people), func(b *testing.B) {
@@ -23,6 +23,8 @@ func BenchmarkMemory(b *testing.B) {
 				env := s.env(b, pgtest.URL(b, pgtest.New(b)))
 				lethe(b, env, "events", "discover")
 				b.ReportMetric(peak(b, env, "sync"), "MiB/sync")
+				s.answered(b, env)
+				b.ReportMetric(peak(b, env, "sync"), "MiB/answers")
 				file := filepath.Join(b.TempDir(), "list")
 				for _, format := range []string{"csv", "json"} {
 					b.ReportMetric(peak(b, env, "export", string(s.event), "--purpose", "participation_agreement",

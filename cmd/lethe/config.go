@@ -66,6 +66,9 @@ func readConfig() (config, error) {
 	if c.Log != "text" && c.Log != "json" {
 		return c, fmt.Errorf("LETHE_LOG is %q: text or json", c.Log)
 	}
+	if err := new(slog.Level).UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return c, fmt.Errorf("LETHE_LOG_LEVEL is %q: debug, info, warn or error", c.LogLevel)
+	}
 	return c, nil
 }
 
@@ -141,8 +144,6 @@ func (c config) clock() (now func() time.Time, simulated bool, err error) {
 
 func (c config) level() slog.Level {
 	var l slog.Level
-	if err := l.UnmarshalText([]byte(c.LogLevel)); err != nil {
-		return slog.LevelInfo
-	}
+	_ = l.UnmarshalText([]byte(c.LogLevel)) // readConfig has read it
 	return l
 }

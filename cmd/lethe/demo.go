@@ -31,6 +31,12 @@ sealed, deleted, and both proven. Nothing of yours is touched.`,
 			if err := a.configure(); err != nil {
 				return err
 			}
+			if !exit && a.bind() != nil { // before the show, not after it
+				a.config.Port = "0" // taken: the system finds another
+				if err := a.bind(); err != nil {
+					return err
+				}
+			}
 			d := &demo{app: a}
 			if err := d.prepare(cmd.Context()); err != nil {
 				return err

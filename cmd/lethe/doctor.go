@@ -88,27 +88,26 @@ func (d *doctor) examine(ctx context.Context) {
 		d.find(broken, "configuration", err.Error(), "")
 		return
 	}
-	if policy, err := d.config.policy(); err != nil {
+	policy, err := d.config.policy()
+	if err != nil {
 		d.find(broken, "policy", err.Error(), "")
-		return
 	} else if d.config.Policy == "" {
 		d.find(healthy, "policy", "built-in, retention rule "+policy.Rule, "")
 	} else {
 		d.find(healthy, "policy", fmt.Sprintf("%s: %d purposes, retention rule %s", d.config.Policy, len(policy.Purposes), policy.Rule), "")
 	}
 	d.folder()
-	d.mends = true // it says itself what the ledger lacks
-	store, err := d.openStore(ctx)
-	if err != nil {
-		d.find(broken, "database", err.Error(), "")
-		return
+	store, opened := d.opened(ctx, err == nil)
+	if opened {
+		d.database(ctx, store)
 	}
-	d.database(ctx, store)
-	d.setup(ctx, store)
 	d.officer(ctx, store)
-	d.ledger(ctx, store)
-	d.clock(ctx, store)
-	d.holds(ctx, store)
+	if opened {
+		d.setup(ctx, store)
+		d.ledger(ctx, store)
+		d.clock(ctx, store)
+		d.holds(ctx, store)
+	}
 	p, err := d.puller(store)
 	if err != nil {
 		d.find(broken, "sources", err.Error(), "")
@@ -116,7 +115,28 @@ func (d *doctor) examine(ctx context.Context) {
 	}
 	d.eventbrite(ctx, p)
 	d.typeform(ctx, p)
-	d.feeds(ctx, p)
+	if opened {
+		d.feeds(ctx, p)
+	}
+}
+
+// opened opens the database, where policy and secret let it. Without it what needs none
+// is looked at all the same: the store is nil then.
+func (d *doctor) opened(ctx context.Context, policy bool) (database, bool) {
+	if _, err := d.keyring(d.config.DatabaseURL == ""); err != nil {
+		d.find(broken, "secret", err.Error(), "")
+		return database{}, false
+	}
+	if !policy {
+		return database{}, false
+	}
+	d.mends = true // it says itself what the ledger lacks
+	store, err := d.openStore(ctx)
+	if err != nil {
+		d.find(broken, "database", err.Error(), "")
+		return database{}, false
+	}
+	return store, true
 }
 
 func (d *doctor) folder() {
@@ -228,10 +248,12 @@ func (d *doctor) officer(ctx context.Context, store database) {
 		d.find(healthy, "officer key", plural(len(officers.IDs()), "key")+": "+strings.Join(officers.IDs(), "…, ")+"…", "")
 		return
 	}
-	events, err := store.Events(ctx)
-	if err != nil {
-		d.find(broken, "officer key", err.Error(), "")
-		return
+	var events []postgres.Event
+	if store.Store != nil {
+		if events, err = store.Events(ctx); err != nil {
+			d.find(broken, "officer key", err.Error(), "")
+			return
+		}
 	}
 	due := 0
 	for _, e := range events {
@@ -300,10 +322,13 @@ func (d *doctor) clock(ctx context.Context, store database) {
 }
 
 func (d *doctor) typeform(ctx context.Context, p *pull.Puller) {
-	forms, err := p.Store.LinkedForms(ctx)
-	if err != nil {
-		d.find(broken, "Typeform", err.Error(), "")
-		return
+	var forms []attendees.FormID
+	if p.Store != nil {
+		var err error
+		if forms, err = p.Store.LinkedForms(ctx); err != nil {
+			d.find(broken, "Typeform", err.Error(), "")
+			return
+		}
 	}
 	if p.Typeform == nil {
 		if len(forms) > 0 {
@@ -316,7 +341,7 @@ func (d *doctor) typeform(ctx context.Context, p *pull.Puller) {
 	me, err := p.Typeform.Me(ctx)
 	switch {
 	case errors.Is(err, typeform.ErrUnsupported):
-		d.source("Typeform", "answers, but does not tell whose token this is", p.Typeform.Skew)
+		d.anonymous(ctx, p, errors.Is(err, typeform.ErrToken))
 	case err != nil:
 		d.find(broken, "Typeform", err.Error(), "")
 		return
@@ -328,6 +353,24 @@ func (d *doctor) typeform(ctx context.Context, p *pull.Puller) {
 	}
 }
 
+// anonymous judges a Typeform that does not tell whose token it was asked with: small
+// imitations lack that call, and so does a token that may not do anything.
+func (d *doctor) anonymous(ctx context.Context, p *pull.Puller, refused bool) {
+	forms, err := p.Typeform.Forms(ctx)
+	refused = refused || errors.Is(err, typeform.ErrToken)
+	switch {
+	case err == nil:
+		d.find(healthy, "Typeform", fmt.Sprintf("answers with %s, but does not tell whose token this is", plural(len(forms), "form")), "")
+	case !errors.Is(err, typeform.ErrUnsupported):
+		d.find(broken, "Typeform", err.Error(), "")
+	case refused:
+		d.find(doubtful, "Typeform", "refuses to tell whose token this is and which forms there are (status 403)",
+			"Make a token with the scopes forms:read and responses:read at https://admin.typeform.com/user/tokens")
+	default:
+		d.find(healthy, "Typeform", "answers, but tells neither whose token this is nor which forms there are", "")
+	}
+}
+
 func (d *doctor) form(ctx context.Context, p *pull.Puller, id attendees.FormID) {
 	form, err := p.Typeform.Form(ctx, id)
 	if err == nil {
@@ -336,12 +379,21 @@ func (d *doctor) form(ctx context.Context, p *pull.Puller, id attendees.FormID) 
 	var region *typeform.WrongRegion
 	switch {
 	case errors.As(err, &region):
-		d.find(doubtful, "Typeform", region.Error(), "")
+		d.wrongRegion(region)
 	case err != nil:
 		d.find(broken, "Typeform", err.Error(), "")
 	default:
 		d.find(healthy, "form", fmt.Sprintf("%s (%s)", form.Title, id), "")
 	}
+}
+
+func (d *doctor) wrongRegion(region *typeform.WrongRegion) {
+	if region.URL() == "" {
+		d.find(doubtful, "Typeform", region.Error(), "")
+		return
+	}
+	d.find(doubtful, "Typeform", fmt.Sprintf("form %s lives in another region than TYPEFORM_URL points to: it would always look empty", region.Form),
+		"Set TYPEFORM_URL="+region.URL())
 }
 
 // feeds shows what went wrong with pulls and what the operator has to look at.

@@ -30,7 +30,7 @@ func (a *app) eventsCommand() *cobra.Command {
 func (a *app) discoverCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "discover",
-		Short: "Look for events at Eventbrite, and at the linked forms",
+		Short: "Look for events at Eventbrite, and for forms at Typeform",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, p, err := a.openPuller(cmd.Context())
@@ -47,10 +47,34 @@ func (a *app) discoverCommand() *cobra.Command {
 			for _, o := range d.Organizations {
 				fmt.Fprintf(a.out, "Eventbrite  %s (%s)\n", printable(o.Name), o.ID)
 			}
+			for _, refused := range d.Refused {
+				fmt.Fprintf(a.out, "  look: %s\n", printable(refused))
+			}
 			fmt.Fprintf(a.out, "%s events, %s of them new. `lethe events list` shows them.\n", count(d.Events), count(d.New))
-			return nil
+			return a.linkable(cmd.Context(), p)
 		},
 	}
+}
+
+// linkable lists the forms that may be linked, where Typeform lists them.
+func (a *app) linkable(ctx context.Context, p *pull.Puller) error {
+	if p.Typeform == nil {
+		return nil
+	}
+	forms, err := p.Typeform.Forms(ctx)
+	if errors.Is(err, typeform.ErrUnsupported) || err == nil && len(forms) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(a.out, "\nForms at Typeform that `lethe events link` can link:")
+	t := newTable("form", "title")
+	for _, f := range forms {
+		t.add(string(f.ID), f.Title)
+	}
+	t.write(a.out)
+	return nil
 }
 
 // openPuller opens the database and a client for each source that has a token.
@@ -232,12 +256,12 @@ func (a *app) link(ctx context.Context, d database, p *pull.Puller, event attend
 		return err
 	}
 	if len(wanted) == 0 {
-		a.propose(e, definition, purpose)
+		a.propose(e, definition.Form, purpose)
 		return nil
 	}
-	link := postgres.Link{Event: e.ID, Form: form, Title: definition.Title, Purpose: name}
+	link := postgres.Link{Event: e.ID, Form: form, Title: definition.Title, Host: definition.Host, Purpose: name}
 	for _, w := range wanted {
-		linked, err := linkField(definition, purpose, w)
+		linked, err := linkField(definition.Form, purpose, w)
 		if err != nil {
 			return err
 		}
@@ -252,28 +276,28 @@ func (a *app) link(ctx context.Context, d database, p *pull.Puller, event attend
 }
 
 // formDefinition reads a form's questions, or those of the event itself.
-func formDefinition(ctx context.Context, p *pull.Puller, e postgres.Event, form attendees.FormID) (attendees.Form, error) {
+func formDefinition(ctx context.Context, p *pull.Puller, e postgres.Event, form attendees.FormID) (typeform.Form, error) {
 	if form == attendees.EventbriteForm {
 		if p.Eventbrite == nil {
-			return attendees.Form{}, errNoToken
+			return typeform.Form{}, errNoToken
 		}
 		questions, err := p.Eventbrite.Questions(ctx, e.ID)
 		if errors.Is(err, eventbrite.ErrNotFound) {
-			return attendees.Form{}, fmt.Errorf("event %s is not known to Eventbrite any more", e.ID)
+			return typeform.Form{}, fmt.Errorf("event %s is not known to Eventbrite any more", e.ID)
 		}
-		return attendees.Form{ID: form, Title: "the event's own questions", Questions: questions}, err
+		return typeform.Form{Form: attendees.Form{ID: form, Title: "the event's own questions", Questions: questions}}, err
 	}
 	if p.Typeform == nil {
-		return attendees.Form{}, errNoTypeformToken
+		return typeform.Form{}, errNoTypeformToken
 	}
 	f, err := p.Typeform.Form(ctx, form)
 	if errors.Is(err, typeform.ErrNotFound) {
-		return attendees.Form{}, fmt.Errorf("form %s is not known to Typeform, or the token does not see it: its id stands in its address, typeform.com/to/ID", form)
+		return typeform.Form{}, fmt.Errorf("form %s is not known to Typeform, or the token does not see it: its id stands in its address, typeform.com/to/ID", form)
 	}
 	if err != nil {
-		return attendees.Form{}, err
+		return typeform.Form{}, err
 	}
-	return f.Form, p.Typeform.CheckRegion(f)
+	return f, p.Typeform.CheckRegion(f)
 }
 
 // linkField looks whether a question may fill a field.

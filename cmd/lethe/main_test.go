@@ -207,52 +207,76 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// pulledPeople are four batches, so that kills come between the first and the last.
+const pulledPeople = 20_000
+
+// holds tells how many registrations are held.
+const holds = `select count(*) from personal where part = 'registration'`
+
 func TestKilledPullsEndComplete(t *testing.T) {
 	kills := 10
 	if more() {
 		kills = 50
 	}
-	s := newSandbox(t, 4000, eventbritetest.Options{Limit: -1})
+	s := newSandbox(t, pulledPeople, eventbritetest.Options{Limit: -1})
 	s.eventbrite.Misbehave(func(q *eventbritetest.Quirks) { q.Latency = 15 * time.Millisecond })
+	people := s.eventbrite.Attendees(s.event, nil)
 	db := pgtest.New(t)
 	env := s.env(t, pgtest.URL(t, db))
-	cut := 0
+	lethe(t, env, "events", "discover")
+	middle := 0
 	for i := range kills {
+		// Somebody whom the pull has passed, perhaps, changes, and all behind her slide.
+		err := s.eventbrite.Change(people[97*i].ID, func(p *eventbritetest.Person) { p.Name = fmt.Sprint("Changed Person ", i) })
+		if err != nil {
+			t.Fatal(err)
+		}
 		p := start(t, env, "sync")
 		died := make(chan error, 1)
 		go func() { died <- p.Wait() }()
+		if i%2 == 0 { // else at any moment, its start included
+			atWork(t, db, holds, `select count(*) from events where pulled_at is not null`)
+		}
+		ended := false
 		select {
-		case <-died: // complete: begin anew with what has changed
-			if err := db.Get(new(int), `select 1 from events where pulled_at is not null`); err != nil {
-				t.Fatalf("a sync that ended has not read the event: %v\n%s", err, p.out.String())
-			}
-			if _, err := db.Exec(`update events set pulled_at = null; delete from feeds`); err != nil {
-				t.Fatal(err)
-			}
-		case <-time.After(time.Duration(100+37*i%400) * time.Millisecond):
-			cut++
+		case <-died:
+			ended = true
+		case <-time.After(time.Duration(50+137*i%1500) * time.Millisecond):
 			if err := p.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
 			<-died
 		}
-		var ahead, twice int
-		err := db.Get(&ahead, `
-			select count(*) from feeds
-			where name like 'eventbrite/event/%' and watermark is not null
-			  and (select count(*) from personal where part = 'registration') < $1`, 4000)
-		if err != nil || ahead > 0 {
-			t.Errorf("kill %d: a watermark is ahead of the data (%v)", i, err)
-		}
-		if err := db.Get(&twice, `select count(*) - count(distinct source_id) from personal where part = 'registration'`); err != nil || twice > 0 {
-			t.Errorf("kill %d: %d are doubled (%v)", i, twice, err)
+		var held, twice, marked int
+		err = errors.Join(db.Get(&held, holds),
+			db.Get(&twice, `select count(*) - count(distinct source_id) from personal where part = 'registration'`),
+			db.Get(&marked, `select count(*) from feeds where name like 'eventbrite/event/%' and watermark is not null`))
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case twice > 0:
+			t.Errorf("kill %d: %d are doubled", i, twice)
+		case marked > 0 && held < pulledPeople:
+			t.Errorf("kill %d: the watermark is ahead of the data: %d are held", i, held)
+		case ended && marked == 0:
+			t.Errorf("a sync that ended has not read the event:\n%s", p.out.String())
+		case held > 0 && held < pulledPeople:
+			middle++
+		case marked > 0: // complete: begin anew
+			if _, err := db.Exec(`truncate personal, attendees, feeds; update events set pulled_at = null`); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	if cut < kills/2 {
-		t.Errorf("only %d of %d were killed in the middle: the test shows little", cut, kills)
+	if middle < kills/5 {
+		t.Errorf("only %d of %d kills found a part of the people stored: the test shows little", middle, kills)
 	}
 	lethe(t, env, "sync")
 	s.whole(t, env)
+	var changed int
+	if err := db.Get(&changed, `select count(*) from personal where name like 'Changed Person %'`); err != nil || changed != kills {
+		t.Errorf("%d of %d changes are held (%v)", changed, kills, err)
+	}
 }
 
 func TestAWorkerStopsInTimeAndAnotherGoesOn(t *testing.T) {
@@ -317,25 +341,47 @@ func await(t *testing.T, what string, so func() bool) {
 }
 
 func TestAfterTheDatabaseWasKilledAPullEndsComplete(t *testing.T) {
-	s := newSandbox(t, 3000, eventbritetest.Options{Limit: -1})
+	s := newSandbox(t, pulledPeople, eventbritetest.Options{Limit: -1})
 	s.eventbrite.Misbehave(func(q *eventbritetest.Quirks) { q.Latency = 20 * time.Millisecond })
 	dir := t.TempDir()
-	kills := 2
+	kills := 3
 	if more() {
 		kills = 10
 	}
 	server := startServer(t, dir)
 	env := s.env(t, server.URL(databaseName))
 	lethe(t, env, "migrate")
+	middle := 0
+	held := func(query string) (n int) {
+		db, err := postgres.Open(server.URL(databaseName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = db.Close() }()
+		if err := db.Get(&n, query); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
 	for i := range kills {
+		before := held(holds)
 		p := start(t, env, "sync")
-		time.Sleep(time.Duration(250+90*i) * time.Millisecond)
+		await(t, "people to be stored", func() bool {
+			return held(holds) > before || held(`select count(*) from events where pulled_at is not null`) > 0
+		})
+		time.Sleep(time.Duration(90*i) * time.Millisecond)
 		if err := server.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		_ = p.Wait() // it fails, or it was done
 		server = startServer(t, dir)
 		env = s.env(t, server.URL(databaseName))
+		if n := held(holds); n > 0 && n < pulledPeople {
+			middle++
+		}
+	}
+	if middle == 0 {
+		t.Error("no kill found a part of the people stored: the test shows little")
 	}
 	lethe(t, env, "sync")
 	s.whole(t, env)

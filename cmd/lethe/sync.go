@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,6 +58,8 @@ type syncRun struct {
 	puller   *pull.Puller
 	progress *progress
 	sum      pull.Report
+	feeds    int     // that were asked for
+	failed   []error // of them, each with its reason
 }
 
 // watch has the pull tell this terminal how it comes along.
@@ -70,12 +73,19 @@ func (s *syncRun) watch() {
 
 func (s *syncRun) run(ctx context.Context, args []string) error {
 	began, before := time.Now(), s.calls()
-	if err := s.discover(ctx, len(args) > 0); err != nil {
+	s.feeds, s.failed = 0, nil
+	var ids []attendees.EventID
+	for _, arg := range args {
+		if id := eventID(arg); !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	err := s.discover(ctx, ids)
+	if err != nil {
 		return err
 	}
-	var err error
-	if len(args) > 0 {
-		err = s.events(ctx, args)
+	if len(ids) > 0 {
+		err = s.events(ctx, ids)
 	} else {
 		err = s.everything(ctx)
 	}
@@ -86,7 +96,7 @@ func (s *syncRun) run(ctx context.Context, args []string) error {
 	if err := s.table(ctx); err != nil {
 		return err
 	}
-	if err := s.forms(ctx, args); err != nil {
+	if err := s.forms(ctx, ids); err != nil {
 		return err
 	}
 	if err := s.history(ctx, args); err != nil {
@@ -99,7 +109,18 @@ func (s *syncRun) run(ctx context.Context, args []string) error {
 	fmt.Fprintf(s.out, "Done in %s, %s calls: %s new, %s changed, %s cancelled, %s gone. Not taken: %s of fields that no purpose names.\n",
 		seconds(time.Since(began)), count(int(s.calls()-before)), count(sum.New), count(sum.Changed), count(sum.Cancelled), count(sum.Gone),
 		size(max(s.sum.Bytes-s.sum.Kept, 0)))
-	return nil
+	return s.verdict()
+}
+
+// verdict tells how many feeds failed, with the first one's reason.
+func (s *syncRun) verdict() error {
+	switch len(s.failed) {
+	case 0:
+		return nil
+	case s.feeds:
+		return s.failed[0]
+	}
+	return fmt.Errorf("%d of %d feeds failed, `lethe doctor` says which; the first: %w", len(s.failed), s.feeds, s.failed[0])
 }
 
 func (s *syncRun) calls() (n int64) {
@@ -118,17 +139,25 @@ const discoverEvery = time.Hour
 
 // discover looks around where that was long ago, or where an event is named that is
 // not known.
-func (s *syncRun) discover(ctx context.Context, named bool) error {
+func (s *syncRun) discover(ctx context.Context, named []attendees.EventID) error {
 	last, err := s.puller.Store.Marked(ctx, postgres.Discovered)
 	if err != nil {
 		return err
 	}
-	if named && !last.IsZero() || s.now().Sub(last) < discoverEvery {
+	known, err := s.puller.Store.KnownEvents(ctx, named)
+	if err != nil {
+		return err
+	}
+	fresh := s.now().Sub(last) < discoverEvery || len(named) > 0 && !last.IsZero()
+	if fresh && len(known) == len(named) {
 		return nil
 	}
-	return s.patiently(ctx, func() error {
-		_, err := s.puller.Discover(ctx)
-		return err
+	return s.pull(ctx, func() (pull.Report, error) {
+		d, err := s.puller.Discover(ctx)
+		for _, refused := range d.Refused {
+			fmt.Fprintf(s.out, "  look: %s\n", printable(refused))
+		}
+		return pull.Report{}, err
 	})
 }
 
@@ -139,19 +168,31 @@ func (s *syncRun) everything(ctx context.Context) error {
 			return err
 		}
 	}
-	if s.puller.Typeform != nil {
-		forms, err := s.puller.Store.LinkedForms(ctx)
-		if err != nil {
+	forms, err := s.puller.Store.LinkedForms(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.pullForms(ctx, forms); err != nil {
+		return err
+	}
+	_, err = s.puller.Store.DropUnmatched(ctx)
+	return err
+}
+
+func (s *syncRun) pullForms(ctx context.Context, forms []attendees.FormID) error {
+	if s.puller.Typeform == nil && len(forms) > 0 {
+		s.feeds += len(forms)
+		for range forms {
+			s.failed = append(s.failed, fmt.Errorf("%s linked, and %w", plural(len(forms), "form"), errNoTypeformToken))
+		}
+		return nil
+	}
+	for _, form := range forms {
+		if err := s.pull(ctx, func() (pull.Report, error) { return s.puller.Form(ctx, form) }); err != nil {
 			return err
 		}
-		for _, form := range forms {
-			if err := s.pull(ctx, func() (pull.Report, error) { return s.puller.Form(ctx, form) }); err != nil {
-				return err
-			}
-		}
 	}
-	_, err := s.puller.Store.DropUnmatched(ctx)
-	return err
+	return nil
 }
 
 func (s *syncRun) eventbrite(ctx context.Context) error {
@@ -185,34 +226,27 @@ func (s *syncRun) unpulled(ctx context.Context) error {
 }
 
 // events pulls the complete listings of named events, and their forms.
-func (s *syncRun) events(ctx context.Context, args []string) error {
-	for _, arg := range args {
-		id := eventID(arg)
+func (s *syncRun) events(ctx context.Context, ids []attendees.EventID) error {
+	if s.puller.Eventbrite == nil {
+		return errNoToken
+	}
+	var links []postgres.Link
+	for _, id := range ids {
 		e, err := s.puller.Store.Event(ctx, id)
 		if err != nil {
-			return err
+			return cmp.Or(s.verdict(), err)
 		}
 		fmt.Fprintf(s.out, "Eventbrite  %s (%s)\n", printable(e.Name), e.ID)
-		if s.puller.Eventbrite == nil {
-			return errNoToken
-		}
 		if err := s.pull(ctx, func() (pull.Report, error) { return s.puller.Reconcile(ctx, id) }); err != nil {
 			return err
 		}
-		links, err := s.puller.Store.EventLinks(ctx, id)
+		own, err := s.puller.Store.EventLinks(ctx, id)
 		if err != nil {
 			return err
 		}
-		for _, form := range formsOf(links) {
-			if s.puller.Typeform == nil {
-				return errNoTypeformToken
-			}
-			if err := s.pull(ctx, func() (pull.Report, error) { return s.puller.Form(ctx, form) }); err != nil {
-				return err
-			}
-		}
+		links = append(links, own...)
 	}
-	return nil
+	return s.pullForms(ctx, formsOf(links))
 }
 
 // formsOf are the Typeform forms of links, each once.
@@ -226,9 +260,11 @@ func formsOf(links []postgres.Link) []attendees.FormID {
 	return forms
 }
 
-// pull does one pull and adds what it did to the sum.
+// pull does one pull and adds what it did to the sum. One that fails is counted, and
+// keeps no other waiting; the error is a stop.
 func (s *syncRun) pull(ctx context.Context, do func() (pull.Report, error)) error {
-	return s.patiently(ctx, func() error {
+	s.feeds++
+	err := s.patiently(ctx, func() error {
 		report, err := do()
 		s.sum.Add(report)
 		s.progress.clear()
@@ -240,6 +276,12 @@ func (s *syncRun) pull(ctx context.Context, do func() (pull.Report, error)) erro
 		}
 		return err
 	})
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	s.failed = append(s.failed, err)
+	fmt.Fprintf(s.out, "  failed: %s\n", printable(oneLine(err)))
+	return nil
 }
 
 // patiently waits for a source that wants to be left alone, says so, and goes on.
@@ -334,13 +376,13 @@ func (s *syncRun) history(ctx context.Context, args []string) error {
 }
 
 // forms shows what is held of each linked form.
-func (s *syncRun) forms(ctx context.Context, args []string) error {
+func (s *syncRun) forms(ctx context.Context, ids []attendees.EventID) error {
 	links, err := s.puller.Store.Links(ctx)
 	if err != nil {
 		return err
 	}
-	if len(args) > 0 {
-		links = slices.DeleteFunc(links, func(l postgres.Link) bool { return !slices.Contains(args, string(l.Event)) })
+	if len(ids) > 0 {
+		links = slices.DeleteFunc(links, func(l postgres.Link) bool { return !slices.Contains(ids, l.Event) })
 	}
 	events, err := s.puller.Store.Events(ctx)
 	if err != nil {

@@ -152,7 +152,9 @@ type progress struct {
 	w        io.Writer
 	terminal bool
 	feed     string
-	since    time.Time
+	page     int       // shown last
+	first    int       // of this reading, which may go on where another was cut off
+	since    time.Time // when first was read
 	last     time.Time
 	shown    bool
 }
@@ -166,12 +168,18 @@ const (
 func newProgress(w io.Writer) *progress { return &progress{w: w, terminal: isTerminal(w)} }
 
 func (p *progress) show(s pull.Progress) {
-	now := time.Now()
-	if string(s.Feed) != p.feed {
-		p.feed, p.since, p.last = string(s.Feed), now, now
-		if !p.terminal {
-			return // a plain line comes only where it takes longer
-		}
+	p.showAt(s, time.Now())
+}
+
+func (p *progress) showAt(s pull.Progress, now time.Time) {
+	other := string(s.Feed) != p.feed
+	if other || s.Page <= p.page { // another feed, or the same read again
+		p.feed, p.first, p.since = string(s.Feed), s.Page, now
+	}
+	p.page = s.Page
+	if other && !p.terminal {
+		p.last = now
+		return // a plain line comes only where it takes longer
 	}
 	every := plainEvery
 	if p.terminal {
@@ -205,8 +213,8 @@ func (p *progress) line(s pull.Progress, now time.Time) string {
 	if s.Limit > 0 {
 		fmt.Fprintf(&b, "  budget %s of %s calls left", count(max(s.Limit-s.Used, 0)), count(s.Limit))
 	}
-	if gone := now.Sub(p.since); s.Pages > s.Page && gone > time.Second {
-		left := gone / time.Duration(s.Page) * time.Duration(s.Pages-s.Page)
+	if gone, read := now.Sub(p.since), s.Page-p.first; s.Pages > s.Page && gone > time.Second && read > 0 {
+		left := gone / time.Duration(read) * time.Duration(s.Pages-s.Page)
 		fmt.Fprintf(&b, "  %d s to go", int(left.Seconds())+1)
 	}
 	return b.String()

@@ -129,6 +129,18 @@ const (
 	maxHeader = 16 << 10
 )
 
+// bind takes PORT, where nobody has yet.
+func (a *app) bind() (err error) {
+	if a.listener != nil {
+		return nil
+	}
+	if a.listener, err = net.Listen("tcp", ":"+a.config.Port); err != nil {
+		return fmt.Errorf("listen on PORT %s: %w", a.config.Port, err)
+	}
+	a.onClose(func() { _ = a.listener.Close() })
+	return nil
+}
+
 func (a *app) listen(ctx context.Context, group *errgroup.Group, d database, works bool) error {
 	site := &web.Site{
 		Version: "Lethe", Worker: works, Log: a.log,
@@ -144,20 +156,19 @@ func (a *app) listen(ctx context.Context, group *errgroup.Group, d database, wor
 			return len(events), err
 		},
 	}
-	listener, err := net.Listen("tcp", ":"+a.config.Port)
-	if err != nil {
-		return fmt.Errorf("listen on PORT %s: %w", a.config.Port, err)
+	if err := a.bind(); err != nil {
+		return err
 	}
 	server := &http.Server{
 		Handler: site.Handler(), ReadTimeout: readTimeout, WriteTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 	}
 	address := a.config.BaseURL
 	if address == "" {
-		address = fmt.Sprintf("http://localhost:%d", listener.Addr().(*net.TCPAddr).Port)
+		address = fmt.Sprintf("http://localhost:%d", a.listener.Addr().(*net.TCPAddr).Port)
 	}
 	fmt.Fprintf(a.out, "Lethe is up: %s\n", address)
 	group.Go(func() error {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)
 		}
 		return nil

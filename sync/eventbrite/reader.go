@@ -3,6 +3,7 @@ package eventbrite
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -68,7 +69,8 @@ func (r *reader) array(each func() error) error {
 	return err
 }
 
-// text takes a string, or a number as it is written: ids come as both.
+// text takes a string, or a number as it is written: ids come as both. NUL goes: no
+// database takes it, and one such text would turn away all that came with it.
 func (r *reader) text(to *string) error {
 	*to = ""
 	if k := r.PeekKind(); k != '"' && k != '0' {
@@ -78,7 +80,9 @@ func (r *reader) text(to *string) error {
 	if err != nil {
 		return err
 	}
-	*to = t.String()
+	if *to = t.String(); strings.IndexByte(*to, 0) >= 0 {
+		*to = strings.ReplaceAll(*to, "\x00", "")
+	}
 	r.kept += len(*to)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/postgres"
+	"lethe/sync/eventbrite"
 	"lethe/sync/typeform"
 )
 
@@ -15,6 +16,7 @@ import (
 type Discovery struct {
 	Organizations []postgres.Organization
 	Events, New   int
+	Refused       []string // which organisations don't let their events be seen
 }
 
 // Discover asks the sources which organisations and events there are, and looks at
@@ -50,25 +52,46 @@ func (p *Puller) discoverEvents(ctx context.Context, d *Discovery) error {
 			return fmt.Errorf("EVENTBRITE_ORGANIZATION names %s, which the token does not see", id)
 		}
 	}
+	if err := p.Store.SaveOrganizations(ctx, d.Organizations); err != nil {
+		return err
+	}
 	for _, o := range d.Organizations {
-		for page, err := range p.Eventbrite.Events(ctx, o.ID) {
-			if err != nil {
-				return err
-			}
-			for i := range page {
-				if page[i].Organization == "" {
-					page[i].Organization = o.ID
-				}
-			}
-			fresh, err := p.Store.SaveEvents(ctx, attendees.Eventbrite, page)
-			if err != nil {
-				return err
-			}
-			d.Events += len(page)
-			d.New += fresh
+		attention := ""
+		err := p.eventsOf(ctx, o.ID, d)
+		if errors.Is(err, eventbrite.ErrRefused) || errors.Is(err, eventbrite.ErrNotFound) {
+			attention = fmt.Sprintf("Eventbrite refuses the events of organisation %s to this token, so new ones are not seen: %v. "+
+				"A token of its owner may see them; EVENTBRITE_ORGANIZATION can leave it out", o.ID, err)
+			d.Refused, err = append(d.Refused, attention), nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := p.Store.NoteFeed(ctx, postgres.EventsFeed(o.ID), attention); err != nil {
+			return err
 		}
 	}
-	return p.Store.SaveOrganizations(ctx, d.Organizations)
+	return nil
+}
+
+// eventsOf saves the events of one organisation.
+func (p *Puller) eventsOf(ctx context.Context, org attendees.OrganizationID, d *Discovery) error {
+	for page, err := range p.Eventbrite.Events(ctx, org) {
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			if page[i].Organization == "" {
+				page[i].Organization = org
+			}
+		}
+		fresh, err := p.Store.SaveEvents(ctx, attendees.Eventbrite, page)
+		if err != nil {
+			return err
+		}
+		d.Events += len(page)
+		d.New += fresh
+	}
+	return nil
 }
 
 // discoverForms refreshes linked forms. One that is gone, or lives in another
@@ -85,6 +108,11 @@ func (p *Puller) discoverForms(ctx context.Context) error {
 		}
 		var region *typeform.WrongRegion
 		if errors.As(err, &region) || errors.Is(err, typeform.ErrNotFound) {
+			if region != nil { // pulls fail until the region is right again
+				if err := p.Store.RefreshForm(ctx, form.Form, form.Host); err != nil {
+					return err
+				}
+			}
 			if err := p.Store.FailFeed(ctx, postgres.FormFeed(id), err.Error()); err != nil {
 				return err
 			}
@@ -93,7 +121,7 @@ func (p *Puller) discoverForms(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := p.Store.RefreshForm(ctx, form.Form); err != nil {
+		if err := p.Store.RefreshForm(ctx, form.Form, form.Host); err != nil {
 			return err
 		}
 	}

@@ -14,8 +14,8 @@ import (
 )
 
 // Event reads an event's own listing: the first time, and where reconcile is asked,
-// all of it; else what changed since. A complete listing that was cut off goes on at
-// the page it had reached. An event that is past its block date is not asked for, but
+// all of it; else what changed since. A listing that was cut off goes on at the page it
+// had reached. An event that is past its block date is not asked for, but
 // where it was so when it was first seen: its people are sealed as they come, once.
 func (p *Puller) Event(ctx context.Context, id attendees.EventID) (Report, error) {
 	return p.eventFeed(ctx, id, false)
@@ -54,25 +54,24 @@ func (p *Puller) eventFeed(ctx context.Context, id attendees.EventID, reconcile 
 				return p.Eventbrite.EventAttendees(ctx, id, q)
 			},
 		}
-		if e.PulledAt != nil && !reconcile && f.Watermark != nil {
-			if err := r.read(ctx, f.Watermark.Add(-overlap)); err != nil {
-				return r.report, err
+		// A complete listing that was cut off goes on, whoever comes by: it brings what
+		// has changed, too.
+		open := f.RunStarted != nil && f.RunSince == nil
+		if e.PulledAt != nil && !reconcile && f.Watermark != nil && !open {
+			whole, err := r.read(ctx, f.Watermark.Add(-overlap))
+			if err == nil {
+				err = r.finish(ctx, whole, nil)
 			}
-			err := r.finish(ctx, nil)
 			return r.report, err
 		}
-		// A reconcile has to know everyone, so it goes on only where that is remembered.
-		r.event, r.listing, r.resumes = &e, &postgres.Listing{}, !reconcile
-		if err := r.read(ctx, everything); err != nil {
+		whole, err := r.read(ctx, everything)
+		if err != nil {
 			return r.report, err
 		}
-		whole := !r.resumed
-		if whole {
-			if err := p.letGo(ctx, r, e); err != nil {
-				return r.report, err
-			}
+		if err := p.letGo(ctx, r, e); err != nil {
+			return r.report, err
 		}
-		err = r.finish(ctx, func(tx *sqlx.Tx) error {
+		err = r.finish(ctx, whole, func(tx *sqlx.Tx) error {
 			return p.Store.MarkPulled(ctx, tx, e, whole)
 		})
 		return r.report, err

@@ -34,6 +34,9 @@ func (p *Puller) Form(ctx context.Context, id attendees.FormID) (Report, error) 
 		if len(r.byEvent) == 0 {
 			return Report{Skipped: "no event that is still open has it linked"}, nil
 		}
+		if err := r.region(ctx); err != nil {
+			return r.report, err
+		}
 		history = r.history
 		err := r.read(ctx)
 		return r.report, err
@@ -99,6 +102,17 @@ func (r *formRun) links(ctx context.Context) error {
 	return nil
 }
 
+// region refuses a form whose responses live at another host than the one that is
+// asked: it would look empty for ever. Where they live is what the form's definition
+// said when it was last read.
+func (r *formRun) region(ctx context.Context) error {
+	host, err := r.Store.FormHost(ctx, r.form)
+	if err != nil {
+		return err
+	}
+	return r.Typeform.CheckRegion(typeform.Form{Form: attendees.Form{ID: r.form}, Host: host})
+}
+
 func (r *formRun) read(ctx context.Context) error {
 	f := r.feed
 	var since, until time.Time
@@ -111,13 +125,12 @@ func (r *formRun) read(ctx context.Context) error {
 	} else if f.RunUntil != nil {
 		until = *f.RunUntil // inclusive: seconds tie, and nothing is stored twice
 	}
-	started := *f.RunStarted
 	pages, err := r.walk(ctx, since, until, true)
 	if err != nil {
 		return err
 	}
 	if pages > 1 || !until.IsZero() {
-		if _, err := r.walk(ctx, started.Add(-formOverlap), time.Time{}, false); err != nil {
+		if _, err := r.walk(ctx, f.RunStarted.Add(-formOverlap), time.Time{}, false); err != nil {
 			return err
 		}
 	}
@@ -131,14 +144,18 @@ func (r *formRun) read(ctx context.Context) error {
 }
 
 func (r *formRun) walk(ctx context.Context, since, until time.Time, counts bool) (pages int, err error) {
-	// The definition was read when the form was linked, its region with it.
+	// The region is known: see region.
 	q := typeform.Query{Since: since, Until: until, Fields: r.ids, Questions: r.asked, RegionKnown: true}
 	people := 0
 	for page, err := range r.Typeform.Responses(ctx, r.form, q) {
 		if err != nil {
 			return pages, err
 		}
-		pages++
+		if pages++; counts && pages == 1 { // the first reply tells the source's clock
+			if started := earlier(r.Now(), r.Typeform.Skew); started.Before(*r.feed.RunStarted) {
+				r.feed.RunStarted = &started
+			}
+		}
 		people += len(page.Responses)
 		r.report.Pages++
 		r.report.People += len(page.Responses)

@@ -34,15 +34,16 @@ func (p *Puller) history(ctx context.Context, id attendees.EventID) (Report, err
 		}
 		r := &run{
 			Puller: p, feed: f, links: links, asked: asked,
-			event: &e, seals: true, listing: &postgres.Listing{}, resumes: true,
+			event: &e, seals: true,
 			list: func(q eventbrite.Query) iter.Seq2[eventbrite.Page, error] {
 				return p.Eventbrite.EventAttendees(ctx, id, q)
 			},
 		}
-		if err := r.read(ctx, everything); err != nil {
+		whole, err := r.read(ctx, everything)
+		if err != nil {
 			return r.report, err
 		}
-		err = r.finish(ctx, func(tx *sqlx.Tx) error { return p.Store.MarkHistoryRead(ctx, tx, e) })
+		err = r.finish(ctx, whole, func(tx *sqlx.Tx) error { return p.Store.MarkHistoryRead(ctx, tx, e) })
 		return r.report, err
 	})
 	if err == nil && report.Skipped == "" {

@@ -52,26 +52,26 @@ func (p *Puller) Organization(ctx context.Context, org attendees.OrganizationID)
 			return Report{}, err
 		}
 		r := &run{
-			Puller: p, feed: f, links: links, asked: asked, admit: p.admit, resumes: true,
+			Puller: p, feed: f, links: links, asked: asked, admit: p.admit,
 			list: func(q eventbrite.Query) iter.Seq2[eventbrite.Page, error] {
 				return p.Eventbrite.OrganizationAttendees(ctx, org, q)
 			},
 		}
-		err = r.read(ctx, since)
+		whole, err := r.read(ctx, since)
 		f.Attention = ""
 		if errors.Is(err, eventbrite.ErrRefused) {
 			refused = true
 			f.Attention = fmt.Sprintf("Eventbrite refuses the listing of organisation %s to this token, so each event is asked for by itself: "+
 				"slower, and more calls. A token of an organisation's owner may read it", org)
 			f.Watermark = nil // read from the events' own pulls once it is allowed again
-			f.RunStarted = nil
-			err = r.finish(ctx, nil)
+			f.RunStarted, f.RunSince = nil, nil
+			err = r.finish(ctx, true, nil)
 			return r.report, err
 		}
 		if err != nil {
 			return r.report, err
 		}
-		err = r.finish(ctx, nil)
+		err = r.finish(ctx, whole, nil)
 		return r.report, err
 	})
 	if err != nil || !refused {
@@ -81,19 +81,31 @@ func (p *Puller) Organization(ctx context.Context, org attendees.OrganizationID)
 }
 
 // organizationSince is from when on an organisation's changes are read: its
-// watermark, or, the first time, the oldest of its events' own pulls.
+// watermark, or, the first time, the oldest of its events' own.
 func (p *Puller) organizationSince(ctx context.Context, org attendees.OrganizationID, f *postgres.Feed) (time.Time, error) {
 	if f.Watermark != nil {
 		return f.Watermark.Add(-overlap), nil
 	}
-	since := p.Now()
+	since := earlier(p.Now(), p.Eventbrite.Skew)
 	events, err := p.Store.Events(ctx)
 	if err != nil {
 		return since, err
 	}
+	feeds, err := p.Store.Feeds(ctx)
+	if err != nil {
+		return since, err
+	}
+	read := map[postgres.FeedName]time.Time{}
+	for _, own := range feeds {
+		if own.Watermark != nil {
+			read[own.Name] = *own.Watermark
+		}
+	}
 	for _, e := range events {
-		if e.Organization == org && e.Open(p.Now()) && e.PulledAt != nil && e.PulledAt.Before(since) {
-			since = *e.PulledAt
+		if e.Organization == org && e.Open(p.Now()) && e.PulledAt != nil {
+			if own := read[postgres.EventFeed(e.ID)]; !own.IsZero() && own.Before(since) {
+				since = own
+			}
 		}
 	}
 	return since.Add(-overlap), nil
@@ -106,6 +118,7 @@ func (p *Puller) eachRunning(ctx context.Context, org attendees.OrganizationID, 
 	if err != nil {
 		return report, err
 	}
+	var failed []error
 	for _, e := range events {
 		over := e.EndsOn.Before(e.Today(p.Now()))
 		if e.Organization != org || over || e.PulledAt == nil || !e.Open(p.Now()) {
@@ -113,11 +126,12 @@ func (p *Puller) eachRunning(ctx context.Context, org attendees.OrganizationID, 
 		}
 		one, err := p.Event(ctx, e.ID)
 		report.Add(one)
-		if err != nil {
+		if err != nil && passes(ctx, err) { // nobody else would get further
 			return report, err
 		}
+		failed = append(failed, err)
 	}
-	return report, nil
+	return report, errors.Join(failed...)
 }
 
 // admit discovers events that a listing names and that are not known yet, so that

@@ -131,8 +131,7 @@ func (p *Puller) feed(ctx context.Context, name postgres.FeedName, do func(f *po
 		return report, nil
 	}
 	err = fmt.Errorf("pull %s: %w", name, err)
-	var limited *RateLimited
-	if errors.As(err, &limited) || ctx.Err() != nil {
+	if passes(ctx, err) {
 		return report, err
 	}
 	if ferr := p.Store.FailFeed(ctx, name, err.Error()); ferr != nil {
@@ -158,6 +157,22 @@ func (p *Puller) noteClock(ctx context.Context, feed postgres.FeedName) error {
 		return nil
 	}
 	return p.Store.NoteSkew(ctx, source, skew)
+}
+
+// passes tells of a rate limit or a stop, which are no failures.
+func passes(ctx context.Context, err error) bool {
+	var limited *RateLimited
+	return errors.As(err, &limited) || ctx.Err() != nil
+}
+
+// earlier gives the earlier of a time of ours and what a source's clock said then. A
+// watermark by a clock that is ahead would pass over people who come later, one by a clock
+// that is behind only has some read again.
+func earlier(ours time.Time, skew func() (time.Duration, bool)) time.Time {
+	if ahead, told := skew(); told && ahead < 0 {
+		return ours.Add(ahead)
+	}
+	return ours
 }
 
 func (p *Puller) tell(progress Progress) {

@@ -16,21 +16,19 @@ import (
 // run reads one listing of Eventbrite's attendees to its end.
 type run struct {
 	*Puller
-	feed    *postgres.Feed
-	list    func(eventbrite.Query) iter.Seq2[eventbrite.Page, error]
-	links   map[attendees.EventID]attendees.FieldLinks
-	asked   map[attendees.QuestionID]bool
-	listing *postgres.Listing // who was named; nil where nobody asks
-	resumes bool              // pages keep their numbers well enough to go on at one
+	feed  *postgres.Feed
+	list  func(eventbrite.Query) iter.Seq2[eventbrite.Page, error]
+	links map[attendees.EventID]attendees.FieldLinks
+	asked map[attendees.QuestionID]bool
 	// admit looks at a page before it is saved: it may discover events.
 	admit func(context.Context, []attendees.Registration) error
 
-	event *postgres.Event // whose complete listing this is; nil: of changes alone
-	seals bool            // its people are sealed as they come
+	event *postgres.Event // whose listing this is, where its people are sealed as they come
+	seals bool
 
 	report  Report
-	total   int  // as the listing counts; -1: unknown
-	resumed bool // the run was killed and goes on: listing does not know its beginning
+	listing *postgres.Listing // who was named
+	total   int               // as the listing counts; -1: unknown
 	batch   []attendees.Minimised
 	flushed time.Time
 }
@@ -40,98 +38,107 @@ const (
 	// they are those of a shorter time, so three end all but a flood, which the next
 	// pull's overlap catches.
 	rereads = 3
-	// passes bounds how often a listing is read again because the source counts more
+	// mostPasses bounds how often a listing is read again because the source counts more
 	// people than were seen: items slip from one page to another under the reader.
-	passes = 3
+	mostPasses = 3
 )
 
 // read reads the listing from since (zero: everything), or goes on where an earlier
-// run was cut off. Listings shift under the reader, so what changed meanwhile is read
-// again at the end, and a complete listing that named fewer people than it counts is
-// read once more.
-func (r *run) read(ctx context.Context, since time.Time) error {
-	r.report, r.total = newReport(), -1
+// run of the same kind was cut off. Listings shift under the reader: whoever changes
+// moves to the end, and everyone behind moves a place forwards, onto a page that was
+// read already. So what changed meanwhile is read again at the end, and a listing that
+// named fewer people than it counts is read once more. It tells whether as many were
+// named, at last, as there are.
+func (r *run) read(ctx context.Context, since time.Time) (whole bool, err error) {
+	r.report, r.total, r.listing = newReport(), -1, &postgres.Listing{}
 	f := r.feed
-	remembers := len(f.RunSeen) > 0
-	if f.RunStarted != nil && f.RunPage > 0 && (remembers || r.resumes) {
-		r.resumed = !remembers
-		if r.listing != nil {
-			r.listing = postgres.ListingOf(f.RunSeen)
-		}
+	goesOn := f.RunStarted != nil && f.RunPage > 0 && len(f.RunSeen) > 0 && (f.RunSince == nil) == since.IsZero()
+	if goesOn {
+		r.listing = postgres.ListingOf(f.RunSeen)
 		if f.RunSince != nil {
 			since = *f.RunSince
 		}
 	} else {
 		now := r.Now()
-		f.RunStarted, f.RunSince, f.RunPage = &now, nil, 0
+		f.RunStarted, f.RunSince, f.RunPage, f.RunSeen = &now, nil, 0, nil
 		if !since.IsZero() {
 			f.RunSince = &since
 		}
 	}
-	f.RunSeen = nil // from the next page on it is no longer all that was seen
-	goesOn := f.RunPage > 0
-	changed := *r.feed.RunStarted
 	for pass := 1; ; pass++ {
-		pages, err := r.walk(ctx, since, r.feed.RunPage+1, true)
+		pages, err := r.walk(ctx, since, max(f.RunPage, 1), true)
 		if err != nil {
-			if forgot := r.remember(ctx); forgot != nil {
-				r.Log.Debug("a cut-off listing will begin anew", "feed", f.Name, "why", forgot)
+			r.keep(ctx)
+			return false, err
+		}
+		again := pages != 1 || goesOn
+		for round, changed := 0, *f.RunStarted; again && round < rereads; round++ {
+			now, before := r.began(), r.listing.Len()
+			reread, err := r.walk(ctx, changed.Add(-overlap), 1, false)
+			if err != nil {
+				r.keep(ctx)
+				return false, err
 			}
-			return err
-		}
-		again := pages > 1 || goesOn
-		for round := 0; again && round < rereads; round++ {
-			now := r.Now()
-			if pages, err = r.walk(ctx, changed.Add(-overlap), 1, false); err != nil {
-				return err
+			if r.total >= 0 { // who shows only here may have come since the listing counted
+				r.total += r.listing.Len() - before
 			}
-			changed, again = now, pages > 1
+			changed, again = now, reread > 1
 		}
-		enough, err := r.complete(ctx)
-		if err != nil || enough || pass == passes {
-			return err
+		// Where a listing has shrunk to less than was read, it has not said what it counts.
+		whole = pages > 0 && (r.total < 0 || r.listing.Len() >= r.total)
+		if whole || pass == mostPasses {
+			return whole, nil
 		}
-		r.feed.RunPage = 0
+		f.RunPage = 0
 	}
 }
 
-// remember keeps who was named so far, so that a complete listing that a rate limit
-// or a stop cuts off can go on instead of beginning anew. After a kill it begins
-// anew where it has to know everyone.
-func (r *run) remember(ctx context.Context) error {
-	if r.listing == nil || r.resumed {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rememberTimeout)
+// began is the time of a reading that begins now: ours, or the source's where that is
+// behind, since it is the source's changes that must not be missed.
+func (r *run) began() time.Time { return earlier(r.Now(), r.Eventbrite.Skew) }
+
+// keep saves what was read before a rate limit, a failure or a stop, so that the next
+// run goes on from there.
+func (r *run) keep(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
 	defer cancel()
 	if err := r.flush(ctx); err != nil {
-		return err
+		r.Log.Debug("what was read last is read again", "feed", r.feed.Name, "why", err)
 	}
-	r.feed.RunSeen = r.listing.Bytes()
-	return r.Store.InTx(ctx, func(tx *sqlx.Tx) error {
-		_, err := r.Store.SaveFeed(ctx, tx, *r.feed)
-		return err
-	})
 }
 
-// rememberTimeout leaves a stopping worker most of its ten seconds.
-const rememberTimeout = 3 * time.Second
+// keepTimeout leaves a stopping worker most of its ten seconds.
+const keepTimeout = 3 * time.Second
 
 // walk reads pages from number from on, and says how many there were.
 func (r *run) walk(ctx context.Context, since time.Time, from int, counts bool) (pages int, err error) {
 	r.flushed = r.Now()
-	people := 0
+	people, skipped := 0, 0
 	for page, err := range r.list(eventbrite.Query{Since: since, FromPage: from, Questions: r.asked}) {
 		if err != nil {
 			return pages, err
 		}
 		pages++
 		people += len(page.Registrations)
-		if counts {
-			r.feed.RunPage, r.total = page.Number, page.Total
-		}
 		if err := r.take(ctx, page); err != nil {
 			return pages, err
+		}
+		if counts {
+			skipped += page.Skipped
+			r.feed.RunPage, r.total = page.Number, page.Total
+			if r.total >= 0 {
+				r.total -= skipped
+			}
+		}
+		if counts && pages == 1 { // the first reply tells the source's clock
+			if started := r.began(); started.Before(*r.feed.RunStarted) {
+				r.feed.RunStarted = &started
+			}
+		}
+		if len(r.batch) >= postgres.SaveBatch || r.Now().Sub(r.flushed) >= saveEvery {
+			if err := r.flush(ctx); err != nil {
+				return pages, err
+			}
 		}
 		r.tell(Progress{Feed: r.feed.Name, Page: page.Number, Pages: page.Pages, People: people, Total: page.Total})
 	}
@@ -154,19 +161,14 @@ func (r *run) take(ctx context.Context, page eventbrite.Page) error {
 	}
 	for _, reg := range page.Registrations {
 		r.batch = append(r.batch, r.Store.Policy().Minimise(reg, r.links[reg.Event]))
-		if r.listing != nil {
-			r.listing.Saw(attendees.Eventbrite, reg.ID)
-		}
-	}
-	if len(r.batch) >= postgres.SaveBatch || r.Now().Sub(r.flushed) >= saveEvery {
-		return r.flush(ctx)
+		r.listing.Saw(attendees.Eventbrite, reg.ID)
 	}
 	return nil
 }
 
 // flush saves the batch and the progress in one transaction.
 func (r *run) flush(ctx context.Context) error {
-	r.flushed = r.Now()
+	r.flushed, r.feed.RunSeen = r.Now(), r.listing.Bytes()
 	var changes map[attendees.EventID]postgres.Changes
 	err := r.Store.InTx(ctx, func(tx *sqlx.Tx) (err error) {
 		if changes, err = r.store(ctx, tx); err != nil {
@@ -191,35 +193,23 @@ func (r *run) store(ctx context.Context, tx *sqlx.Tx) (map[attendees.EventID]pos
 	return map[attendees.EventID]postgres.Changes{r.event.ID: n}, err
 }
 
-// complete tells whether a complete listing named as many people as it counts. Of
-// one that was cut off and went on, what is held tells.
-func (r *run) complete(ctx context.Context) (bool, error) {
-	if r.event == nil || r.total < 0 {
-		return true, nil
-	}
-	seen := r.listing.Len()
-	if r.resumed {
-		held, err := r.held(ctx)
-		if err != nil {
-			return false, err
-		}
-		seen = max(seen, held)
-	}
-	return seen >= r.total, nil
-}
+// shortAtMost is how long a listing of changes may go on naming fewer people than it
+// counts before it is believed to miscount: until then the same is read again each
+// time, afterwards whom it missed is left to the reconcile.
+const shortAtMost = 24 * time.Hour
 
-func (r *run) held(ctx context.Context) (int, error) {
-	if r.seals {
-		return r.Store.CountSealed(ctx, *r.event)
-	}
-	return r.Store.Count(ctx, *r.event, postgres.AnyStatus)
-}
-
-// finish moves the watermark: the source ran dry. also runs in the same transaction.
-func (r *run) finish(ctx context.Context, also func(tx *sqlx.Tx) error) error {
+// finish moves the watermark, unless the source did not run dry: a listing of changes
+// was not whole. also runs in the same transaction.
+func (r *run) finish(ctx context.Context, whole bool, also func(tx *sqlx.Tx) error) error {
 	now := r.Now()
 	f := r.feed
-	f.Watermark, f.Finished = f.RunStarted, &now
+	if whole || f.RunSince == nil || now.Sub(*f.RunSince) > shortAtMost {
+		f.Watermark = f.RunStarted
+	}
+	if !whole && f.RunSince != nil {
+		r.report.Attention = fmt.Sprintf("Eventbrite's listing of changes counts %d people and named %d: the next pull asks for the same again", r.total, r.listing.Len())
+	}
+	f.Finished = &now
 	f.RunStarted, f.RunSince, f.RunPage, f.RunSeen = nil, nil, 0, nil
 	f.FailedAt, f.Failure = nil, ""
 	err := r.Store.InTx(ctx, func(tx *sqlx.Tx) error {

@@ -31,13 +31,22 @@ type WrongRegion struct {
 	Has, Want string // the host of TYPEFORM_URL, and the one that the form names
 }
 
-func (e *WrongRegion) Error() string {
+// URL is what TYPEFORM_URL is to be set to; empty where the form names none of
+// Typeform's hosts, for the token goes nowhere else.
+func (e *WrongRegion) URL() string {
 	if !vendors(e.Want) {
+		return ""
+	}
+	return "https://" + e.Want
+}
+
+func (e *WrongRegion) Error() string {
+	if e.URL() == "" {
 		return fmt.Sprintf("typeform: form %s names %q as its host, which is none of Typeform's, and is not followed; TYPEFORM_URL says %s",
 			e.Form, e.Want, e.Has)
 	}
-	return fmt.Sprintf("typeform: the responses of form %s live at %s, and %s shows an empty list instead; set TYPEFORM_URL to https://%s",
-		e.Form, e.Want, e.Has, e.Want)
+	return fmt.Sprintf("typeform: the responses of form %s live at %s, and %s shows an empty list instead; set TYPEFORM_URL to %s",
+		e.Form, e.Want, e.Has, e.URL())
 }
 
 // failed says what was tried, and gives the replies that callers decide on their names.
@@ -55,10 +64,13 @@ func failed(tried string, err error) error {
 }
 
 // lacking turns "may not" and "not there" into ErrUnsupported, for calls that are
-// welcome but not needed.
+// welcome but not needed. "May not" is ErrToken too.
 func lacking(tried string, err error) error {
 	var status *rest.StatusError
-	if errors.As(err, &status) && (status.Status == http.StatusForbidden || status.Status == http.StatusNotFound) {
+	if errors.As(err, &status) && status.Status == http.StatusForbidden {
+		return fmt.Errorf("typeform: %s: status %d: %w; %w", tried, status.Status, ErrUnsupported, ErrToken)
+	}
+	if errors.As(err, &status) && status.Status == http.StatusNotFound {
 		return fmt.Errorf("typeform: %s: status %d: %w", tried, status.Status, ErrUnsupported)
 	}
 	return failed(tried, err)

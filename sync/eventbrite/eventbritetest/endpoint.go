@@ -15,6 +15,9 @@ func (s *Server) ofOrganization(body []byte, id attendees.OrganizationID, what s
 	}
 	switch what {
 	case "events":
+		if s.quirks.EventsRefusedBy == id {
+			return nil, errRefused
+		}
 		var all []*event
 		for _, id := range o.events {
 			e := s.events[id]

@@ -135,7 +135,7 @@ func (s *Server) page(q url.Values, n int) (from, to int, pagination []byte, err
 	more := to < n
 	p := map[string]any{"page_size": s.pageSize, "has_more_items": more}
 	if !s.quirks.NoPageNumbers {
-		p["object_count"], p["page_number"], p["page_count"] = n, number, pages
+		p["object_count"], p["page_number"], p["page_count"] = n+s.quirks.CountsMore, number, pages
 	}
 	if more || s.quirks.EndlessContinuation {
 		s.ticket++

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"lethe/attendees"
 )
 
 // Fault is one way in which a call can go wrong.
@@ -33,15 +35,18 @@ type Quirks struct {
 	Latency time.Duration // before each answer
 	Ahead   time.Duration // what the Date header says more than the time
 
-	IgnorePages                bool // page=N gives page 1
-	BadPages                   bool // page=N gives BAD_PAGE
-	NoPageNumbers              bool // no object_count, page_number, page_count
-	EndlessContinuation        bool // always a page more, and it is page 1
-	ForgottenContinuations     int  // so many times BAD_CONTINUATION_TOKEN
-	ExpansionFails             bool // EXPANSION_FAILED where expand is asked for
-	OrganizationListingRefused bool // 403 for an organisation's attendees
-	HalfListed                 bool // listings miss every second attendee; by id all answer
-	NewestFirst                bool // listings begin with the latest change
+	IgnorePages                bool                     // page=N gives page 1
+	BadPages                   bool                     // page=N gives BAD_PAGE
+	NoPageNumbers              bool                     // no object_count, page_number, page_count
+	EndlessContinuation        bool                     // always a page more, and it is page 1
+	ForgottenContinuations     int                      // so many times BAD_CONTINUATION_TOKEN
+	ExpansionFails             bool                     // EXPANSION_FAILED where expand is asked for
+	OrganizationListingRefused bool                     // 403 for an organisation's attendees
+	HalfListed                 bool                     // listings miss every second attendee; by id all answer
+	EventsRefusedBy            attendees.OrganizationID // 403 for that organisation's events
+
+	CountsMore  int  // object_count is so many more than are listed
+	NewestFirst bool // listings begin with the latest change
 }
 
 // Misbehave changes what the server does otherwise than it should.
