@@ -1,207 +1,134 @@
 package postgres_test
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/jmoiron/sqlx"
 	"pgregory.net/rapid"
 
 	"lethe/attendees"
+	"lethe/attendees/ledger"
 	"lethe/attendees/postgres"
 	"lethe/attendees/seal"
 )
 
-// life is what must be true of the two events, kept beside the store.
+// soul is somebody who is held, as the promises would have it.
+type soul struct {
+	event     attendees.EventID
+	why       attendees.Reason // why she alone is sealed
+	early     bool             // she was sealed before her event was blocked
+	agreed    bool
+	stays     bool // whether she agreed is asked no more
+	withdrawn bool // her consent to the forum
+	lab       string
+	unsure    bool // what became of her lab depends on what her sources still say
+}
+
+func (s *soul) restricted() bool {
+	return s.why == attendees.RestrictionAsked || s.why == attendees.Objected
+}
+
+// life is what must be true of the two events, kept beside the store. Of 4712 a form asks
+// whether people agree.
 type life struct {
 	*rapid.T
 	world
+	officer   seal.Officer
 	sealer    *seal.Sealer
-	held      map[string]attendees.EventID // who is held, by id
+	souls     map[string]*soul // who is held, by id
 	forgotten map[string]bool
 	holds     map[int]postgres.Hold
 	ends      map[attendees.EventID]time.Time
+	earliest  map[attendees.EventID]attendees.Date // to be deleted, by any plan that ever was
+	doubted   map[attendees.EventID]bool
+	upstream  time.Time // the source's clock, which is right
+	labs      int
+	copy      ledger.File
+	backup    *past
+}
+
+// past is a backup, and what was true then.
+type past struct {
+	name string
+	life
 }
 
 var bothEvents = []attendees.EventID{"4711", "4712"}
 
-func (l *life) ok(err error) {
+const asksAgreement = attendees.EventID("4712")
+
+func (l *life) event() attendees.EventID { return rapid.SampledFrom(bothEvents).Draw(l.T, "event") }
+
+// anyone draws an id, of somebody who is held or not.
+func (l *life) anyone() string { return rapid.StringMatching(`[0-9]`).Draw(l.T, "who") }
+
+func (l *life) look(id attendees.EventID) postgres.Event {
+	e, err := l.Event(l.world.t.Context(), id)
+	l.must(err)
+	return e
+}
+
+func (l *life) must(err error) {
 	l.Helper()
 	if err != nil {
 		l.Fatal(err)
 	}
 }
 
-func (l *life) event() attendees.EventID { return rapid.SampledFrom(bothEvents).Draw(l.T, "event") }
-
-func (l *life) look(id attendees.EventID) postgres.Event {
-	e, err := l.Event(l.world.t.Context(), id)
-	l.ok(err)
-	return e
+// done tells whether a step was done: one is not while the clock stands before the ledger.
+func (l *life) done(err error) bool {
+	l.Helper()
+	if errors.Is(err, postgres.ErrClock) {
+		return false
+	}
+	l.must(err)
+	// As every command does before it ends.
+	l.must(l.CopyLedger(l.world.t.Context(), l.copy))
+	return true
 }
 
 // stands tells whether a hold stands on somebody, or on the event as a whole.
 func (l *life) stands(id attendees.EventID, who string) bool {
 	for _, h := range l.holds {
-		if h.Event == id && (h.Attendee == "" || string(h.Attendee) == who) {
+		if h.Attendee == "" && h.Event == id || h.Attendee != "" && string(h.Attendee) == who {
 			return true
 		}
 	}
 	return false
 }
 
-// pull lets the source list some people: known ones, new ones, and forgotten ones.
-func (l *life) pull(*rapid.T) {
-	id := l.event()
-	open := l.look(id).Open(l.clock.now)
-	var regs []attendees.Registration
-	for range rapid.IntRange(1, 4).Draw(l.T, "people") {
-		who := fmt.Sprint(rapid.IntRange(0, 11).Draw(l.T, "who"))
-		if at, known := l.held[who]; known && at != id {
-			continue
-		}
-		r := person(who, string(id), "Person "+who, who+"@example.org")
-		r.Changed = l.clock.now
-		regs = append(regs, r)
-		if open && !l.forgotten[who] {
-			l.held[who] = id
+// leave takes those of an event whom go names out of the model.
+func (l *life) leave(id attendees.EventID, go_ func(who string, s *soul) bool) (n int) {
+	for who, s := range l.souls {
+		if s.event == id && go_(who, s) {
+			delete(l.souls, who)
+			n++
 		}
 	}
-	l.saveQuietly(regs)
-}
-
-func (l *life) saveQuietly(regs []attendees.Registration) {
-	var batch []attendees.Minimised
-	for _, r := range regs {
-		batch = append(batch, l.Policy().Minimise(r, nil))
-	}
-	ctx := l.world.t.Context()
-	l.ok(l.InTx(ctx, func(tx *sqlx.Tx) error {
-		_, err := l.Save(ctx, tx, attendees.Eventbrite, batch)
-		return err
-	}))
-}
-
-func (l *life) block(*rapid.T) {
-	_, err := l.Block(l.world.t.Context(), l.event(), l.sealer)
-	var early *postgres.TooEarlyError
-	if !errors.As(err, &early) {
-		l.ok(err)
-	}
-}
-
-func (l *life) delete(*rapid.T) {
-	id := l.event()
-	before := l.look(id)
-	n, err := l.Delete(l.world.t.Context(), id)
-	if err != nil {
-		if n > 0 {
-			l.Fatalf("%d went although it failed: %v", n, err)
-		}
-		return
-	}
-	if n > 0 && before.Today(l.clock.now).Before(before.DeleteOn.Date) {
-		l.Fatalf("%d of event %s went before %s", n, id, before.DeleteOn)
-	}
-	for who, at := range l.held {
-		if at == id && !l.stands(id, who) {
-			delete(l.held, who)
-		}
-	}
-}
-
-func (l *life) forget(*rapid.T) {
-	who := fmt.Sprint(rapid.IntRange(0, 11).Draw(l.T, "who"))
-	_, err := l.Forget(l.world.t.Context(), attendees.AttendeeID(who), "asked")
-	var unknown *postgres.UnknownAttendeeError
-	var held *postgres.HeldError
-	at, known := l.held[who]
-	switch {
-	case errors.As(err, &unknown):
-		if known {
-			l.Fatalf("%s is held and cannot be forgotten", who)
-		}
-	case errors.As(err, &held):
-		if !l.stands(at, who) {
-			l.Fatalf("%s is under no hold and cannot be forgotten", who)
-		}
-	default:
-		l.ok(err)
-		if l.stands(at, who) {
-			l.Fatalf("%s was forgotten under a hold", who)
-		}
-		delete(l.held, who)
-		l.forgotten[who] = true
-	}
-}
-
-func (l *life) hold(*rapid.T) {
-	id, who := l.event(), ""
-	if rapid.Bool().Draw(l.T, "one person") {
-		ids := slices.Sorted(maps.Keys(l.held))
-		if len(ids) == 0 {
-			return
-		}
-		who = rapid.SampledFrom(ids).Draw(l.T, "who")
-		id = l.held[who]
-	}
-	if l.look(id).State == attendees.Deleted {
-		return
-	}
-	h, err := l.AddHold(l.world.t.Context(), id, attendees.AttendeeID(who), "a claim", "ops", attendees.Date{})
-	l.ok(err)
-	l.holds[h.ID] = h
-}
-
-func (l *life) release(*rapid.T) {
-	ids := slices.Sorted(maps.Keys(l.holds))
-	if len(ids) == 0 {
-		return
-	}
-	id := rapid.SampledFrom(ids).Draw(l.T, "hold")
-	l.ok(l.ReleaseHold(l.world.t.Context(), id))
-	delete(l.holds, id)
-}
-
-func (l *life) wait(*rapid.T) {
-	days := rapid.SampledFrom([]int{1, 20, 60, 400, 3000}).Draw(l.T, "days")
-	l.clock.now = l.clock.now.AddDate(0, 0, days)
-}
-
-func (l *life) postpone(*rapid.T) {
-	id := l.event()
-	l.ends[id] = l.ends[id].AddDate(0, 0, rapid.SampledFrom([]int{-200, -10, 10, 200}).Draw(l.T, "days"))
-	_, err := l.SaveEvents(l.world.t.Context(), attendees.Eventbrite, []attendees.Event{{
-		ID: id, Organization: "900", Name: "Example Days", Status: "live", Zone: "Europe/Berlin", Start: l.ends[id].Add(-8 * time.Hour), End: l.ends[id],
-	}})
-	l.ok(err)
-}
-
-func (l *life) tidy(*rapid.T) {
-	_, err := l.Tidy(l.world.t.Context())
-	l.ok(err)
+	return n
 }
 
 // check is what must hold after each step.
 func (l *life) check(*rapid.T) {
 	var ids []string
-	l.ok(l.DB().Select(&ids, `select source_id from attendees`))
+	l.must(l.DB().Select(&ids, `select source_id from attendees`))
 	for _, who := range ids {
 		if l.forgotten[who] {
 			l.Fatalf("%s was forgotten and is back", who)
 		}
-		if _, known := l.held[who]; !known {
+		if l.souls[who] == nil {
 			l.Fatalf("%s is held, and nobody knows why", who)
 		}
 	}
-	if len(ids) != len(l.held) {
-		l.Fatalf("%v are held, want %v: somebody is lost", ids, slices.Sorted(maps.Keys(l.held)))
+	if len(ids) != len(l.souls) {
+		l.Fatalf("%v are held, want %v: somebody is lost", ids, slices.Sorted(maps.Keys(l.souls)))
 	}
 	for _, id := range bothEvents {
 		e := l.look(id)
@@ -217,12 +144,61 @@ func (l *life) check(*rapid.T) {
 			l.Fatalf("event %s is blocked and has readable rows", id)
 		}
 	}
+	for who, s := range l.souls {
+		l.checkSoul(who, s)
+	}
 	if l.count(`select count(*) from ledger_entries`) > 0 {
 		l.ledgerIsSound()
 	}
 }
 
-// sequences are how many lives are lived: LETHE_TEST_MORE raises it.
+func (l *life) checkSoul(who string, s *soul) {
+	readable := l.count(`select count(*) from personal where part = 'registration' and source_id = $1`, who)
+	e := l.look(s.event)
+	switch {
+	case s.why != "" && readable > 0:
+		l.Fatalf("%s is sealed for herself (%s) and readable", who, s.why)
+	case readable > 0 && !s.unsure:
+		var lab string
+		l.must(l.DB().Get(&lab, `select affiliation from personal where part = 'registration' and source_id = $1`, who))
+		if lab != s.lab {
+			l.Fatalf("%s is of %q, want %q", who, lab, s.lab)
+		}
+	case readable == 0 && e.Open(l.clock.now) && s.why == "":
+		l.Fatalf("%s is not readable, and her event is open", who)
+	case readable == 0:
+		name, lab := l.opens(who, s)
+		if name != "Person "+who {
+			l.Fatalf("%s is sealed under the name %q", who, name)
+		}
+		if s.restricted() && s.lab != "" && !s.unsure && lab != s.lab {
+			l.Fatalf("%s is restricted and lost what was held of her: %q, want %q", who, lab, s.lab)
+		}
+		if s.why == "" && !l.stands(s.event, who) && e.BlockedAt == nil && lab != "" && !s.early {
+			l.Fatalf("%s is sealed with more than a duty keeps", who)
+		}
+	}
+}
+
+// opens opens a sealed record with the officer's key.
+func (l *life) opens(who string, s *soul) (name, lab string) {
+	for r, err := range l.StillSealed(l.world.t.Context(), l.look(s.event), attendees.AttendeeID(who)) {
+		l.must(err)
+		record, err := l.officer.Open(r.Officers, string(s.event), who, r.Part)
+		l.must(err)
+		var fields struct{ Name, Affiliation string }
+		l.must(json.Unmarshal(record.Fields, &fields))
+		switch r.Part {
+		case "registration":
+			name = fields.Name
+		case "held":
+			lab = fields.Affiliation
+		}
+	}
+	return name, lab
+}
+
+// sequences are how many lives are lived: LETHE_TEST_MORE raises it, -rapid.checks sets it.
 func sequences() string {
 	if os.Getenv("LETHE_TEST_MORE") != "" {
 		return "300"
@@ -231,21 +207,37 @@ func sequences() string {
 }
 
 func TestAnyOrderOfStepsKeepsThePromises(t *testing.T) {
-	if err := flag.Set("rapid.checks", sequences()); err != nil {
-		t.Fatal(err)
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
+	if !given {
+		if err := flag.Set("rapid.checks", sequences()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	o := officer(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t)
-		defer func() { _ = w.DB().Close() }() // hundreds of lives would use up the server's connections
+		w.Policy().Purposes[1].Basis = "a"
 		end := time.Date(2027, 6, 20, 16, 0, 0, 0, time.UTC)
 		l := &life{
-			T: rt, world: w, sealer: sealer(t, o), held: map[string]attendees.EventID{}, forgotten: map[string]bool{},
+			T: rt, world: w, officer: o, sealer: sealer(t, o), souls: map[string]*soul{}, forgotten: map[string]bool{},
 			holds: map[int]postgres.Hold{}, ends: map[attendees.EventID]time.Time{"4711": end, "4712": end},
+			earliest: map[attendees.EventID]attendees.Date{}, doubted: map[attendees.EventID]bool{},
+			upstream: june, copy: ledger.File{Path: filepath.Join(t.TempDir(), "copy")},
 		}
+		defer func() { _ = l.DB().Close() }() // hundreds of lives would use up the server's connections
+		l.must(l.SaveLink(t.Context(), l.look(asksAgreement), postgres.Link{Event: asksAgreement, Form: "u6nXL7", Purpose: attendees.ParticipationAgreement,
+			Fields: []postgres.LinkedField{{Field: attendees.Agreed, Question: "agreed", ID: "agreed"}}}))
+		for _, id := range bothEvents {
+			l.plan(id)
+		}
+		l.list("4711", "0", "1", "2", "3", "4")
+		l.list("4712", "5", "6", "7")
 		rt.Repeat(map[string]func(*rapid.T){
-			"pull": l.pull, "block": l.block, "delete": l.delete, "forget": l.forget, "hold": l.hold, "release": l.release,
-			"wait": l.wait, "postpone": l.postpone, "tidy": l.tidy, "": l.check,
+			"pull": l.pull, "answer": l.answer, "gone": l.gone, "block": l.block, "delete": l.delete, "doubt": l.doubt,
+			"forget": l.forget, "erase": l.erase, "restrict": l.restrict, "lift": l.lift, "withdraw": l.withdraw,
+			"hold": l.hold, "release": l.release, "wait": l.wait, "back": l.back, "postpone": l.postpone, "rule": l.rule, "tidy": l.tidy,
+			"backup": l.backUp, "restore": l.restore, "": l.check,
 		})
 	})
 }

@@ -119,9 +119,16 @@ func Server(t testing.TB) *localpg.Server {
 // whoever is still connected.
 func New(t testing.TB) *sqlx.DB {
 	t.Helper()
-	name := fmt.Sprintf("test_%d", made.Add(1))
-	url := Server(t).URL(name)
-	if err := administer(t.Context(), `create database `+name+` template `+template); err != nil {
+	return Open(t, Copy(t, template))
+}
+
+// Copy makes a database that is a copy of one that nobody is connected to, and gives its
+// name. It goes at the test's end.
+func Copy(t testing.TB, of string) (name string) {
+	t.Helper()
+	Server(t)
+	name = fmt.Sprintf("test_%d", made.Add(1))
+	if err := administer(t.Context(), `create database `+name+` template `+of); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { // t.Context() has ended by now
@@ -129,7 +136,13 @@ func New(t testing.TB) *sqlx.DB {
 			t.Error(err)
 		}
 	})
-	db, err := postgres.Open(url) // with the settings that the program has
+	return name
+}
+
+// Open connects to a database of the test's own.
+func Open(t testing.TB, name string) *sqlx.DB {
+	t.Helper()
+	db, err := postgres.Open(Server(t).URL(name)) // with the settings that the program has
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,12 +151,17 @@ func New(t testing.TB) *sqlx.DB {
 	return db
 }
 
-// URL is what DATABASE_URL has to be for others to work on the test's database.
-func URL(t testing.TB, db *sqlx.DB) string {
+// Name is a test's database's name.
+func Name(t testing.TB, db *sqlx.DB) (name string) {
 	t.Helper()
-	var name string
 	if err := db.GetContext(t.Context(), &name, `select current_database()`); err != nil {
 		t.Fatal(err)
 	}
-	return Server(t).URL(name)
+	return name
+}
+
+// URL is what DATABASE_URL has to be for others to work on the test's database.
+func URL(t testing.TB, db *sqlx.DB) string {
+	t.Helper()
+	return Server(t).URL(Name(t, db))
 }
