@@ -21,6 +21,8 @@ const (
 	Discovered Mark = "discovered"
 	// Swept is when what was due was last blocked and deleted.
 	Swept Mark = "swept"
+	// Witnessed is when the officers were last mailed the ledger's checkpoint.
+	Witnessed Mark = "witnessed"
 )
 
 // SetMark notes that something is true as of now.

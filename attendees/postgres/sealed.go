@@ -107,7 +107,7 @@ func (s *Store) OfficerKeys(ctx context.Context) ([]KeyUse, error) {
 	return uses, quiet("count what officers' keys open", err)
 }
 
-// SecretUses tells how many hashes and halves still need each secret.
+// SecretUses tells how many hashes, halves and waiting letters still need each secret.
 func (s *Store) SecretUses(ctx context.Context) ([]KeyUse, error) {
 	var uses []KeyUse
 	err := s.db.SelectContext(ctx, &uses, `
@@ -118,6 +118,8 @@ func (s *Store) SecretUses(ctx context.Context) ([]KeyUse, error) {
 			select person_key from sealed where person is not null
 			union all
 			select key from tombstones
+			union all
+			select key from outbox
 		) as used
 		group by key
 		order by key`)

@@ -155,6 +155,15 @@ func (a *app) checkStore(ctx context.Context, d database, keys *seal.Keyring) er
 			return fmt.Errorf("people are held under the secret %s, which LETHE_SECRET does not list: without it they cannot be found. Add it behind the newest, separated by a comma", id)
 		}
 	}
+	waiting, err := d.OutboxKeys(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range waiting {
+		if !keys.Has(id) {
+			return fmt.Errorf("mail waits under the secret %s, which LETHE_SECRET does not list. Add it behind the newest, separated by a comma, until the mail is sent", id)
+		}
+	}
 	return nil
 }
 

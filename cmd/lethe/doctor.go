@@ -109,6 +109,7 @@ func (d *doctor) examine(ctx context.Context) {
 	d.database(ctx, store)
 	d.officer(ctx, store)
 	d.ledger(ctx, store)
+	d.mail(ctx)
 	p, err := d.puller(store)
 	if err != nil {
 		d.find(broken, "sources", err.Error(), "")
