@@ -36,6 +36,9 @@ func (s *Site) routes() []route {
 	return slices.Concat(
 		s.basicRoutes(),
 		s.signInRoutes(),
+		s.planRoutes(),
+		s.ledgerRoutes(),
+		s.operationsRoutes(),
 	)
 }
 
