@@ -83,17 +83,26 @@ func (s *Store) SaveUser(ctx context.Context, address string, roles []attendees.
 			update users
 			set roles = $2, events = $3, added_at = $4, signed_out_at = $4
 			where email = $1
-			returning id`, u.Email, pq.Array(roles), pq.Array(events), u.AddedAt)
+			returning id`, u.Email, stringArray(roles), stringArray(events), u.AddedAt)
 		if !errors.Is(err, sql.ErrNoRows) {
 			return quiet("change a user", err)
 		}
 		u.ID = uuid.New()
 		_, err = tx.ExecContext(ctx, `
 			insert into users (id, email, roles, events, added_at)
-			values ($1, $2, $3, $4, $5)`, u.ID, u.Email, pq.Array(roles), pq.Array(events), u.AddedAt)
+			values ($1, $2, $3, $4, $5)`, u.ID, u.Email, stringArray(roles), stringArray(events), u.AddedAt)
 		return quiet("add a user", err)
 	})
 	return u, err
+}
+
+// stringArray is a list as a column of texts; an empty one is not null.
+func stringArray[T ~string](list []T) pq.StringArray {
+	array := make(pq.StringArray, len(list))
+	for i, t := range list {
+		array[i] = string(t)
+	}
+	return array
 }
 
 // RemoveUser lets somebody sign in no more, and ends what is signed in. ErrNoUser

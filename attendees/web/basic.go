@@ -20,13 +20,13 @@ func (s *Site) basicRoutes() []route {
 	return []route{
 		{pattern: "/", open: true, do: func(http.ResponseWriter, *http.Request) error { return errNotFound }},
 		{pattern: "GET /{$}", may: anyRole, do: s.first},
-		{pattern: "GET /healthz", open: true, do: func(w http.ResponseWriter, _ *http.Request) error {
+		{pattern: "GET /healthz", bare: true, do: func(w http.ResponseWriter, _ *http.Request) error {
 			writeText(w, http.StatusOK, "ok\n")
 			return nil
 		}},
-		{pattern: "GET /readyz", open: true, do: s.readyz},
-		{pattern: "GET /look.css", open: true, do: asset("text/css; charset=utf-8", look)},
-		{pattern: "GET /icon.svg", open: true, do: asset("image/svg+xml", icon)},
+		{pattern: "GET /readyz", bare: true, do: s.readyz},
+		{pattern: "GET /look.css", bare: true, do: asset("text/css; charset=utf-8", look)},
+		{pattern: "GET /icon.svg", bare: true, do: asset("image/svg+xml", icon)},
 	}
 }
 

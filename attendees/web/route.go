@@ -17,6 +17,7 @@ type route struct {
 	nav     string           // its word in the head's navigation; empty: it has none
 	may     []attendees.Role // who is let in. An organiser must be given the event that is named, too.
 	open    bool             // for everybody, signed in or not
+	bare    bool             // open, and the same bytes for everybody: no session is looked at
 	do      handler
 }
 
@@ -76,6 +77,9 @@ func asked(r *http.Request) *asking {
 // guard lets in whom the route allows: who is not signed in is sent to sign in, and
 // what somebody may not have is not there for her.
 func (s *Site) guard(t route) http.Handler {
+	if t.bare {
+		return s.handle(t.do)
+	}
 	checked := s.handle(func(w http.ResponseWriter, r *http.Request) (err error) {
 		a := asked(r)
 		if a.user, err = s.visitor(r); err != nil {
@@ -98,9 +102,9 @@ func (s *Site) guard(t route) http.Handler {
 		}
 		return t.do(w, r)
 	})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.sessions.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		checked.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), askingKey{}, &asking{route: t})))
-	})
+	}))
 }
 
 // sees tells whether the user sees an event in a list: all but organisers see counts and

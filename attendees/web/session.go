@@ -54,7 +54,7 @@ func (s *Site) visitor(r *http.Request) (postgres.User, error) {
 	if err != nil {
 		return u, err
 	}
-	if began := s.sessions.GetTime(r.Context(), sessionBegan); !began.After(u.SignedOutAt) {
+	if began := time.UnixMicro(s.sessions.GetInt64(r.Context(), sessionBegan)); !began.After(u.SignedOutAt) {
 		return postgres.User{}, nil
 	}
 	return u, nil
@@ -67,6 +67,6 @@ func (s *Site) signIn(r *http.Request, user uuid.UUID) error {
 		return err
 	}
 	s.sessions.Put(ctx, sessionUser, user.String())
-	s.sessions.Put(ctx, sessionBegan, s.Now())
+	s.sessions.Put(ctx, sessionBegan, s.Now().UnixMicro())
 	return nil
 }

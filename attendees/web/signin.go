@@ -30,9 +30,9 @@ const maxAddress = 320
 
 func (s *Site) signInRoutes() []route {
 	return []route{
-		{pattern: "GET /signin", open: true, do: s.signInForm},
-		{pattern: "POST /signin", open: true, do: s.askForLink},
-		{pattern: "GET /signin/{token}", open: true, do: s.linkButton},
+		{pattern: "GET /signin", bare: true, do: s.signInForm},
+		{pattern: "POST /signin", bare: true, do: s.askForLink},
+		{pattern: "GET /signin/{token}", bare: true, do: s.linkButton},
 		{pattern: "POST /signin/{token}", open: true, do: s.useLink},
 		{pattern: "POST /signout", may: anyRole, do: s.signOut},
 		{pattern: "POST /signout/everywhere", may: anyRole, do: s.signOutEverywhere},

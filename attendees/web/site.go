@@ -73,8 +73,8 @@ func (s *Site) Handler() http.Handler {
 		mux.Handle(r.pattern, s.guard(r))
 	}
 	sameSite := http.NewCrossOriginProtection()
-	sameSite.SetDenyHandler(s.sessions.LoadAndSave(s.handle(func(http.ResponseWriter, *http.Request) error { return errCrossSite })))
-	return s.safe(sameSite.Handler(http.MaxBytesHandler(s.sessions.LoadAndSave(mux), maxBody)))
+	sameSite.SetDenyHandler(s.handle(func(http.ResponseWriter, *http.Request) error { return errCrossSite }))
+	return s.safe(sameSite.Handler(http.MaxBytesHandler(mux, maxBody)))
 }
 
 // maxBody bounds what a form may send, in bytes: a page of text and to spare.
