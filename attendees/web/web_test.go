@@ -39,6 +39,8 @@ type house struct {
 	post   *caught
 	server *httptest.Server
 	log    *bytes.Buffer
+	queue  *jobs.Queue
+	url    string // of the database
 }
 
 // clock is the time, moved.
@@ -100,21 +102,28 @@ func (h *house) settled() int {
 
 func newHouse(t testing.TB) *house { return newHouseAt(t, "http://lethe.test") }
 
+// newHouseAt is a house that people come to by base; "": by its own address.
 func newHouseAt(t testing.TB, base string) *house {
 	t.Helper()
 	h := &house{t: t, clock: &clock{}, post: &caught{letters: make(chan mail.Letter, 1000)}, log: &bytes.Buffer{}}
+	h.server = httptest.NewUnstartedServer(nil)
+	if base == "" {
+		base = "http://" + h.server.Listener.Addr().String()
+	}
 	log := slog.New(slog.NewTextHandler(&syncWriter{w: h.log}, nil))
 	keys, err := seal.NewKeyring(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, seal.SecretSize)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	policy := attendees.BuiltIn()
-	store := postgres.New(pgtest.New(t), keys, &policy, h.clock.now)
-	queue, err := jobs.NewQueue(store, log)
+	db := pgtest.New(t)
+	h.url = pgtest.URL(t, db)
+	store := postgres.New(db, keys, &policy, h.clock.now)
+	h.queue, err = jobs.NewQueue(store, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	river, err := riverui.NewHandler(&riverui.HandlerOpts{Endpoints: riverui.NewEndpoints(queue.Client(), nil), Logger: log, Prefix: "/operations/jobs"})
+	river, err := riverui.NewHandler(&riverui.HandlerOpts{Endpoints: riverui.NewEndpoints(h.queue.Client(), nil), Logger: log, Prefix: "/operations/jobs"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +139,8 @@ func newHouseAt(t testing.TB, base string) *house {
 		t.Fatal(err)
 	}
 	h.fill()
-	h.server = httptest.NewServer(h.Handler())
+	h.server.Config.Handler = h.Handler()
+	h.server.Start()
 	t.Cleanup(func() {
 		h.server.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
