@@ -221,6 +221,19 @@ func TestSomebodySignsInByMailAndKeyboardAlone(t *testing.T) {
 	}
 }
 
+func TestRiversPagesRunUnderTheirPolicy(t *testing.T) {
+	window := chromium(t)
+	h := newHouseAt(t, "")
+	if err := h.queue.Pull(t.Context(), "4711"); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.enter(window, h.user("op@example.org", nil, attendees.Operator)); err != nil {
+		t.Fatal(err)
+	}
+	run(t, window, chromedp.Navigate(h.BaseURL+"/operations"), chromedp.Click(chromedp.CSS("main .press a")), chromedp.WaitVisible(`//*[text()="No jobs found"]`),
+		chromedp.Navigate(h.BaseURL+"/operations/jobs/jobs?state=available"), chromedp.WaitVisible(`//*[contains(text(), "pull_event")]`))
+}
+
 // axe is axe-core, fetched once into the user's cache.
 var axe = sync.OnceValues(func() (string, error) {
 	const version = "4.14.1"

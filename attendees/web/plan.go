@@ -51,7 +51,7 @@ type planned struct {
 	Badge           badge
 	Life            lifeLine
 	Held, WholeHeld bool
-	Due             string // what should have been done, and since when
+	Due             string // what should have been done, and since when; ahead: what will have been
 }
 
 // month is a leaf of the calendar.
@@ -155,8 +155,14 @@ func (p *planPage) add(e postgres.Planned, policy *attendees.Policy, now time.Ti
 		d.Badge = badge{"over", "nobody is held"}
 	case !today.Before(d.Delete) && !d.WholeHeld:
 		d.Due = "to be deleted since " + longDate(d.Delete)
+		if p.Ahead {
+			d.Due, d.Badge = "deleted on "+longDate(d.Delete), badge{"over", "deleted by then"}
+		}
 	case !today.Before(d.Block) && e.BlockedAt == nil:
 		d.Due = "to be blocked since " + longDate(d.Block)
+		if p.Ahead {
+			d.Due, d.Badge = "blocked on "+longDate(d.Block), badge{"over", "blocked by then"}
+		}
 	}
 	if d.WholeHeld && !today.Before(d.Delete) {
 		d.Badge = badge{"soon", "kept by a hold"}
