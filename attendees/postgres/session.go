@@ -24,12 +24,14 @@ func (s *Sessions) FindCtx(ctx context.Context, token string) (data []byte, foun
 	return data, err == nil, quiet("find a session", err)
 }
 
-// CommitCtx keeps a session.
+// CommitCtx keeps a session. That it was used a moment later is not worth a write: scs
+// commits on every page, to put the end off.
 func (s *Sessions) CommitCtx(ctx context.Context, token string, data []byte, expires time.Time) error {
 	_, err := s.store.db.ExecContext(ctx, `
 		insert into sessions (token, data, expires_at)
 		values ($1, $2, $3)
-		on conflict (token) do update set data = excluded.data, expires_at = excluded.expires_at`, token, data, expires)
+		on conflict (token) do update set data = excluded.data, expires_at = excluded.expires_at
+		where sessions.data <> excluded.data or sessions.expires_at < excluded.expires_at - interval '1 minute'`, token, data, expires)
 	return quiet("keep a session", err)
 }
 

@@ -24,7 +24,6 @@ func (s *Site) operationsRoutes() []route {
 type operationsPage struct {
 	Feeds    []feed
 	Budget   *budget // nil: Eventbrite has not told one yet
-	Left     []postgres.Left
 	Receipts []use
 	Users    []userShown
 	Swept    string
@@ -84,11 +83,6 @@ func (s *Site) operations(w http.ResponseWriter, r *http.Request) error {
 	if b.Limit > 0 {
 		p.Budget = &budget{max(b.Limit-b.Used, 0), b.Limit, ago(b.At, now)}
 	}
-	left, err := s.Store.Audit(ctx)
-	if err != nil {
-		return err
-	}
-	p.Left = postgres.Faults(left)
 	receipts, err := s.Store.LastReceipts(ctx, shownUses)
 	if err != nil {
 		return err
