@@ -67,6 +67,9 @@ func (a *app) start(ctx context.Context, serves, works bool) error {
 	if works && a.config.Eventbrite == "" && a.config.Typeform == "" {
 		a.log.Warn("no token is set, so nothing will be pulled", "set", "EVENTBRITE_TOKEN, TYPEFORM_TOKEN")
 	}
+	if _, err := a.mailer(); err != nil {
+		return err // before a database is started for nothing
+	}
 	d, err := a.openStore(ctx)
 	if err != nil {
 		return err
