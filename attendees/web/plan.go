@@ -103,7 +103,11 @@ func (s *Site) plan(w http.ResponseWriter, r *http.Request) error {
 			store = s.Store.At(func() time.Time { return now })
 		}
 	}
-	plan, err := store.Plan(r.Context())
+	people, err := s.people.of(r.Context(), s.Store, s.Now())
+	if err != nil {
+		return err
+	}
+	plan, err := store.PlanOf(r.Context(), people)
 	if err != nil {
 		return err
 	}

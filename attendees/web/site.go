@@ -42,6 +42,7 @@ type Site struct {
 	sessions *scs.SessionManager
 	later    *later
 	table    []route
+	people   headcount
 }
 
 // New makes a site. Close ends it.
