@@ -198,7 +198,7 @@ var noScripts = chromedp.Func(func(ctx context.Context, target *chromedp.Target)
 	return err
 })
 
-func TestSomebodySignsInByMailAndKeyboardAlone(t *testing.T) {
+func TestInABrowserSomebodySignsInByMailAndKeyboardAlone(t *testing.T) {
 	window := chromium(t)
 	h := newHouseAt(t, "")
 	h.Post = h.queue // as the program has it
@@ -221,7 +221,7 @@ func TestSomebodySignsInByMailAndKeyboardAlone(t *testing.T) {
 	}
 }
 
-func TestRiversPagesRunUnderTheirPolicy(t *testing.T) {
+func TestInABrowserRiversPagesRunUnderTheirPolicy(t *testing.T) {
 	window := chromium(t)
 	h := newHouseAt(t, "")
 	if err := h.queue.Pull(t.Context(), "4711"); err != nil {

@@ -78,7 +78,7 @@ func as(width int64, scheme string) step {
 	}))
 }
 
-func TestNoPageShutsAnybodyOut(t *testing.T) {
+func TestInABrowserNoPageShutsAnybodyOut(t *testing.T) {
 	window := chromium(t)
 	script, err := axe()
 	if err != nil {

@@ -9,8 +9,9 @@ import (
 const (
 	policy      = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 	riverPolicy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-	// strict keeps browsers on https for two years, as the preload list asks.
-	strict = "max-age=63072000; includeSubDomains"
+	// strict keeps browsers on https for two years. It speaks for this host alone:
+	// neighbours below it may be somebody else's.
+	strict = "max-age=63072000"
 )
 
 // safe sets the headers that every answer carries.

@@ -41,6 +41,7 @@ type house struct {
 	log    *bytes.Buffer
 	queue  *jobs.Queue
 	url    string // of the database
+	active sync.WaitGroup
 }
 
 // clock is the time, moved.
@@ -87,8 +88,10 @@ func (h *house) link() string {
 	}
 }
 
-// settled waits until everything put off is done, and counts the letters.
+// settled waits until everything put off is done, and counts the letters. An answer is
+// complete before its request puts anything off, so the requests have to end first.
 func (h *house) settled() int {
+	h.active.Wait()
 	done := make(chan struct{})
 	for {
 		select {
@@ -139,7 +142,12 @@ func newHouseAt(t testing.TB, base string) *house {
 		t.Fatal(err)
 	}
 	h.fill()
-	h.server.Config.Handler = h.Handler()
+	served := h.Handler()
+	h.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.active.Add(1)
+		defer h.active.Done()
+		served.ServeHTTP(w, r)
+	})
 	h.server.Start()
 	t.Cleanup(func() {
 		h.server.Close()
