@@ -55,8 +55,8 @@ type Worker struct {
 }
 
 // Schedule makes a worker on a migrated database; url is the one that its store is
-// connected to. Start starts it.
-func Schedule(ctx context.Context, url string, p *pull.Puller, l Life, log *slog.Logger) (*Worker, error) {
+// connected to. sender may be nil: then no mail is sent. Start starts it.
+func Schedule(ctx context.Context, url string, p *pull.Puller, l Life, sender Sender, log *slog.Logger) (*Worker, error) {
 	config, err := pgxpool.ParseConfig(postgres.Tuned(url))
 	if err != nil {
 		return nil, errors.New("jobs: DATABASE_URL is no PostgreSQL URL") // pgx quotes it
@@ -71,6 +71,7 @@ func Schedule(ctx context.Context, url string, p *pull.Puller, l Life, log *slog
 	s := &sweeper{store: p.Store, Life: l, log: log}
 	s.addTo(workers)
 	s.addUpstream(workers, p)
+	addPost(workers, p.Store, sender, p.Now, log)
 	client, err := river.NewClient(
 		riverdatabasesql.NewWithPgxListener(p.Store.DB().DB, listen),
 		&river.Config{
@@ -134,5 +135,7 @@ func periodic() []*river.PeriodicJob {
 		every(dropEvery, DropUnmatched{}),
 		every(sweepEvery, Sweep{}),
 		every(upstreamEvery, Upstream{}),
+		every(dropSpentEvery, DropSpent{}),
+		every(checkpointEvery, MailCheckpoint{}),
 	}
 }

@@ -59,7 +59,7 @@ func TestAWorkerSealsAnEventOfLongAgoAndKeepsTheLedgersCopy(t *testing.T) {
 			copies.Add(1)
 		}
 		return nil
-	}}, log)
+	}}, nil, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,7 +78,7 @@ func scheduled(t *testing.T, o eventbritetest.Options) (*eventbritetest.Server, 
 	store := postgres.New(db, keys, &policy, time.Now)
 	for range 2 { // two workers, as two machines have them
 		w, err := Schedule(t.Context(), pgtest.URL(t, db), &pull.Puller{Store: store, Eventbrite: client, Now: time.Now, Log: log},
-			Life{KeepCopy: func(context.Context) error { return nil }}, log)
+			Life{KeepCopy: func(context.Context) error { return nil }}, nil, log)
 		if err != nil {
 			t.Fatal(err)
 		}

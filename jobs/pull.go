@@ -112,20 +112,27 @@ func addWorkers(ws *river.Workers, p *pull.Puller, l Life, log *slog.Logger) {
 		}
 		return err
 	}
+	// noted keeps what Eventbrite told of its budget, for the console to show.
+	noted := func(ctx context.Context, err error) error {
+		if b, told := p.Eventbrite.Budget(); told {
+			err = errors.Join(err, p.Store.NoteBudget(context.WithoutCancel(ctx), b.Used, b.Limit))
+		}
+		return err
+	}
 	river.AddWorker(ws, &worker[PullOrganization]{log: log, do: func(ctx context.Context, a PullOrganization) error {
 		r, err := p.Organization(ctx, a.Organization)
-		if err := report(ctx, postgres.OrganizationFeed(a.Organization), r, err); err != nil {
+		if err := noted(ctx, report(ctx, postgres.OrganizationFeed(a.Organization), r, err)); err != nil {
 			return err
 		}
 		return pullUnpulled(ctx, p)
 	}})
 	river.AddWorker(ws, &worker[PullEvent]{log: log, do: func(ctx context.Context, a PullEvent) error {
 		r, err := p.Event(ctx, a.Event)
-		return report(ctx, postgres.EventFeed(a.Event), r, err)
+		return noted(ctx, report(ctx, postgres.EventFeed(a.Event), r, err))
 	}})
 	river.AddWorker(ws, &worker[Reconcile]{log: log, do: func(ctx context.Context, a Reconcile) error {
 		r, err := p.Reconcile(ctx, a.Event)
-		return report(ctx, postgres.EventFeed(a.Event), r, err)
+		return noted(ctx, report(ctx, postgres.EventFeed(a.Event), r, err))
 	}})
 	river.AddWorker(ws, &worker[PullForm]{log: log, do: func(ctx context.Context, a PullForm) error {
 		r, err := p.Form(ctx, a.Form)

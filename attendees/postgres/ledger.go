@@ -240,16 +240,7 @@ func (s *Store) Certificate(ctx context.Context, event attendees.EventID, attend
 		if err != nil {
 			return err
 		}
-		var leaf, signed string
-		var size int64
-		if err := tx.GetContext(ctx, &leaf, `select leaf from ledger_entries where index = $1`, index); err != nil {
-			return quiet("read the ledger", err)
-		}
-		if err := tx.QueryRowxContext(ctx, `select size, note from ledger_checkpoints order by size desc limit 1`).Scan(&size, &signed); err != nil {
-			return quiet("read the ledger", err)
-		}
-		c, err = ledger.Certify(index, []byte(leaf), opening, size, signed,
-			tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) { return readHashes(ctx, tx, indexes) }))
+		c, err = s.certify(ctx, tx, index, opening)
 		return err
 	})
 	return c, err

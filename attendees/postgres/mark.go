@@ -26,6 +26,8 @@ const (
 	// Replaying is set while a restored backup is being brought up to date, and tells
 	// which entries are done again: "FROM UNTIL".
 	Replaying Mark = "replaying"
+	// Witnessed is when the officers were last mailed the ledger's checkpoint.
+	Witnessed Mark = "witnessed"
 )
 
 // SetMark notes that something is true as of now.

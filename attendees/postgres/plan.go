@@ -27,22 +27,39 @@ type Plan struct {
 	Events []Planned // those that are not deleted yet, the next to end last
 }
 
-// Plan makes the plan: every event that still has people, or will have.
-func (s *Store) Plan(ctx context.Context) (Plan, error) {
-	events, err := s.Events(ctx)
-	if err != nil {
-		return Plan{}, err
-	}
+// Headcount is how many people are held of each event, by its key.
+type Headcount map[uuid.UUID]int
+
+// Headcount counts everybody: a query that reads an index from end to end.
+func (s *Store) Headcount(ctx context.Context) (Headcount, error) {
 	var counts []struct {
 		Event uuid.UUID `db:"event_id"`
 		N     int       `db:"n"`
 	}
 	if err := s.db.SelectContext(ctx, &counts, `select event_id, count(*) as n from attendees group by event_id`); err != nil {
-		return Plan{}, quiet("count people", err)
+		return nil, quiet("count people", err)
 	}
-	people := make(map[uuid.UUID]int, len(counts))
+	people := make(Headcount, len(counts))
 	for _, c := range counts {
 		people[c.Event] = c.N
+	}
+	return people, nil
+}
+
+// Plan makes the plan: every event that still has people, or will have.
+func (s *Store) Plan(ctx context.Context) (Plan, error) {
+	people, err := s.Headcount(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
+	return s.PlanOf(ctx, people)
+}
+
+// PlanOf is Plan for who has counted already.
+func (s *Store) PlanOf(ctx context.Context, people Headcount) (Plan, error) {
+	events, err := s.Events(ctx)
+	if err != nil {
+		return Plan{}, err
 	}
 	holds, err := s.Holds(ctx)
 	if err != nil {

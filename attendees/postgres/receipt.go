@@ -72,3 +72,15 @@ func (s *Store) Receipts(ctx context.Context, event attendees.EventID) ([]Receip
 		order by r.exported_at desc, r.id`, event)
 	return receipts, quiet("list receipts", err)
 }
+
+// LastReceipts lists the newest n lists that left, of all events, the newest first.
+func (s *Store) LastReceipts(ctx context.Context, n int) ([]Receipt, error) {
+	var receipts []Receipt
+	err := s.db.SelectContext(ctx, &receipts, `
+		select r.id, e.source_id as event, r.purpose, r.format, r.rows, r.sha256, r.exported_by, r.exported_at
+		from receipts r
+		join events e on e.id = r.event_id
+		order by r.exported_at desc, r.id
+		limit $1`, n)
+	return receipts, quiet("list receipts", err)
+}

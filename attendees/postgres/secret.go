@@ -57,6 +57,8 @@ func (s *Store) SecretUses(ctx context.Context) ([]KeyUse, error) {
 			select key from openings where key <> ''
 			union all
 			select key from holds where keyed_id is not null and released_at is null
+			union all
+			select key from outbox
 		) as used
 		group by key
 		order by key`)

@@ -33,6 +33,8 @@ type config struct {
 	EventbriteURL string `envconfig:"EVENTBRITE_URL" default:"https://www.eventbriteapi.com/v3"`
 	Typeform      string `envconfig:"TYPEFORM_TOKEN"`
 	TypeformURL   string `envconfig:"TYPEFORM_URL" default:"https://api.typeform.com"`
+	SMTP          string `envconfig:"SMTP_URL"`
+	MailFrom      string `envconfig:"LETHE_MAIL_FROM"`
 	Data          string `envconfig:"LETHE_DATA"`
 	Ledger        string `envconfig:"LETHE_LEDGER"`
 	Log           string `envconfig:"LETHE_LOG" default:"text"`

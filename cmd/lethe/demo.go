@@ -118,7 +118,7 @@ func (d *demo) freshFolder() error {
 		return fmt.Errorf("make a folder for the demo: %w", err)
 	}
 	c := &d.config
-	c.Data, c.DatabaseURL, c.Secret, c.Policy, c.Retention, c.Organizations, c.Clock, c.OfficerKey, c.Ledger = d.folder, "", "", "", "", "", "", "", ""
+	c.Data, c.DatabaseURL, c.Secret, c.Policy, c.Retention, c.Organizations, c.Clock, c.OfficerKey, c.Ledger, c.SMTP, c.BaseURL = d.folder, "", "", "", "", "", "", "", "", "", ""
 	d.now = func() time.Time { return time.Now().Add(d.jump) }
 	d.simulated = true
 	return nil

@@ -108,6 +108,7 @@ func (d *doctor) examine(ctx context.Context) {
 		d.clock(ctx, store)
 		d.holds(ctx, store)
 	}
+	d.mail(ctx)
 	p, err := d.puller(store)
 	if err != nil {
 		d.find(broken, "sources", err.Error(), "")

@@ -99,7 +99,7 @@ func (a *app) keysListCommand() *cobra.Command {
 				t.add(u.Key+"…", "officer", count(u.Records)+" sealed records")
 			}
 			for _, u := range secrets {
-				t.add(u.Key, "LETHE_SECRET", count(u.Records)+" hashes, halves and signatures")
+				t.add(u.Key, "LETHE_SECRET", count(u.Records)+" hashes, halves, signatures and letters")
 			}
 			if len(t.rows) == 0 {
 				fmt.Fprintln(a.out, "No key is in use yet.")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -12,9 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lethe/attendees/seal"
-	"lethe/attendees/web"
 	"lethe/jobs"
-	"lethe/migrations"
 )
 
 func (a *app) upCommand() *cobra.Command {
@@ -68,6 +67,9 @@ func (a *app) start(ctx context.Context, serves, works bool) error {
 	if works && a.config.Eventbrite == "" && a.config.Typeform == "" {
 		a.log.Warn("no token is set, so nothing will be pulled", "set", "EVENTBRITE_TOKEN, TYPEFORM_TOKEN")
 	}
+	if _, err := a.mailer(); err != nil {
+		return err // before a database is started for nothing
+	}
 	d, err := a.openStore(ctx)
 	if err != nil {
 		return err
@@ -82,6 +84,10 @@ func (a *app) start(ctx context.Context, serves, works bool) error {
 
 func (a *app) serveStore(ctx context.Context, d database, serves, works bool) error {
 	group, ctx := errgroup.WithContext(ctx)
+	mailer, err := a.mailer()
+	if err != nil {
+		return err
+	}
 	if works {
 		p, err := a.puller(d)
 		if err != nil {
@@ -93,7 +99,7 @@ func (a *app) serveStore(ctx context.Context, d database, serves, works bool) er
 		}
 		worker, err := jobs.Schedule(ctx, d.URL, p, jobs.Life{
 			Sealer: sealer, Simulated: a.simulated, KeepCopy: func(ctx context.Context) error { return a.keepCopy(ctx, d) },
-		}, a.log)
+		}, sender(mailer), a.log)
 		if err != nil {
 			return err
 		}
@@ -142,31 +148,25 @@ func (a *app) bind() (err error) {
 }
 
 func (a *app) listen(ctx context.Context, group *errgroup.Group, d database, works bool) error {
-	site := &web.Site{
-		Version: "Lethe", Worker: works, Log: a.log,
-		Ready: func(ctx context.Context) error {
-			has, needs, err := migrations.Version(ctx, d.DB().DB)
-			if err == nil && has < needs {
-				err = fmt.Errorf("version %d of %d", has, needs)
-			}
-			return err
-		},
-		Events: func(ctx context.Context) (int, error) {
-			events, err := d.Events(ctx)
-			return len(events), err
-		},
-	}
 	if err := a.bind(); err != nil {
 		return err
-	}
-	server := &http.Server{
-		Handler: site.Handler(), ReadTimeout: readTimeout, WriteTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 	}
 	address := a.config.BaseURL
 	if address == "" {
 		address = fmt.Sprintf("http://localhost:%d", a.listener.Addr().(*net.TCPAddr).Port)
 	}
+	site, err := a.site(ctx, d, address, works)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler: site.Handler(), ReadTimeout: readTimeout, WriteTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
+	}
 	fmt.Fprintf(a.out, "Lethe is up: %s\n", address)
+	if err := a.welcome(ctx, d, site, works); err != nil {
+		return err
+	}
 	group.Go(func() error {
 		if err := server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)
@@ -177,7 +177,7 @@ func (a *app) listen(ctx context.Context, group *errgroup.Group, d database, wor
 		<-ctx.Done()
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
-		return server.Shutdown(stopping)
+		return errors.Join(server.Shutdown(stopping), site.Close(stopping))
 	})
 	return nil
 }

@@ -1,0 +1,71 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/lib/pq"
+)
+
+// Limit bounds how often something may be done: Most times within each of any length.
+// The zero Limit allows nothing.
+type Limit struct {
+	Most   int
+	Within time.Duration // a day at most: older times are forgotten
+}
+
+// limitsFor is how long it is known that somebody asked, under a keyed hash alone.
+const limitsFor = 24 * time.Hour
+
+// Allow tells whether what somebody asks for stays within all limits, and counts it if
+// so: what is refused does not put off the next. What and who are kept as a keyed hash.
+func (s *Store) Allow(ctx context.Context, what, who string, limits ...Limit) (bool, error) {
+	most, within := make(pq.Int64Array, len(limits)), make(pq.Float64Array, len(limits))
+	for i, l := range limits {
+		if l.Most == 0 {
+			return false, nil
+		}
+		most[i], within[i] = int64(l.Most), l.Within.Seconds()
+	}
+	now := s.now()
+	var allowed bool
+	// One statement, so that its row's lock counts those who ask at once, too.
+	err := s.db.GetContext(ctx, &allowed, `
+		insert into limits (key, times, last_at)
+		values ($1, array[$2::timestamptz], $2)
+		on conflict (key) do update set
+			times = array(select t from unnest(limits.times) as t where t > $3) || excluded.times,
+			last_at = excluded.last_at
+		where not exists (
+			select from unnest($4::int[], $5::float[]) as l (most, within)
+			where most <= (
+				select count(*) from unnest(limits.times) as t
+				where t > $2 - make_interval(secs => within)))
+		returning true`, s.keyed(limitUse, what+"\x00"+who)[0], now, now.Add(-limitsFor), most, within)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return allowed, quiet("look at a limit", err)
+}
+
+// DropSpent forgets who asked for mail more than a day ago, links and sessions that have
+// ended, and mail that nobody could send.
+func (s *Store) DropSpent(ctx context.Context) error {
+	now := s.now()
+	for _, d := range []struct {
+		what, by string
+		before   any
+	}{
+		{"limits", `delete from limits where last_at < $1`, now.Add(-limitsFor)},
+		{"sign-in links", `delete from signins where expires_at < $1`, now},
+		{"mail", `delete from outbox where made_at < $1`, now.Add(-outboxFor)},
+	} {
+		if _, err := s.db.ExecContext(ctx, d.by, d.before); err != nil {
+			return quiet("drop old "+d.what, err)
+		}
+	}
+	_, err := s.db.ExecContext(ctx, `delete from sessions where expires_at < now()`)
+	return quiet("drop old sessions", err)
+}

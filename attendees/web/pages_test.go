@@ -1,0 +1,143 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"lethe/attendees"
+)
+
+// shownPage is one page as somebody meets it: every page of the site has a line in
+// shownPages, so that all are looked at for accessibility and have their pictures taken.
+type shownPage struct {
+	name string
+	path string // from the site's beginning
+	out  bool   // met by who is not signed in
+	then []step
+}
+
+var shownPages = []shownPage{
+	{name: "signin", path: "/signin", out: true},
+	{name: "signin-sent", path: "/signin", out: true, then: []step{
+		chromedp.SendKeys(chromedp.CSS("#email"), "nobody@example.org\r"), chromedp.WaitVisible(`//h1[text()="Look into your mailbox"]`),
+	}},
+	{name: "signin-link", path: "/signin/nonsense", out: true},
+	{name: "signin-old", path: "/signin/nonsense", out: true, then: []step{
+		chromedp.Click(chromedp.CSS("main button")), chromedp.WaitVisible(`//h1[contains(text(),"not good any more")]`),
+	}},
+	{name: "not-found-out", path: "/nowhere", out: true},
+	{name: "not-found", path: "/nowhere"},
+	{name: "account", path: "/account"},
+	{name: "plan", path: "/plan"},
+	{name: "plan-ahead", path: "/plan?as_of=2040-01-01"},
+	{name: "ledger", path: "/ledger"},
+	{name: "ledger-verified", path: "/ledger", then: []step{
+		chromedp.Click(chromedp.CSS("main form button")), chromedp.WaitVisible(chromedp.CSS("[role=status]")),
+	}},
+	{name: "operations", path: "/operations"},
+}
+
+// walk opens every page in turn, signed in with all roles where the page wants it.
+func (h *house) walk(t *testing.T, window context.Context, look func(p shownPage)) {
+	t.Helper()
+	u := h.user("everybody@example.org", nil, attendees.Roles()...)
+	in := false
+	for _, p := range shownPages {
+		if !p.out && !in {
+			if err := h.enter(window, u); err != nil {
+				t.Fatal(err)
+			}
+			in = true
+		}
+		run(t, window, chromedp.Navigate(h.BaseURL+p.path), chromedp.WaitVisible(chromedp.CSS("main h1")))
+		run(t, window, p.then...)
+		look(p)
+	}
+}
+
+// Widths of a small telephone and of a desk.
+var widths = []int64{320, 1280}
+
+var schemes = []string{"light", "dark"}
+
+// as shows the page as a device of that width and scheme would.
+func as(width int64, scheme string) step {
+	return chromedp.Steps(chromedp.EmulateViewport(width, 900), chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		})
+		return err
+	}))
+}
+
+func TestInABrowserNoPageShutsAnybodyOut(t *testing.T) {
+	window := chromium(t)
+	script, err := axe()
+	if err != nil {
+		missing(t, "axe-core cannot be fetched: "+err.Error())
+	}
+	h := newHouseAt(t, "")
+	h.walk(t, window, func(p shownPage) {
+		run(t, window, chromedp.Evaluate[chromedp.Void](script))
+		for _, width := range widths {
+			for _, scheme := range schemes {
+				run(t, window, as(width, scheme))
+				for _, fault := range tell[[]string](t, window, axeRun) {
+					t.Errorf("%s, %s, %d px: %s", p.name, scheme, width, fault)
+				}
+			}
+			if wide := tell[int64](t, window, `document.documentElement.scrollWidth`); wide > width {
+				t.Errorf("%s, %d px: the page is %d px wide", p.name, width, wide)
+			}
+		}
+		if n := tell[int](t, window, `document.querySelectorAll("script, style, [style], [onclick]").length`); n > 0 {
+			t.Errorf("%s has %d scripts or styles of its own", p.name, n)
+		}
+		if lang, heads := tell[string](t, window, `document.documentElement.lang`), tell[int](t, window, `document.querySelectorAll("h1").length`); lang == "" || heads != 1 {
+			t.Errorf("%s is in language %q and has %d main headings", p.name, lang, heads)
+		}
+	})
+}
+
+// axeRun lists what breaks WCAG 2.2 AA, in a line each.
+const axeRun = `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(r =>
+	r.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.html.slice(0, 200) + " " + n.failureSummary.replace(/\s+/g, " "))))`
+
+// Screenshots of every page, for people to look at:
+//
+//	LETHE_SCREENSHOTS=/tmp/look go test ./attendees/web -run Screenshots
+func TestScreenshots(t *testing.T) {
+	dir := os.Getenv("LETHE_SCREENSHOTS")
+	if dir == "" {
+		t.Skip("LETHE_SCREENSHOTS names no folder to put pictures into")
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	window := chromium(t)
+	h := newHouseAt(t, "")
+	h.walk(t, window, func(p shownPage) {
+		for _, device := range []struct {
+			name, scheme string
+			width        int64
+		}{{"light", "light", 1280}, {"dark", "dark", 1280}, {"phone", "light", 320}} {
+			run(t, window, as(device.width, device.scheme))
+			picture, err := chromedp.Run(window, chromedp.FullScreenshot(100))
+			if err != nil {
+				t.Fatal(err)
+			}
+			name := fmt.Sprintf("%s-%s.png", strings.ReplaceAll(p.name, "/", "-"), device.name)
+			if err := os.WriteFile(filepath.Join(dir, name), picture, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

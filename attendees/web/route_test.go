@@ -1,0 +1,204 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"lethe/attendees"
+	"lethe/attendees/postgres"
+)
+
+// access is what a route is known to be for: written down a second time, so that one
+// slip in the route table opens nothing unseen.
+type access struct {
+	may    string // roles; "everybody" signed in or not; "" nobody
+	path   string // an example; EVENT stands for an event's id
+	form   url.Values
+	status int // where somebody is let in; 0: 200
+}
+
+const everyRole = "organiser operator officer"
+
+var known = map[string]access{
+	"/":                                {may: "everybody", path: "/nowhere", status: 404},
+	"GET /{$}":                         {may: everyRole, path: "/", status: 303},
+	"GET /healthz":                     {may: "everybody", path: "/healthz"},
+	"GET /readyz":                      {may: "everybody", path: "/readyz"},
+	"GET /look.css":                    {may: "everybody", path: "/look.css"},
+	"GET /icon.svg":                    {may: "everybody", path: "/icon.svg"},
+	"GET /signin":                      {may: "everybody", path: "/signin"},
+	"POST /signin":                     {may: "everybody", path: "/signin", form: url.Values{"email": {"nobody@example.org"}}},
+	"GET /signin/{token}":              {may: "everybody", path: "/signin/x"},
+	"POST /signin/{token}":             {may: "everybody", path: "/signin/x", status: 410},
+	"POST /signout":                    {may: everyRole, path: "/signout", status: 303},
+	"POST /signout/everywhere":         {may: everyRole, path: "/signout/everywhere", status: 303},
+	"GET /account":                     {may: everyRole, path: "/account"},
+	"GET /plan":                        {may: everyRole, path: "/plan"},
+	"POST /events/{event}/tasks":       {may: everyRole, path: "/events/EVENT/tasks", form: url.Values{"task": {"0"}}, status: 422},
+	"GET /ledger":                      {may: "officer", path: "/ledger"},
+	"POST /ledger/verify":              {may: "officer", path: "/ledger/verify"},
+	"GET /ledger/checkpoint":           {may: "officer", path: "/ledger/checkpoint"},
+	"GET /ledger/certificates/{entry}": {may: "officer", path: "/ledger/certificates/1"},
+	"GET /operations":                  {may: "operator", path: "/operations"},
+	"/operations/jobs/":                {may: "operator", path: "/operations/jobs/"},
+}
+
+func TestEveryRouteLetsInExactlyThoseItIsFor(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	const own, another = "4711", "4712"
+	users := map[string]postgres.User{}
+	for _, role := range attendees.Roles() {
+		users[string(role)] = h.user(string(role)+"@example.org", []attendees.EventID{own}, role)
+	}
+	users["of no role"] = h.user("none@example.org", nil)
+	seen := map[string]bool{}
+	for _, route := range h.table {
+		k, ok := known[route.pattern]
+		if !ok {
+			t.Errorf("%s has no row in the test that says who may have it", route.pattern)
+			continue
+		}
+		seen[route.pattern] = true
+		method, _, ok := strings.Cut(route.pattern, " ")
+		if !ok {
+			method = "GET"
+		}
+		events := []string{own}
+		if strings.Contains(k.path, "EVENT") {
+			events = []string{own, another, "nonsense"}
+		}
+		for _, event := range events {
+			path := strings.ReplaceAll(k.path, "EVENT", event)
+			want := func(who string) (int, string) {
+				in := k.status
+				if in == 0 {
+					in = http.StatusOK
+				}
+				switch {
+				case k.may == "everybody":
+					return in, ""
+				case who == "signed out", who == "of no role":
+					return http.StatusSeeOther, "/signin"
+				case !slices.Contains(strings.Fields(k.may), who), event == "nonsense", who == "organiser" && event != own:
+					return http.StatusNotFound, ""
+				}
+				return in, ""
+			}
+			check := func(who string, b *browser) {
+				t.Helper()
+				a := b.ask(method, path, k.form)
+				status, to := want(who)
+				if a.status != status || to != "" && a.to != to {
+					t.Errorf("%s %s for %s answers %d %s, want %d %s", method, path, who, a.status, a.to, status, to)
+				}
+				if status == http.StatusNotFound && strings.Contains(a.body, "Testperson") {
+					t.Errorf("%s %s for %s names somebody", method, path, who)
+				}
+			}
+			check("signed out", h.browser())
+			for who, u := range users {
+				if who == "of no role" {
+					continue
+				}
+				check(who, h.signedIn(u))
+			}
+		}
+	}
+	for pattern := range known {
+		if !seen[pattern] {
+			t.Errorf("%s is tested, and there is no such route", pattern)
+		}
+	}
+	// Somebody without a role signs in and gets nowhere.
+	if a := h.signedIn(users["of no role"]).get("/plan"); a.status != http.StatusSeeOther || a.to != "/signin" {
+		t.Errorf("without a role the plan answers %d %s", a.status, a.to)
+	}
+}
+
+func TestAnOrganiserOfAllEventsSeesEach(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser))
+	if a := b.get("/plan"); !strings.Contains(a.body, "Open Science Forum") || !strings.Contains(a.body, "Array Summit") {
+		t.Error("the plan lacks an event")
+	}
+	b = h.signedIn(h.user("eve@example.org", []attendees.EventID{"4711"}, attendees.Organiser))
+	if a := b.get("/plan"); !strings.Contains(a.body, "Open Science Forum") || strings.Contains(a.body, "Array Summit") {
+		t.Error("the plan of one event's organiser shows another's, or not her own")
+	}
+}
+
+func TestEveryAnswerCarriesSafeHeadersAndRefusesOtherSites(t *testing.T) {
+	t.Parallel()
+	plain := newHouse(t)
+	for _, route := range plain.table {
+		k := known[route.pattern]
+		method, _, ok := strings.Cut(route.pattern, " ")
+		if !ok {
+			method = "GET"
+		}
+		path := strings.ReplaceAll(k.path, "EVENT", "4711")
+		u := plain.user("all@example.org", nil, attendees.Roles()...)
+		for _, b := range []*browser{plain.browser(), plain.signedIn(u)} {
+			a := b.ask(method, path, k.form)
+			policy := a.header.Get("Content-Security-Policy")
+			for _, part := range []string{"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} {
+				if !strings.Contains(policy, part) {
+					t.Errorf("%s %s: the policy is %q, without %s", method, path, policy, part)
+				}
+			}
+			river := strings.HasPrefix(path, "/operations/jobs/")
+			if strings.Contains(policy, "unsafe-inline") != river || strings.Contains(policy, "script-src") != river {
+				t.Errorf("%s %s: the policy is %q", method, path, policy)
+			}
+			cache := "no-store"
+			if path == "/look.css" || path == "/icon.svg" {
+				cache = "public, max-age=3600"
+			}
+			for name, want := range map[string]string{
+				"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": cache, "Strict-Transport-Security": "",
+			} {
+				if got := a.header.Get(name); got != want {
+					t.Errorf("%s %s: %s is %q, want %q", method, path, name, got, want)
+				}
+			}
+			r, err := http.NewRequestWithContext(t.Context(), "POST", plain.server.URL+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Sec-Fetch-Site", "cross-site")
+			if a := b.do(r); a.status != http.StatusForbidden {
+				t.Errorf("a cross-site POST %s answers %d", path, a.status)
+			}
+		}
+	}
+}
+
+func TestBehindHTTPSNothingGoesInPlain(t *testing.T) {
+	t.Parallel()
+	h := newHouseAt(t, "https://lethe.test")
+	token, err := h.Store.NewSignIn(t.Context(), h.user("ada@example.org", nil, attendees.Operator).ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := h.browser().post("/signin/"+token, nil)
+	if a.status != http.StatusSeeOther {
+		t.Fatalf("signing in answers %d: %s", a.status, h.log)
+	}
+	if got := a.header.Get("Strict-Transport-Security"); !strings.HasPrefix(got, "max-age=63072000") {
+		t.Errorf("Strict-Transport-Security is %q", got)
+	}
+	cookie := a.header.Get("Set-Cookie")
+	for _, part := range []string{"__Host-lethe=", "; Path=/", "; HttpOnly", "; Secure", "; SameSite=Lax"} {
+		if !strings.Contains(cookie, part) {
+			t.Errorf("the cookie %q lacks %s", cookie[:20], part)
+		}
+	}
+	if strings.Contains(cookie, token) {
+		t.Error("the link's token is the session's, too")
+	}
+}

@@ -1,0 +1,82 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"lethe/attendees/mail"
+	"lethe/attendees/postgres"
+)
+
+// Poster sees to it that a letter is sent, later.
+type Poster interface {
+	Post(ctx context.Context, l mail.Letter) error
+}
+
+// Options are what a site needs from outside.
+type Options struct {
+	Store   *postgres.Store
+	BaseURL string // the address people see, without a slash at its end
+	Post    Poster
+	// Jobs is River's own pages below /operations/jobs/; nil: there are none.
+	Jobs http.Handler
+	// Ready tells whether the database answers and is up to date.
+	Ready func(context.Context) error
+	// CheckCopy tells whether the ledger agrees with its copy outside the database.
+	CheckCopy func(context.Context) error
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// Site is the console.
+type Site struct {
+	Options
+	pages    map[string]*template.Template
+	sessions *scs.SessionManager
+	later    *later
+	table    []route
+	people   headcount
+}
+
+// New makes a site. Close ends it.
+func New(o Options) (*Site, error) {
+	if o.Store == nil || o.Post == nil || o.Now == nil || o.Log == nil || o.BaseURL == "" {
+		return nil, errors.New("web: a site wants a store, a poster, a clock, a log and the address that people see")
+	}
+	o.BaseURL = strings.TrimSuffix(o.BaseURL, "/")
+	pages, err := parsePages()
+	if err != nil {
+		return nil, err
+	}
+	s := &Site{Options: o, pages: pages, later: startLater(o.Log)}
+	s.sessions = s.newSessions()
+	s.table = s.routes()
+	return s, nil
+}
+
+// secure tells whether people come by https.
+func (s *Site) secure() bool { return strings.HasPrefix(s.BaseURL, "https://") }
+
+// Close does what was put off, until ctx ends. Call it when requests have ended.
+func (s *Site) Close(ctx context.Context) error { return s.later.close(ctx) }
+
+// Handler serves the site.
+func (s *Site) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range s.table {
+		mux.Handle(r.pattern, s.guard(r))
+	}
+	sameSite := http.NewCrossOriginProtection()
+	sameSite.SetDenyHandler(s.handle(func(http.ResponseWriter, *http.Request) error { return errCrossSite }))
+	return s.safe(sameSite.Handler(http.MaxBytesHandler(mux, maxBody)))
+}
+
+// maxBody bounds what a form may send, in bytes: a page of text and to spare.
+const maxBody = 64 << 10

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bufio"
+	"net/http"
+	"net/http/cookiejar"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"lethe/attendees/postgres/pgtest"
+	"lethe/sync/eventbrite/eventbritetest"
+)
+
+func TestANewcomerIsInsideWithoutAMailServerAndAStopEndsCleanly(t *testing.T) {
+	s := newSandbox(t, 3, eventbritetest.Options{})
+	database := pgtest.URL(t, pgtest.New(t))
+	cmd := exec.CommandContext(t.Context(), "lethe", "up")
+	cmd.Env = append(s.env(t, database), "PORT=0", "LETHE_BASE_URL=", "SMTP_URL=", "LETHE_LOG_LEVEL=warn")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	link := ""
+	for lines := bufio.NewScanner(out); link == "" && lines.Scan(); {
+		if found := regexp.MustCompile(`http://localhost:\d+/signin/[A-Z2-7]+`).FindString(lines.Text()); found != "" {
+			link = found
+		}
+	}
+	if link == "" {
+		t.Fatal("no link was printed")
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Jar: jar, Timeout: 20 * time.Second}
+	answer, err := client.Post(link, "application/x-www-form-urlencoded", strings.NewReader(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusOK || strings.Contains(answer.Request.URL.Path, "signin") {
+		t.Errorf("the link leads to %s: %d", answer.Request.URL.Path, answer.StatusCode)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("a stop ends with %v", err)
+	}
+}
