@@ -24,7 +24,7 @@ func BenchmarkMemory(b *testing.B) {
 				lethe(b, env, "events", "discover")
 				b.ReportMetric(peak(b, env, "sync"), "MiB/sync")
 				file := filepath.Join(b.TempDir(), "list")
-				for _, format := range []string{"csv", "json"} {
+				for _, format := range []string{"csv", "json", "xlsx"} {
 					b.ReportMetric(peak(b, env, "export", string(s.event), "--purpose", "participation_agreement",
 						"--format", format, "--out", file, "--force"), "MiB/"+format)
 				}
