@@ -67,6 +67,16 @@ func (u Purpose) LinkableFields() []string {
 	return names
 }
 
+// Agreements is the purpose for which agreements are kept; empty where there is none.
+func (p *Policy) Agreements() PurposeName {
+	for _, u := range p.Purposes {
+		if u.Allows(AgreedAt) {
+			return u.Name
+		}
+	}
+	return ""
+}
+
 // PurposeNames are the purposes' names, in their order.
 func (p *Policy) PurposeNames() []PurposeName {
 	var names []PurposeName

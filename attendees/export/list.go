@@ -32,6 +32,7 @@ type List struct {
 	Event    attendees.EventID
 	Purpose  attendees.PurposeName
 	Standing attendees.Standing // postgres.AnyStatus: everyone
+	Unagreed bool               // those alone who attend and have not agreed yet
 	Format   string
 	By       string // who takes it
 	At       time.Time
@@ -47,6 +48,9 @@ func (l List) Write(ctx context.Context, w io.Writer) (postgres.Receipt, error) 
 	r := postgres.Receipt{ID: uuid.New(), Event: l.Event, Purpose: l.Purpose, Format: l.Format, By: l.By, At: l.At.UTC()}
 	if !slices.Contains(Formats(), l.Format) {
 		return r, &UnknownFormatError{l.Format}
+	}
+	if l.Unagreed {
+		r.Format += ", not agreed"
 	}
 	e, err := l.Store.Event(ctx, l.Event)
 	if err != nil {
@@ -78,8 +82,12 @@ func (l List) write(w io.Writer, h Header, rows iter.Seq2[*Row, error]) (int, er
 
 // rows are the people, each noted in listed.
 func (l List) rows(ctx context.Context, listed *postgres.Listing) iter.Seq2[*Row, error] {
+	people := l.Store.Attending(ctx, l.Event, l.Purpose, l.Standing)
+	if l.Unagreed {
+		people = l.Store.Unagreed(ctx, l.Event)
+	}
 	return func(yield func(*Row, error) bool) {
-		for row, err := range l.Store.Attending(ctx, l.Event, l.Purpose, l.Standing) {
+		for row, err := range people {
 			if err != nil {
 				yield(nil, err)
 				return
