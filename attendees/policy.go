@@ -132,3 +132,8 @@ func (p *Policy) Purpose(name PurposeName) (Purpose, bool) {
 	}
 	return p.Purposes[i], true
 }
+
+// Fields are those that some purpose names, in the order in which people read them.
+func (p *Policy) Fields() []Field {
+	return slices.DeleteFunc(slices.Clone(fields), func(f Field) bool { return !p.Allows(f) })
+}

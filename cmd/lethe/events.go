@@ -11,9 +11,7 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/postgres"
-	"lethe/sync/eventbrite"
 	"lethe/sync/pull"
-	"lethe/sync/typeform"
 )
 
 func (a *app) eventsCommand() *cobra.Command {
@@ -217,7 +215,13 @@ func (a *app) link(ctx context.Context, d database, p *pull.Puller, event attend
 	if err != nil {
 		return err
 	}
-	definition, err := formDefinition(ctx, p, e, form)
+	switch {
+	case form == attendees.EventbriteForm && p.Eventbrite == nil:
+		return errNoToken
+	case form != attendees.EventbriteForm && p.Typeform == nil:
+		return errNoTypeformToken
+	}
+	definition, err := p.Definition(ctx, e, form)
 	if err != nil {
 		return err
 	}
@@ -227,7 +231,7 @@ func (a *app) link(ctx context.Context, d database, p *pull.Puller, event attend
 	}
 	link := postgres.Link{Event: e.ID, Form: form, Title: definition.Title, Purpose: name}
 	for _, w := range wanted {
-		linked, err := linkField(definition, purpose, w)
+		linked, err := postgres.LinkField(definition, purpose, w)
 		if err != nil {
 			return err
 		}
@@ -239,47 +243,6 @@ func (a *app) link(ctx context.Context, d database, p *pull.Puller, event attend
 	fmt.Fprintf(a.out, "Linked %s to %s for %s: %d fields. `lethe sync` reads the answers.\n",
 		form, printable(e.Name), name, len(link.Fields))
 	return nil
-}
-
-// formDefinition reads a form's questions, or those of the event itself.
-func formDefinition(ctx context.Context, p *pull.Puller, e postgres.Event, form attendees.FormID) (attendees.Form, error) {
-	if form == attendees.EventbriteForm {
-		if p.Eventbrite == nil {
-			return attendees.Form{}, errNoToken
-		}
-		questions, err := p.Eventbrite.Questions(ctx, e.ID)
-		if errors.Is(err, eventbrite.ErrNotFound) {
-			return attendees.Form{}, fmt.Errorf("event %s is not known to Eventbrite any more", e.ID)
-		}
-		return attendees.Form{ID: form, Title: "the event's own questions", Questions: questions}, err
-	}
-	if p.Typeform == nil {
-		return attendees.Form{}, errNoTypeformToken
-	}
-	f, err := p.Typeform.Form(ctx, form)
-	if errors.Is(err, typeform.ErrNotFound) {
-		return attendees.Form{}, fmt.Errorf("form %s is not known to Typeform, or the token does not see it: its id stands in its address, typeform.com/to/ID", form)
-	}
-	if err != nil {
-		return attendees.Form{}, err
-	}
-	return f.Form, p.Typeform.CheckRegion(f)
-}
-
-// linkField looks whether a question may fill a field.
-func linkField(form attendees.Form, purpose attendees.Purpose, w attendees.FieldLink) (postgres.LinkedField, error) {
-	if !purpose.Allows(w.Field) {
-		return postgres.LinkedField{}, fmt.Errorf("purpose %s has no field %q: it has %s", purpose.Name, w.Field, strings.Join(purpose.LinkableFields(), ", "))
-	}
-	i := slices.IndexFunc(form.Questions, func(q attendees.Question) bool { return q.Ref == w.Question || q.ID == w.Question })
-	if i < 0 {
-		return postgres.LinkedField{}, fmt.Errorf("form %s has no question %q: without --field, `lethe events link` prints those that it has", form.ID, w.Question)
-	}
-	q := form.Questions[i]
-	if q.FreeText {
-		return postgres.LinkedField{}, fmt.Errorf("question %q of form %s takes long text or files (%s), which invite what nobody asked for: it cannot be linked", w.Question, form.ID, q.Type)
-	}
-	return postgres.LinkedField{Field: w.Field, Question: q.Key(), ID: q.ID}, nil
 }
 
 // propose prints a form's questions beside the fields that they may fill.
