@@ -138,7 +138,7 @@ func (s *Site) events(w http.ResponseWriter, r *http.Request) error {
 	}
 	by, down := sortedBy(q, "date", true)
 	sortEvents(found, by, down)
-	p.Columns = columns(q, by, down, paths{}.EventsBy, "name", "Event", "#attending", "Attending", "#agreed", "Agreed", "date", "Ends", "blocked", "Life of its people")
+	p.Columns = columns(q, by, down, paths{}.EventsBy, "name", "Event", "#attending", "Attending", "#agreed", "Agreed", "date", "Takes place", "blocked", "Life of its people")
 	page, _ := strconv.Atoi(q.Get("page"))
 	from := min(max(page-1, 0)*eventsPerPage, len(found))
 	shown := found[from:min(from+eventsPerPage, len(found))]
@@ -220,11 +220,10 @@ func listEvent(e postgres.Summary, pulled postgres.Pulled, now time.Time) listed
 	today := e.Today(now)
 	switch {
 	case e.State == attendees.Deleted:
-		l.Words = ""
-	case e.Open(now):
-		l.Words = "blocked " + when(e.BlockOn.Date, today) + ", deleted " + when(e.DeleteOn.Date, today)
+	case e.Open(now) && !e.EndsOn.Before(today):
+		l.Words = "blocked " + shortly(e.BlockOn.Date, today)
 	default:
-		l.Words = "deleted " + when(e.DeleteOn.Date, today)
+		l.Words = "deleted " + shortly(e.DeleteOn.Date, today)
 	}
 	return l
 }
@@ -233,7 +232,7 @@ func showPulled(e postgres.Summary, p postgres.Pulled, now time.Time) pulledShow
 	if !e.Open(now) {
 		return pulledShown{Says: "closed"}
 	}
-	shown := pulledShown{Says: "never"}
+	shown := pulledShown{Says: "not yet"}
 	if !p.At.IsZero() {
 		shown.Says = ago(p.At, now)
 	}
@@ -267,6 +266,14 @@ func datesOf(e postgres.Summary) string {
 		return fmt.Sprintf("%d %s – %s", first.Day, first.Month, longDate(last))
 	}
 	return longDate(first) + " – " + longDate(last)
+}
+
+// shortly is when, with a short date where it lies far.
+func shortly(d, today attendees.Date) string {
+	if n := d.Days(today); n < -nearDays || n > nearDays {
+		return "on " + shortDate(d)
+	}
+	return when(d, today)
 }
 
 // sortedBy is the order that a list is asked for.

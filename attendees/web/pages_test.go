@@ -55,7 +55,7 @@ var shownPages = []shownPage{
 	{name: "link-counted", path: "/events/4711/link?purpose=forum&form=" + string(forumForm), then: []step{
 		chromedp.Click(`//button[text()="Count first"]`), chromedp.WaitVisible(chromedp.CSS("[role=status]")),
 	}},
-	{name: "pull", path: "/events/4711/pull?since=4000000000"},
+	{name: "pull", path: "/events/4711/pull?since=1"},
 	{name: "export", path: "/events/4711/export"},
 	{name: "exports", path: "/exports"},
 	{name: "participation", path: "/participation"},

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"lethe/attendees"
@@ -89,7 +88,7 @@ func brief(p attendees.Personal) string {
 
 // filterOf is the filter that an address names, but for the search.
 func filterOf(q url.Values) postgres.Filter {
-	f := postgres.Filter{Forum: q.Get("forum"), Ticket: q.Get("ticket")}
+	f := postgres.Filter{Forum: clean(q.Get("forum")), Ticket: clean(q.Get("ticket"))}
 	switch q.Get("show") {
 	case "attending":
 		f.Status = attendees.Attending
@@ -199,7 +198,7 @@ func (s *Site) search(w http.ResponseWriter, r *http.Request) error {
 			q.Set(key, v)
 		}
 	}
-	if text := strings.TrimSpace(r.PostForm.Get("q")); text != "" {
+	if text := clean(r.PostForm.Get("q")); text != "" {
 		id, err := s.keepSearch(r.Context(), e.ID, text)
 		if err != nil {
 			return err

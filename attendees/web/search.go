@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/crypto/chacha20poly1305"
 
@@ -33,7 +35,7 @@ type search struct {
 
 // keepSearch keeps a search in the session, in place of the last one, and names it.
 func (s *Site) keepSearch(ctx context.Context, e attendees.EventID, text string) (id string, err error) {
-	one := search{ID: rand.Text()[:10], Event: e, Text: text[:min(len(text), maxSearch)], Until: time.Now().Add(searchFor)}
+	one := search{ID: rand.Text()[:10], Event: e, Text: clean(text), Until: time.Now().Add(searchFor)}
 	plain, err := json.Marshal(one)
 	if err != nil {
 		return "", fmt.Errorf("keep a search: %w", err)
@@ -65,4 +67,15 @@ func (s *Site) searched(ctx context.Context, e attendees.EventID, id string) (at
 		return attendees.Personal(one.Text), one.ID == id && one.Event == e && time.Now().Before(one.Until)
 	}
 	return "", false
+}
+
+// clean takes what no text holds out of what somebody sent, and what is too much.
+func clean(text string) string {
+	text = strings.ToValidUTF8(text[:min(len(text), maxSearch)], "")
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text))
 }

@@ -93,7 +93,7 @@ func (h *house) answerForms() {
 		r := attendees.Registration{
 			ID: attendees.AttendeeID(id), Event: "4711", Name: attendees.Personal(fmt.Sprintf("Nørre Testperson %d", i)),
 			Email: attendees.Personal(fmt.Sprintf("norre%d@example.org", i)), Ticket: []string{"Standard", "Student"}[i%5/4],
-			Created: end.AddDate(0, 0, i*i/12-110), Changed: time.Now().AddDate(0, 0, -1), Cancelled: i%10 == 9,
+			Created: end.AddDate(0, 0, i*i/12-110), Changed: end, Cancelled: i%10 == 9,
 		}
 		batch = append(batch, h.Store.Policy().Minimise(r, nil))
 		if i%3 != 0 {
