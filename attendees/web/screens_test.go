@@ -297,7 +297,7 @@ func TestAfterTheBlockDateNoPageShowsAName(t *testing.T) {
 		t.Errorf("only %d pages were asked for", asked)
 	}
 	a := b.get("/events/4711")
-	for _, says := range []string{"Its names are sealed", "data-protection officer", "lethe unseal", "has not sealed it yet"} {
+	for _, says := range []string{"Its names are not shown any more", "data-protection officer", "lethe unseal", "has not done it yet"} {
 		if !strings.Contains(a.body, says) {
 			t.Errorf("the event's page does not say %q", says)
 		}
