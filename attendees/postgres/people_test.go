@@ -184,6 +184,10 @@ func TestCountsFollowEveryWayInAndOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("one was erased", 1999, 0)
+	if _, err := w.Tidy(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check("the room was written anew", 1999, 0)
 }
 
 func TestAPersonIsShownWithWhereEachFieldCameFromAndTheLookIsRecorded(t *testing.T) {
