@@ -12,7 +12,7 @@ import (
 
 func (s *Site) peopleRoutes() []route {
 	return []route{
-		{pattern: "GET /events/{event}/attendees", may: organisers, do: s.ofOpen(s.people)},
+		{pattern: "GET /events/{event}/attendees", may: organisers, do: s.ofOpen(s.listPeople)},
 		{pattern: "POST /events/{event}/attendees", may: organisers, do: s.ofOpen(s.search)},
 		{pattern: "GET /events/{event}/attendees/{attendee}", may: organisers, do: s.ofOpen(s.person)},
 		{pattern: "POST /events/{event}/attendees/{attendee}/answers", may: organisers, do: s.ofOpen(s.linkAnswer)},
@@ -102,7 +102,7 @@ func filterOf(q url.Values) postgres.Filter {
 	return f
 }
 
-func (s *Site) people(w http.ResponseWriter, r *http.Request) error {
+func (s *Site) listPeople(w http.ResponseWriter, r *http.Request) error {
 	e, q, ctx := asked(r).event, r.URL.Query(), r.Context()
 	n, err := s.numbersOf(ctx, e)
 	if err != nil {
