@@ -70,6 +70,16 @@ func (u Purpose) LinkableFields() []string {
 	return names
 }
 
+// Agreements is the purpose for which agreements are kept; empty where there is none.
+func (p *Policy) Agreements() PurposeName {
+	for _, u := range p.Purposes {
+		if u.Allows(AgreedAt) {
+			return u.Name
+		}
+	}
+	return ""
+}
+
 // PurposeNames are the purposes' names, in their order.
 func (p *Policy) PurposeNames() []PurposeName {
 	var names []PurposeName
@@ -137,4 +147,9 @@ func (p *Policy) Purpose(name PurposeName) (Purpose, bool) {
 		return Purpose{}, false
 	}
 	return p.Purposes[i], true
+}
+
+// Fields are those that some purpose names, in the order in which people read them.
+func (p *Policy) Fields() []Field {
+	return slices.DeleteFunc(slices.Clone(fields), func(f Field) bool { return !p.Allows(f) })
 }

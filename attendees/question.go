@@ -17,4 +17,5 @@ type Form struct {
 	ID        FormID
 	Title     string
 	Questions []Question
+	Host      string // that its responses live at; empty where the definition names none
 }

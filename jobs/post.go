@@ -85,14 +85,6 @@ func askToSend(ctx context.Context, client *river.Client[*sql.Tx], tx *sql.Tx, i
 	return nil
 }
 
-// Pull asks for an event's listing to be read now.
-func (q *Queue) Pull(ctx context.Context, event attendees.EventID) error {
-	if _, err := q.client.Insert(ctx, PullEvent{Event: event}, once()); err != nil {
-		return fmt.Errorf("ask for a pull: %w", err)
-	}
-	return nil
-}
-
 // postman sends what waits.
 type postman struct {
 	river.WorkerDefaults[SendMail]

@@ -10,8 +10,8 @@ comment on column forms.host is 'the host that its responses live at, as its def
 -- its event's room.
 alter table personal drop constraint personal_part_check;
 alter table personal add constraint personal_part_check
-	check (part in ('registration', 'response', 'receipt', 'dropped'));
-comment on column personal.part is 'registration: a person''s ticket; response: a submitted form; receipt: who was on one export; dropped: the bare key of a response that was nobody''s';
+	check (part in ('registration', 'response', 'receipt', 'look', 'dropped'));
+comment on column personal.part is 'registration: a person''s ticket; response: a submitted form; receipt: who was on one export; look: who looked at one person; dropped: the bare key of a response that was nobody''s';
 
 -- +goose Down
 -- There is no way down: a schema that forgets people must not forget that it did.

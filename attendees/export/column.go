@@ -11,11 +11,15 @@ import (
 // Row is one person on a list.
 type Row = postgres.Row
 
-// Header says which list it is.
+// Header says which list it is. A workbook tells the event's name, who took the list and
+// the day by which every copy must be gone, too.
 type Header struct {
 	Event   attendees.EventID
+	Name    string
 	Purpose attendees.PurposeName
 	At      time.Time
+	By      string
+	Until   attendees.Date
 }
 
 // Columns are the columns of a purpose's list. A purpose of a policy file has those

@@ -29,20 +29,10 @@ func (s *Store) Audit(ctx context.Context) ([]Left, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields := []attendees.Field{
-		attendees.Name, attendees.Email, attendees.Ticket, attendees.Attended, attendees.AgreementVersion,
-		attendees.AgreedAt, attendees.Affiliation, attendees.Forums, attendees.Answers,
-	}
+	fields := keptFields()
 	var filters []string
 	for _, f := range fields {
-		empty := map[attendees.Field]string{
-			attendees.Attended: "attended", attendees.AgreedAt: "agreed_at is not null",
-			attendees.Forums: "forums <> '{}'", attendees.Answers: "answers <> '{}'",
-		}[f]
-		if empty == "" {
-			empty = string(f) + " <> ''"
-		}
-		filters = append(filters, "count(*) filter (where "+empty+")")
+		filters = append(filters, "count(*) filter (where "+f.held()+")")
 	}
 	all := []Left{}
 	for _, e := range plan.Events {
@@ -54,13 +44,13 @@ func (s *Store) Audit(ctx context.Context) ([]Left, error) {
 		err := s.db.QueryRowxContext(ctx, `
 			select `+strings.Join(filters, ", ")+`, (select count(distinct attendee_id) from sealed where event_id = $1)
 			from personal
-			where event_id = $1 and part <> 'receipt'`, e.Key).Scan(into...)
+			where event_id = $1 and part in ('registration', 'response')`, e.Key).Scan(into...)
 		if err != nil {
 			return nil, quiet("audit an event", err)
 		}
 		for i, f := range fields {
 			if counts[i] > 0 {
-				all = append(all, s.left(e, f, counts[i]))
+				all = append(all, s.left(e, attendees.Field(f), counts[i]))
 			}
 		}
 		listed, err := s.listed(ctx, e)

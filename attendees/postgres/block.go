@@ -177,6 +177,9 @@ func (b *blocker) tally(ctx context.Context, tx *sqlx.Tx) error {
 		return quiet("count an event", err)
 	}
 	b.event.Doubted = b.doubts || b.agrees && 2*agreed < all
+	if _, err := tx.ExecContext(ctx, `delete from counts where event_id = $1`, b.event.Key); err != nil {
+		return quiet("close an event's counts", err) // they are exact, under 5 too
+	}
 	_, err = tx.ExecContext(ctx, `
 		insert into tallies (event_id, what, people)
 		select $1, what, n

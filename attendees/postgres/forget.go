@@ -79,7 +79,10 @@ func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id atten
 	if err != nil {
 		return nil, err
 	}
-	if _, err := tx.ExecContext(ctx, `delete from personal where event_id = $1 and id = $2`, e.Key, key); err != nil {
+	_, err = tx.ExecContext(ctx, `
+		delete from personal
+		where event_id = $1 and (id = $2 or part = 'look' and attendee_id = $2)`, e.Key, key)
+	if err != nil {
 		return nil, quiet("erase a readable record", err)
 	}
 	if _, err := tx.ExecContext(ctx, `delete from attendees where id = $1`, key); err != nil {

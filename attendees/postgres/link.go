@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,6 +43,22 @@ func (l Link) FieldLinks() attendees.FieldLinks {
 		links = append(links, attendees.FieldLink{Purpose: l.Purpose, Field: f.Field, Question: f.Question})
 	}
 	return links
+}
+
+// LinkField looks whether a question may fill a field of a purpose.
+func LinkField(form attendees.Form, purpose attendees.Purpose, w attendees.FieldLink) (LinkedField, error) {
+	if !purpose.Allows(w.Field) {
+		return LinkedField{}, fmt.Errorf("purpose %s has no field %q: it has %s", purpose.Name, w.Field, strings.Join(purpose.LinkableFields(), ", "))
+	}
+	i := slices.IndexFunc(form.Questions, func(q attendees.Question) bool { return q.Ref == w.Question || q.ID == w.Question })
+	if i < 0 {
+		return LinkedField{}, fmt.Errorf("form %s has no question %q: without --field, `lethe events link` prints those that it has", form.ID, w.Question)
+	}
+	q := form.Questions[i]
+	if q.FreeText {
+		return LinkedField{}, fmt.Errorf("question %q of form %s takes long text or files (%s), which invite what nobody asked for: it cannot be linked", w.Question, form.ID, q.Type)
+	}
+	return LinkedField{Field: w.Field, Question: q.Key(), ID: q.ID}, nil
 }
 
 // SaveLink links a form to an event; linking again for the same purpose replaces.

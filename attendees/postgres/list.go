@@ -52,8 +52,18 @@ func (e *UnknownPurposeError) Error() string {
 // fields that the purpose names and no other. It refuses an event that is blocked,
 // or that should be by now (*BlockedError), whatever the workers have done.
 func (s *Store) Attending(ctx context.Context, id attendees.EventID, purpose attendees.PurposeName, status attendees.Standing) iter.Seq2[*Row, error] {
+	return s.list(ctx, id, purpose, status, "")
+}
+
+// Unagreed lists those who attend and have not agreed yet, as Attending does, for the
+// purpose of agreements.
+func (s *Store) Unagreed(ctx context.Context, id attendees.EventID) iter.Seq2[*Row, error] {
+	return s.list(ctx, id, s.policy.Agreements(), attendees.Attending, " and agreed_at is null")
+}
+
+func (s *Store) list(ctx context.Context, id attendees.EventID, purpose attendees.PurposeName, status attendees.Standing, and string) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
-		rows, fields, withdrew, err := s.attending(ctx, id, purpose, status)
+		rows, fields, withdrew, err := s.listedRows(ctx, id, purpose, status, and)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -91,22 +101,19 @@ func (s *Store) Attending(ctx context.Context, id attendees.EventID, purpose att
 	}
 }
 
-func (s *Store) attending(ctx context.Context, id attendees.EventID, name attendees.PurposeName, status attendees.Standing) (_ *sql.Rows, purpose attendees.Purpose, withdrew map[string]bool, err error) {
+func (s *Store) listedRows(ctx context.Context, id attendees.EventID, name attendees.PurposeName, status attendees.Standing, and string) (_ *sql.Rows, purpose attendees.Purpose, withdrew map[string]bool, err error) {
 	purpose, ok := s.policy.Purpose(name)
 	if !ok {
 		return nil, purpose, nil, &UnknownPurposeError{Purpose: name, Known: s.policy.PurposeNames()}
 	}
-	e, err := s.Event(ctx, id)
+	e, err := s.openEvent(ctx, id)
 	if err != nil {
 		return nil, purpose, nil, err
-	}
-	if !e.Open(s.now()) {
-		return nil, purpose, nil, &BlockedError{Event: e}
 	}
 	if withdrew, err = s.withdrew(ctx, e.Key, name); err != nil {
 		return nil, purpose, nil, err
 	}
-	rows, err := s.db.QueryContext(ctx, ListQuery(purpose), e.Key, status)
+	rows, err := s.db.QueryContext(ctx, listQuery(purpose, and), e.Key, status)
 	return rows, purpose, withdrew, quiet("read a list", err)
 }
 
@@ -120,7 +127,9 @@ func listFields(p attendees.Purpose) []attendees.Field {
 
 // ListQuery is the query behind a list, for a purpose: $1 is the event's key, $2 the
 // standing or "". The benchmark of the export gives the same one to psql.
-func ListQuery(p attendees.Purpose) string {
+func ListQuery(p attendees.Purpose) string { return listQuery(p, "") }
+
+func listQuery(p attendees.Purpose, and string) string {
 	columns := []string{"source_id", "status"}
 	for _, f := range listFields(p) {
 		columns = append(columns, string(f)) // a column has its field's name
@@ -128,7 +137,7 @@ func ListQuery(p attendees.Purpose) string {
 	return `
 		select ` + strings.Join(columns, ", ") + `
 		from personal
-		where event_id = $1 and part = 'registration' and ($2 = '' or status = $2)
+		where event_id = $1 and part = 'registration' and ($2 = '' or status = $2)` + and + `
 		order by source_id`
 }
 

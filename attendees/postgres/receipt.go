@@ -22,6 +22,9 @@ type Receipt struct {
 	SHA256  []byte                `db:"sha256"`
 	By      string                `db:"exported_by"`
 	At      time.Time             `db:"exported_at"`
+	// Recalled tells since when every copy is to be destroyed, or to be taken anew: it
+	// carries somebody who was erased, or its event was blocked.
+	Recalled *time.Time `db:"recalled_at"`
 }
 
 // SaveReceipt keeps a receipt, and in the event's room who was on the list: an
@@ -63,13 +66,18 @@ func (s *Store) SaveReceipt(ctx context.Context, r Receipt, listed *Listing) err
 
 // Receipts lists an event's receipts, the newest first.
 func (s *Store) Receipts(ctx context.Context, event attendees.EventID) ([]Receipt, error) {
+	return s.ReceiptsOf(ctx, []attendees.EventID{event})
+}
+
+// ReceiptsOf lists the receipts of some events, the newest first; of nil, all.
+func (s *Store) ReceiptsOf(ctx context.Context, events []attendees.EventID) ([]Receipt, error) {
 	var receipts []Receipt
 	err := s.db.SelectContext(ctx, &receipts, `
-		select r.id, e.source_id as event, r.purpose, r.format, r.rows, r.sha256, r.exported_by, r.exported_at
+		select r.id, e.source_id as event, r.purpose, r.format, r.rows, r.sha256, r.exported_by, r.exported_at, r.recalled_at
 		from receipts r
 		join events e on e.id = r.event_id
-		where e.source_id = $1
-		order by r.exported_at desc, r.id`, event)
+		where $1::text[] is null or e.source_id = any($1)
+		order by r.exported_at desc, r.id`, pq.Array(events))
 	return receipts, quiet("list receipts", err)
 }
 

@@ -18,7 +18,7 @@ import (
 // the room is gone. Statistics targets are not inherited, so each room sets them.
 var personalColumns = []string{
 	"source_id", "name", "email", "ticket", "agreement_version", "agreed_at", "affiliation",
-	"forums", "answers", "digest", "address_index", "submitted_at", "listed",
+	"forums", "answers", "digest", "address_index", "submitted_at", "listed", "looked_by", "found_by",
 }
 
 // house names a table of rooms: its partitions are its name and the event's key.
@@ -87,6 +87,7 @@ func roomRecipe(event uuid.UUID) string {
 		fmt.Fprintf(&b, "create trigger refuse_inactive_%s after %s on %s\n", when, when, name)
 		b.WriteString("\treferencing new table as fresh for each statement execute function refuse_inactive();\n")
 	}
+	fmt.Fprintf(&b, "select count_people_in('%s');\n", name)
 	fmt.Fprintf(&b, "alter table personal attach partition %s for values in ('%s');\n", name, event)
 	return b.String()
 }

@@ -138,10 +138,23 @@ func (s *Store) rewriteRoom(ctx context.Context, h house, event uuid.UUID) error
 		// The readable room of an event that is being blocked goes as a whole.
 		if there && (h == sealedRooms || state == attendees.Active) {
 			name := h.room(event)
+			var columns string
+			err := tx.GetContext(ctx, &columns, `
+				select string_agg(quote_ident(attname), ', ' order by attnum)
+				from pg_attribute
+				where attrelid = $1::regclass and attnum > 0 and not attisdropped and attgenerated = ''`, name)
+			if err != nil {
+				return quiet("write a room anew", err)
+			}
+			if h == personalRooms { // whoever comes back is counted as she comes
+				if _, err := tx.ExecContext(ctx, `delete from counts where event_id = $1`, event); err != nil {
+					return quiet("write a room anew", err)
+				}
+			}
 			for _, statement := range []string{
-				"create temporary table aside on commit drop as select * from " + name,
+				"create temporary table aside on commit drop as select " + columns + " from " + name,
 				"truncate " + name,
-				"insert into " + name + " select * from aside",
+				"insert into " + name + " (" + columns + ") select " + columns + " from aside",
 				"analyze " + name,
 			} {
 				if _, err := tx.ExecContext(ctx, statement); err != nil {

@@ -26,7 +26,6 @@ import (
 	"lethe/attendees/mail"
 	"lethe/attendees/postgres"
 	"lethe/jobs"
-	"lethe/sync/pull"
 )
 
 // missing ends a test for want of what it needs: it skips, unless LETHE_TEST_BROWSER
@@ -175,8 +174,7 @@ func (h *house) work(t *testing.T, box *mailbox, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pull.Puller{Store: h.Store, Now: h.clock.now, Log: h.Log}
-	w, err := jobs.Schedule(t.Context(), url, p, jobs.Life{KeepCopy: func(context.Context) error { return nil }}, sender, h.Log)
+	w, err := jobs.Schedule(t.Context(), url, h.sources.Puller, jobs.Life{KeepCopy: func(context.Context) error { return nil }}, sender, h.Log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +210,7 @@ func TestInABrowserSomebodySignsInByMailAndKeyboardAlone(t *testing.T) {
 	run(t, window, chromedp.Navigate(link), chromedp.WaitVisible(chromedp.CSS("main button")),
 		// Past the skip link and the brand.
 		chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter),
-		chromedp.WaitVisible(`//h1[text()="Plan"]`))
+		chromedp.WaitVisible(`//h1[text()="Events"]`))
 	run(t, window, chromedp.Click(chromedp.CSS(".leave button")), chromedp.WaitVisible(chromedp.CSS("#email")),
 		chromedp.Navigate(h.BaseURL+"/plan"), chromedp.WaitVisible(chromedp.CSS("#email")))
 	var waiting int

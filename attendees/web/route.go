@@ -37,6 +37,11 @@ func (s *Site) routes() []route {
 	return slices.Concat(
 		s.basicRoutes(),
 		s.signInRoutes(),
+		s.eventRoutes(),
+		s.peopleRoutes(),
+		s.linkRoutes(),
+		s.participationRoutes(),
+		s.exportRoutes(),
 		s.planRoutes(),
 		s.ledgerRoutes(),
 		s.operationsRoutes(),

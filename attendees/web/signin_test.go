@@ -39,7 +39,7 @@ func TestALinkSignsInOnceAndOnlyByItsButton(t *testing.T) {
 	if a := ada.get("/account"); a.status != 200 || !strings.Contains(a.body, "ada@example.org") {
 		t.Errorf("after the button her account answers %d", a.status)
 	}
-	if a := ada.get("/"); a.to != "/plan" {
+	if a := ada.get("/"); a.to != "/events" {
 		t.Errorf("her first page is %q", a.to)
 	}
 	if a := h.browser().post(link, nil); a.status != http.StatusGone || a.header.Get("Set-Cookie") != "" {

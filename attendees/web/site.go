@@ -11,6 +11,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 
+	"lethe/attendees"
 	"lethe/attendees/mail"
 	"lethe/attendees/postgres"
 )
@@ -20,11 +21,26 @@ type Poster interface {
 	Post(ctx context.Context, l mail.Letter) error
 }
 
+// Puller asks for a pull of an event and of its forms, now.
+type Puller interface {
+	Pull(ctx context.Context, event attendees.EventID) error
+}
+
+// Forms reads forms where they are made: which there are, the questions of one, and how
+// many of its newest answers would fill the fields of a link.
+type Forms interface {
+	Forms(ctx context.Context) ([]attendees.Form, error)
+	Definition(ctx context.Context, e postgres.Event, form attendees.FormID) (attendees.Form, error)
+	Sample(ctx context.Context, e postgres.Event, link postgres.Link) (filled map[attendees.Field]int, of int, err error)
+}
+
 // Options are what a site needs from outside.
 type Options struct {
 	Store   *postgres.Store
 	BaseURL string // the address people see, without a slash at its end
 	Post    Poster
+	Pull    Puller
+	Forms   Forms
 	// Jobs is River's own pages below /operations/jobs/; nil: there are none.
 	Jobs http.Handler
 	// Ready tells whether the database answers and is up to date.
@@ -41,21 +57,23 @@ type Site struct {
 	pages    map[string]*template.Template
 	sessions *scs.SessionManager
 	later    *later
+	numbers  numbers
+	exports  chan struct{} // bounds how many lists leave at once
 	table    []route
 	people   headcount
 }
 
 // New makes a site. Close ends it.
 func New(o Options) (*Site, error) {
-	if o.Store == nil || o.Post == nil || o.Now == nil || o.Log == nil || o.BaseURL == "" {
-		return nil, errors.New("web: a site wants a store, a poster, a clock, a log and the address that people see")
+	if o.Store == nil || o.Post == nil || o.Pull == nil || o.Forms == nil || o.Now == nil || o.Log == nil || o.BaseURL == "" {
+		return nil, errors.New("web: a site wants a store, a poster, a puller, forms, a clock, a log and the address that people see")
 	}
 	o.BaseURL = strings.TrimSuffix(o.BaseURL, "/")
 	pages, err := parsePages()
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{Options: o, pages: pages, later: startLater(o.Log)}
+	s := &Site{Options: o, pages: pages, later: startLater(o.Log), exports: make(chan struct{}, maxExports)}
 	s.sessions = s.newSessions()
 	s.table = s.routes()
 	return s, nil

@@ -38,3 +38,48 @@ func (paths) Certificate(n int64) string { return "/ledger/certificates/" + itoa
 
 func (paths) Operations() string { return "/operations" }
 func (paths) Jobs() string       { return "/operations/jobs/" }
+
+// EventsBy is the list of events as it is asked for.
+func (p paths) EventsBy(q url.Values) string { return query(p.Events(), q) }
+
+func (p paths) Pull(id attendees.EventID) string     { return p.Event(id) + "/pull" }
+func (p paths) LinkForm(id attendees.EventID) string { return p.Event(id) + "/link" }
+func (p paths) People(id attendees.EventID) string   { return p.Event(id) + "/attendees" }
+
+// PeopleBy is the list of people as it is asked for: whom a search looks for lies in the
+// session.
+func (p paths) PeopleBy(id attendees.EventID, q url.Values) string { return query(p.People(id), q) }
+
+func (p paths) Person(id attendees.EventID, who attendees.AttendeeID) string {
+	return p.People(id) + "/" + url.PathEscape(string(who))
+}
+
+func (p paths) Answers(id attendees.EventID, who attendees.AttendeeID) string {
+	return p.Person(id, who) + "/answers"
+}
+
+func (p paths) Export(id attendees.EventID) string { return p.Event(id) + "/export" }
+
+// ExportAs is a list's file.
+func (p paths) ExportAs(id attendees.EventID, purpose attendees.PurposeName, format, status string) string {
+	q := url.Values{"purpose": {string(purpose)}, "format": {format}}
+	if status != "" {
+		q.Set("status", status)
+	}
+	return query(p.Export(id), q)
+}
+
+func (paths) Exports() string       { return "/exports" }
+func (paths) Participation() string { return "/participation" }
+
+func (p paths) Unagreed(id attendees.EventID) string {
+	return p.Participation() + "/" + url.PathEscape(string(id))
+}
+func (p paths) UnagreedFile(id attendees.EventID) string { return p.Unagreed(id) + "/list.csv" }
+
+func query(path string, q url.Values) string {
+	if len(q) == 0 {
+		return path
+	}
+	return path + "?" + q.Encode()
+}

@@ -26,6 +26,7 @@ import (
 	"lethe/attendees/postgres/pgtest"
 	"lethe/attendees/seal"
 	"lethe/jobs"
+	"lethe/sync/pull"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -34,14 +35,15 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 // 4712, open; 4713, to be blocked for days; 4714, blocked.
 type house struct {
 	*Site
-	t      testing.TB
-	clock  *clock
-	post   *caught
-	server *httptest.Server
-	log    *bytes.Buffer
-	queue  *jobs.Queue
-	url    string // of the database
-	active sync.WaitGroup
+	t       testing.TB
+	clock   *clock
+	post    *caught
+	server  *httptest.Server
+	log     *bytes.Buffer
+	queue   *jobs.Queue
+	url     string // of the database
+	active  sync.WaitGroup
+	sources sources
 }
 
 // clock is the time, moved.
@@ -133,8 +135,9 @@ func newHouseAt(t testing.TB, base string) *house {
 	if err := river.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	h.sources = newSources(t, &pull.Puller{Store: store, Now: h.clock.now, Log: log})
 	h.Site, err = New(Options{
-		Store: store, BaseURL: base, Post: h.post, Jobs: river, Now: h.clock.now, Log: log,
+		Store: store, BaseURL: base, Post: h.post, Pull: h.queue, Forms: h.sources, Jobs: river, Now: h.clock.now, Log: log,
 		Ready:     func(context.Context) error { return nil },
 		CheckCopy: func(context.Context) error { return nil },
 	})
@@ -142,6 +145,7 @@ func newHouseAt(t testing.TB, base string) *house {
 		t.Fatal(err)
 	}
 	h.fill()
+	h.answerForms()
 	served := h.Handler()
 	h.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.active.Add(1)

@@ -26,7 +26,7 @@ func BenchmarkMemory(b *testing.B) {
 				s.answered(b, env)
 				b.ReportMetric(peak(b, env, "sync"), "MiB/answers")
 				file := filepath.Join(b.TempDir(), "list")
-				for _, format := range []string{"csv", "json"} {
+				for _, format := range []string{"csv", "json", "xlsx"} {
 					b.ReportMetric(peak(b, env, "export", string(s.event), "--purpose", "participation_agreement",
 						"--format", format, "--out", file, "--force"), "MiB/"+format)
 				}

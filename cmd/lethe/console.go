@@ -31,6 +31,10 @@ func (a *app) site(ctx context.Context, d database, address string, works bool) 
 	if err := river.Start(ctx); err != nil {
 		return nil, fmt.Errorf("start river's pages: %w", err)
 	}
+	sources, err := a.puller(d)
+	if err != nil {
+		return nil, err
+	}
 	var post web.Poster = queue
 	if a.config.SMTP == "" && works {
 		post = terminalPost{a}
@@ -38,7 +42,7 @@ func (a *app) site(ctx context.Context, d database, address string, works bool) 
 		a.log.Warn("nobody can sign in by mail unless the worker has it", "set", "SMTP_URL")
 	}
 	return web.New(web.Options{
-		Store: d.Store, BaseURL: address, Post: post, Jobs: river, Now: a.now, Log: a.log,
+		Store: d.Store, BaseURL: address, Post: post, Pull: queue, Forms: sources, Jobs: river, Now: a.now, Log: a.log,
 		Ready: func(ctx context.Context) error {
 			has, needs, err := migrations.Version(ctx, d.DB().DB)
 			if err == nil && has < needs {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lethe/attendees"
+	"lethe/attendees/export"
 	"lethe/attendees/postgres"
 	"lethe/attendees/seal"
 	"lethe/sync/eventbrite/eventbritetest"
@@ -266,13 +267,9 @@ func (d *demo) people(ctx context.Context) error {
 func (d *demo) export(ctx context.Context) error {
 	d.chapter("The lists that leave", fmt.Sprintf("lethe export %s --purpose participation_agreement --format csv --out …", d.world.Coming))
 	for _, purpose := range []attendees.PurposeName{attendees.ParticipationAgreement, attendees.Forum} {
-		for _, format := range []string{"csv", "json"} {
-			write, err := formatNamed(format)
-			if err != nil {
-				return err
-			}
-			l := list{
-				store: d.database.Store, event: d.world.Coming, purpose: purpose, standing: attendees.Attending, format: format, write: write,
+		for _, format := range export.Formats() {
+			l := export.List{
+				Store: d.database.Store, Event: d.world.Coming, Purpose: purpose, Standing: attendees.Attending, Format: format,
 			}
 			if err := d.app.export(ctx, l, filepath.Join(d.folder, string(purpose)+"."+format), false); err != nil {
 				return err

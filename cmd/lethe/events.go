@@ -11,7 +11,6 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/postgres"
-	"lethe/sync/eventbrite"
 	"lethe/sync/pull"
 	"lethe/sync/typeform"
 )
@@ -251,17 +250,23 @@ func (a *app) link(ctx context.Context, d database, p *pull.Puller, event attend
 	if err != nil {
 		return err
 	}
-	definition, err := formDefinition(ctx, p, e, form)
+	switch {
+	case form == attendees.EventbriteForm && p.Eventbrite == nil:
+		return errNoToken
+	case form != attendees.EventbriteForm && p.Typeform == nil:
+		return errNoTypeformToken
+	}
+	definition, err := p.Definition(ctx, e, form)
 	if err != nil {
 		return err
 	}
 	if len(wanted) == 0 {
-		a.propose(e, definition.Form, purpose)
+		a.propose(e, definition, purpose)
 		return nil
 	}
 	link := postgres.Link{Event: e.ID, Form: form, Title: definition.Title, Host: definition.Host, Purpose: name}
 	for _, w := range wanted {
-		linked, err := linkField(definition.Form, purpose, w)
+		linked, err := postgres.LinkField(definition, purpose, w)
 		if err != nil {
 			return err
 		}
@@ -273,47 +278,6 @@ func (a *app) link(ctx context.Context, d database, p *pull.Puller, event attend
 	fmt.Fprintf(a.out, "Linked %s to %s for %s: %d fields. `lethe sync` reads the answers.\n",
 		form, printable(e.Name), name, len(link.Fields))
 	return nil
-}
-
-// formDefinition reads a form's questions, or those of the event itself.
-func formDefinition(ctx context.Context, p *pull.Puller, e postgres.Event, form attendees.FormID) (typeform.Form, error) {
-	if form == attendees.EventbriteForm {
-		if p.Eventbrite == nil {
-			return typeform.Form{}, errNoToken
-		}
-		questions, err := p.Eventbrite.Questions(ctx, e.ID)
-		if errors.Is(err, eventbrite.ErrNotFound) {
-			return typeform.Form{}, fmt.Errorf("event %s is not known to Eventbrite any more", e.ID)
-		}
-		return typeform.Form{Form: attendees.Form{ID: form, Title: "the event's own questions", Questions: questions}}, err
-	}
-	if p.Typeform == nil {
-		return typeform.Form{}, errNoTypeformToken
-	}
-	f, err := p.Typeform.Form(ctx, form)
-	if errors.Is(err, typeform.ErrNotFound) {
-		return typeform.Form{}, fmt.Errorf("form %s is not known to Typeform, or the token does not see it: its id stands in its address, typeform.com/to/ID", form)
-	}
-	if err != nil {
-		return typeform.Form{}, err
-	}
-	return f, p.Typeform.CheckRegion(f)
-}
-
-// linkField looks whether a question may fill a field.
-func linkField(form attendees.Form, purpose attendees.Purpose, w attendees.FieldLink) (postgres.LinkedField, error) {
-	if !purpose.Allows(w.Field) {
-		return postgres.LinkedField{}, fmt.Errorf("purpose %s has no field %q: it has %s", purpose.Name, w.Field, strings.Join(purpose.LinkableFields(), ", "))
-	}
-	i := slices.IndexFunc(form.Questions, func(q attendees.Question) bool { return q.Ref == w.Question || q.ID == w.Question })
-	if i < 0 {
-		return postgres.LinkedField{}, fmt.Errorf("form %s has no question %q: without --field, `lethe events link` prints those that it has", form.ID, w.Question)
-	}
-	q := form.Questions[i]
-	if q.FreeText {
-		return postgres.LinkedField{}, fmt.Errorf("question %q of form %s takes long text or files (%s), which invite what nobody asked for: it cannot be linked", w.Question, form.ID, q.Type)
-	}
-	return postgres.LinkedField{Field: w.Field, Question: q.Key(), ID: q.ID}, nil
 }
 
 // propose prints a form's questions beside the fields that they may fill.

@@ -1,17 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"os/user"
+	"slices"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"lethe/attendees"
@@ -28,9 +25,8 @@ func (a *app) exportCommand() *cobra.Command {
 		Example: "  lethe export 4711 --purpose participation_agreement --format csv --out people.csv\n  lethe export 4711 --purpose forum --format json --out -",
 		Args:    exactly(1, "EVENT, the event's Eventbrite id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			write, err := formatNamed(format)
-			if err != nil {
-				return err
+			if !slices.Contains(export.Formats(), format) {
+				return misused{fmt.Errorf("--format is %q: csv, json or xlsx", format)}
 			}
 			standing := attendees.Attending
 			switch status {
@@ -50,83 +46,38 @@ func (a *app) exportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			l := list{
-				store: d.Store, event: eventID(args[0]), purpose: attendees.PurposeName(purpose), standing: standing,
-				format: format, write: write,
+			l := export.List{
+				Store: d.Store, Event: eventID(args[0]), Purpose: attendees.PurposeName(purpose), Standing: standing,
+				Format: format,
 			}
 			return a.export(cmd.Context(), l, out, force)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&purpose, "purpose", "", "participation_agreement or forum, or another of the policy's")
-	f.StringVar(&format, "format", "csv", "csv or json")
+	f.StringVar(&format, "format", "csv", "csv, json or xlsx")
 	f.StringVar(&out, "out", "", "the file to write, or - for the standard output")
 	f.StringVar(&status, "status", "attending", "attending, or all: cancelled, refunded and gone too")
 	f.BoolVar(&force, "force", false, "overwrite the file")
 	return cmd
 }
 
-type writeList func(io.Writer, export.Header, iter.Seq2[*export.Row, error]) (int, error)
-
-func formatNamed(name string) (writeList, error) {
-	switch name {
-	case "csv":
-		return export.CSV, nil
-	case "json":
-		return export.JSON, nil
-	}
-	return nil, misused{fmt.Errorf("--format is %q: csv or json", name)}
-}
-
-// list is one list about to leave.
-type list struct {
-	store    *postgres.Store
-	event    attendees.EventID
-	purpose  attendees.PurposeName
-	standing attendees.Standing
-	format   string
-	write    writeList
-}
-
-// export writes the list and keeps its receipt. The receipt is kept before the file
-// gets its name: no list lies around that nobody wrote down.
-func (a *app) export(ctx context.Context, l list, out string, force bool) error {
-	receipt := postgres.Receipt{
-		ID: uuid.New(), Event: l.event, Purpose: l.purpose, Format: l.format, By: account(), At: a.now().UTC(),
-	}
-	listed := &postgres.Listing{}
-	rows := func(yield func(*export.Row, error) bool) {
-		for row, err := range l.store.Attending(ctx, l.event, l.purpose, l.standing) {
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			listed.Saw(attendees.Eventbrite, attendees.AttendeeID(row.ID))
-			if !yield(row, nil) {
-				return
-			}
-		}
-	}
-	save := func(w io.Writer) error {
-		hash := sha256.New()
-		n, err := l.write(io.MultiWriter(w, hash), export.Header{Event: l.event, Purpose: l.purpose, At: receipt.At}, rows)
-		if err != nil {
-			return err
-		}
-		receipt.Rows, receipt.SHA256 = n, hash.Sum(nil)
-		return l.store.SaveReceipt(ctx, receipt, listed)
-	}
+// export writes the list to a file, or to the standard output where out is "-".
+func (a *app) export(ctx context.Context, l export.List, out string, force bool) error {
+	l.By, l.At = account(), a.now()
 	if out == "-" {
-		w := bufio.NewWriter(a.out)
-		if err := save(w); err != nil {
-			return err
-		}
-		return w.Flush()
+		_, err := l.Write(ctx, a.out)
+		return err
 	}
-	if err := export.File(out, force, save); err != nil {
-		if errors.Is(err, export.ErrExists) {
-			return fmt.Errorf("%s is there already: --force overwrites it", out)
-		}
+	var receipt postgres.Receipt
+	err := export.File(out, force, func(w io.Writer) (err error) {
+		receipt, err = l.Write(ctx, w)
+		return err
+	})
+	if errors.Is(err, export.ErrExists) {
+		return fmt.Errorf("%s is there already: --force overwrites it", out)
+	}
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(a.out, "%s: %s people, SHA-256 %x\n", out, count(receipt.Rows), receipt.SHA256)

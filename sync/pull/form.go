@@ -110,7 +110,7 @@ func (r *formRun) region(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.Typeform.CheckRegion(typeform.Form{Form: attendees.Form{ID: r.form}, Host: host})
+	return r.Typeform.CheckRegion(typeform.Form{Form: attendees.Form{ID: r.form, Host: host}})
 }
 
 func (r *formRun) read(ctx context.Context) error {

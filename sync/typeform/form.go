@@ -12,7 +12,6 @@ import (
 // Form is a form's definition.
 type Form struct {
 	attendees.Form
-	Host   string   // that its responses live at; empty where the definition names none
 	Hidden []string // the names of its hidden fields; "attendee_id" should be one
 }
 

@@ -91,7 +91,7 @@ func TestHostsAreComparedAsTheyMeanTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, ok := range map[string]bool{"": true, "api.typeform.eu": true, "api.typeform.com": false, "evil.example": false} {
-		if err := c.CheckRegion(Form{Host: want}); (err == nil) != ok {
+		if err := c.CheckRegion(Form{Form: attendees.Form{Host: want}}); (err == nil) != ok {
 			t.Errorf("%q: %v", want, err)
 		}
 	}

@@ -1,0 +1,417 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	cdpbrowser "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/google/go-cmp/cmp"
+	"github.com/jmoiron/sqlx"
+	"github.com/xuri/excelize/v2"
+
+	"lethe/attendees"
+	"lethe/attendees/postgres"
+	"lethe/sync/eventbrite/eventbritetest"
+	"lethe/sync/typeform/typeformtest"
+)
+
+// crowd is an event of 2,000 at Eventbrite, one of them with a name of her own, of whom
+// the first 1,500 have answered a form that is not linked yet.
+func (h *house) crowd() attendees.EventID {
+	h.t.Helper()
+	ctx := h.t.Context()
+	org := h.sources.eventbrite.AddOrganization("Example Science Foundation")
+	event, _ := h.sources.eventbrite.AddEvent(org, eventbritetest.Event{
+		Name: "River Days", Zone: "Europe/Berlin", Start: time.Now().AddDate(0, 0, 20), End: time.Now().AddDate(0, 0, 21),
+	}, eventbritetest.Questions()...)
+	ids := h.sources.eventbrite.AddPeople(event, 1999)
+	if _, err := h.sources.eventbrite.Add(event, eventbritetest.Person{Name: "Zaphira Quillfeather", Email: "zaphira@example.org", Ticket: "Regular", Status: "Attending"}); err != nil {
+		h.t.Fatal(err)
+	}
+	for _, id := range ids[:1500] {
+		h.sources.typeform.AddResponse(agreementForm, typeformtest.Person{AttendeeID: id}, time.Now().Add(-2*time.Hour))
+	}
+	if _, err := h.sources.Discover(ctx); err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := h.sources.Event(ctx, event); err != nil {
+		h.t.Fatal(err)
+	}
+	return event
+}
+
+// command runs the program itself on the house's database.
+func (h *house) command(t *testing.T, args ...string) {
+	t.Helper()
+	dir := t.TempDir()
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "lethe"), "lethe/cmd/lethe")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the program: %v: %s", err, out)
+	}
+	cmd := exec.Command(filepath.Join(dir, "lethe"), args...)
+	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME=", "DATABASE_URL="+h.url, "LETHE_SECRET=BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("lethe %s: %v: %s", args[0], err, out)
+	}
+}
+
+// downloads has the window put files into a folder, and waits for one.
+func downloads(t *testing.T, window context.Context) (wait func(name string) []byte) {
+	t.Helper()
+	dir := t.TempDir()
+	run(t, window, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, cdpbrowser.SetDownloadBehavior, cdpbrowser.SetDownloadBehaviorParams{
+			Behavior: cdpbrowser.SetDownloadBehaviorBehaviorAllow, DownloadPath: dir,
+		})
+		return err
+	}))
+	return func(name string) []byte {
+		t.Helper()
+		for range 600 {
+			if b, err := os.ReadFile(filepath.Join(dir, name)); err == nil && len(b) > 0 {
+				return b // it gets its name when it is whole
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		t.Fatalf("%s was not downloaded within a minute", name)
+		return nil
+	}
+}
+
+var exportedAt = regexp.MustCompile(`"exported_at":"[^"]*"`)
+
+func TestAnOrganiserHoldsTheListSheNeeds(t *testing.T) {
+	window := chromium(t)
+	h := newHouseAt(t, "")
+	h.Post = h.queue
+	box := newMailbox(t)
+	event := h.crowd()
+	h.work(t, box, h.url)
+	h.user("ada@example.org", []attendees.EventID{event}, attendees.Organiser)
+	at := func(text string) step { return chromedp.WaitVisible(fmt.Sprintf(`//h1[contains(., %q)]`, text)) }
+	press := func(text string) step { return chromedp.Click(fmt.Sprintf(`//main//button[text()=%q]`, text)) }
+	follow := func(text string) step { return chromedp.Click(fmt.Sprintf(`//main//a[text()=%q]`, text)) }
+
+	run(t, window, noScripts, chromedp.Navigate(h.BaseURL+"/"), chromedp.SendKeys(chromedp.CSS("#email"), "ada@example.org"+kb.Enter), at("Look into your mailbox"))
+	run(t, window, chromedp.Navigate(box.link(t)), chromedp.Click(chromedp.CSS("main button")), at("Events"), follow("River Days"), at("River Days"))
+
+	// Link a form: what is proposed by the titles is right, and the sample says so.
+	run(t, window, follow("Link a form"), at("Link a form"), press("See its questions"), at("Participation agreement"),
+		press("Count first"), chromedp.WaitVisible(`//p[@role="status"][contains(., "50 answers")]`),
+		chromedp.WaitVisible(`//label[contains(., "Agreed")]/span[text()="45 of 50"]`), // each tenth says no
+		press("Save and pull"), at("Pulled"), follow("Back to the event"), at("River Days"))
+	if n := tell[string](t, window, `[...document.querySelectorAll(".figures li")].map(l => l.innerText.replace(/\s+/g, " ")).join("; ")`); !strings.Contains(n, " agreed; ") {
+		t.Errorf("the event's page says %q", n)
+	}
+
+	// Find one of 2,000. Her name stands in no address.
+	run(t, window, chromedp.Navigate(h.BaseURL+"/events/"+string(event)+"/attendees"), chromedp.SendKeys(chromedp.CSS("#q"), "QUILLF zaph"+kb.Enter),
+		chromedp.WaitVisible(`//p[@role="status"][contains(., "1 person of 2,000")]`))
+	if where := tell[string](t, window, `document.location.href`); strings.Contains(strings.ToLower(where), "quill") {
+		t.Errorf("the name stands in the address %s", where)
+	}
+	run(t, window, chromedp.Click(`//main//tbody//a`), at("Zaphira Quillfeather"))
+
+	// Those who have not agreed.
+	missing, err := h.Store.CountPeople(t.Context(), event, postgres.Filter{Status: attendees.Attending, NotAgreed: true})
+	if err != nil || missing < 400 {
+		t.Fatalf("%d have not agreed (%v)", missing, err)
+	}
+	run(t, window, chromedp.Navigate(h.BaseURL+"/events/"+string(event)+"/attendees"), chromedp.SendKeys(chromedp.CSS("#show"), "not agreed"),
+		press("Find"), chromedp.WaitVisible(fmt.Sprintf(`//p[@role="status"][contains(., "%s people of 2,000")]`, count(missing))))
+
+	// The list, in all formats, as the command writes it.
+	wait := downloads(t, window)
+	run(t, window, chromedp.Navigate(h.BaseURL+"/events/"+string(event)+"/export?purpose=participation_agreement"), at("Take a list"))
+	got := map[string][]byte{}
+	for format, button := range map[string]string{"xlsx": "Excel", "csv": "CSV", "json": "JSON"} {
+		run(t, window, press(button))
+		got[format] = wait(string(event) + "-participation_agreement." + format)
+	}
+	want := map[string][]byte{}
+	for _, format := range []string{"csv", "json", "xlsx"} {
+		file := filepath.Join(t.TempDir(), "list")
+		h.command(t, "export", string(event), "--purpose", "participation_agreement", "--format", format, "--out", file)
+		if want[format], err = os.ReadFile(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(got["csv"], want["csv"]) {
+		t.Error("the CSV differs from the command's")
+	}
+	if !bytes.Equal(exportedAt.ReplaceAll(got["json"], nil), exportedAt.ReplaceAll(want["json"], nil)) {
+		t.Error("the JSON differs from the command's")
+	}
+	if diff := cmp.Diff(sheet(t, want["xlsx"]), sheet(t, got["xlsx"])); diff != "" {
+		t.Errorf("the workbook differs from the command's (-want +got):\n%s", diff)
+	}
+	lines, err := csv.NewReader(bytes.NewReader(got["csv"])).ReadAll()
+	if err != nil || len(lines) < 1500 || len(lines) != len(sheet(t, got["xlsx"])) {
+		t.Errorf("%d lines, %d rows (%v)", len(lines), len(sheet(t, got["xlsx"])), err)
+	}
+	run(t, window, chromedp.Navigate(h.BaseURL+"/exports"), at("Lists that left"))
+	if n := tell[int](t, window, `document.querySelectorAll("tbody tr").length`); n != 6 {
+		t.Errorf("%d receipts, want 6: three from here, three of the command's", n)
+	}
+
+	// Pull now, and sign out.
+	if _, err := h.sources.eventbrite.Add(event, eventbritetest.Person{Name: "Late Comer", Email: "late@example.org", Ticket: "Regular", Status: "Attending"}); err != nil {
+		t.Fatal(err)
+	}
+	run(t, window, chromedp.Navigate(h.BaseURL+"/events/"+string(event)), press("Pull now"), at("Pulled"),
+		chromedp.Navigate(h.BaseURL+"/events/"+string(event)+"/attendees"), chromedp.SendKeys(chromedp.CSS("#q"), "late comer"+kb.Enter),
+		chromedp.WaitVisible(`//p[@role="status"][contains(., "1 person of 2,001")]`),
+		chromedp.Click(chromedp.CSS(".leave button")), chromedp.WaitVisible(chromedp.CSS("#email")),
+		chromedp.Navigate(h.BaseURL+"/events/"+string(event)+"/attendees"), chromedp.WaitVisible(chromedp.CSS("#email")))
+}
+
+func sheet(t *testing.T, b []byte) [][]string {
+	t.Helper()
+	f, err := excelize.OpenReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := f.GetRows("People")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+func TestNastyNamesAreHarmless(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	names := []string{
+		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `=cmd|'/c calc'!A1`, "\u202egnp.evil\u202c", strings.Repeat("Ж", 10_000), "a\x00b\x1fc",
+	}
+	var batch []attendees.Minimised
+	for i, name := range names {
+		batch = append(batch, h.Store.Policy().Minimise(attendees.Registration{
+			ID: attendees.AttendeeID(fmt.Sprint("nasty", i)), Event: "4715", Name: attendees.Personal(name), Email: attendees.Personal(name), Ticket: name[:min(len(name), 40)],
+		}, nil))
+	}
+	err := h.Store.InTx(t.Context(), func(tx *sqlx.Tx) error {
+		_, err := h.Store.Save(t.Context(), tx, attendees.Eventbrite, batch)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser))
+	pages := []string{"/events", "/events/4715", "/events/4715/attendees", "/events/4715/attendees?sort=email&down=1", "/participation/4715"}
+	for i := range names {
+		pages = append(pages, fmt.Sprintf("/events/4715/attendees/nasty%d", i))
+	}
+	for _, name := range names { // whoever searches for it meets it in the search's own field
+		a := b.post("/events/4715/attendees", url.Values{"q": {name}})
+		if a.status != http.StatusSeeOther || len(a.to) > 100 {
+			t.Errorf("a search leads to %q with %d", a.to, a.status)
+		}
+		pages = append(pages, a.to)
+		if got := b.get(a.to); strings.Contains(got.body, "<script") || strings.Contains(got.body, "<img") {
+			t.Errorf("a search for %.40q brings it to life", name)
+		}
+	}
+	for _, page := range pages {
+		a := b.get(page)
+		if a.status != http.StatusOK || strings.Contains(a.body, "<script") || strings.Contains(a.body, "<img") || strings.ContainsAny(a.body, "\x00\x1f") {
+			t.Errorf("%s answers %d and brings a name to life", page, a.status)
+		}
+		if i := strings.Index(a.body, "\u202e"); i >= 0 && !strings.HasSuffix(a.body[:i], "<bdi>") && !strings.HasSuffix(a.body[:i], `"`) && !strings.Contains(a.body[max(i-60, 0):i], "ption") && !strings.Contains(a.body[max(i-30, 0):i], "<td>") {
+			t.Errorf("%s lets a name turn the text around it: …%q", page, a.body[max(i-60, 0):i])
+		}
+	}
+	a := b.get("/events/4715/export?purpose=participation_agreement&format=csv")
+	lines, err := csv.NewReader(strings.NewReader(a.body)).ReadAll()
+	if err != nil || len(lines) != len(names)+1 {
+		t.Fatalf("%d lines (%v)", len(lines), err)
+	}
+	for _, line := range lines[1:] {
+		for _, cell := range line {
+			if strings.HasPrefix(cell, "=") {
+				t.Errorf("a spreadsheet would run %q", cell)
+			}
+		}
+	}
+	a = b.get("/events/4715/export?purpose=participation_agreement&format=xlsx")
+	for i, row := range sheet(t, []byte(a.body))[1:] {
+		if want := strings.TrimPrefix(lines[i+1][1], "'"); row[1] != want {
+			t.Errorf("row %d of the workbook differs from the CSV's", i)
+		}
+	}
+}
+
+// TestAfterTheBlockDateNoPageShowsAName: the sweep is off, nothing was sealed.
+func TestAfterTheBlockDateNoPageShowsAName(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	u := h.user("ada@example.org", nil, attendees.Roles()...)
+	if a := h.signedIn(u).get("/events/4711/attendees"); !strings.Contains(a.body, "Testperson") {
+		t.Fatal("before its block date the list shows nobody")
+	}
+	// The session and what was searched for go by the real clock; the event by this one.
+	h.clock.advance(60 * 24 * time.Hour)
+	b := h.signedIn(u)
+	asked := 0
+	for _, route := range h.table {
+		k := known[route.pattern]
+		if !strings.Contains(k.path, "EVENT") && k.path != "/events" && k.path != "/exports" && k.path != "/participation" && k.path != "/plan" {
+			continue
+		}
+		method, _, _ := strings.Cut(route.pattern, " ")
+		for _, event := range []string{"4711", "4712", "4713", "4714"} {
+			for _, more := range []string{"", "&format=json", "&format=xlsx"} {
+				path := strings.ReplaceAll(k.path, "EVENT", event)
+				if more != "" && !strings.Contains(path, "format=csv") {
+					continue
+				}
+				path = strings.Replace(path, "&format=csv", more, 1)
+				a := b.ask(method, path, k.form)
+				asked++
+				if strings.Contains(a.body, "Testperson") || strings.Contains(a.body, "norre") || a.status >= 500 {
+					t.Errorf("%s %s answers %d and names somebody", method, path, a.status)
+				}
+				if strings.Contains(path, "/export") && strings.Contains(path, "EVENT") && a.status != http.StatusGone {
+					t.Errorf("%s answers %d, want 410", path, a.status)
+				}
+			}
+		}
+	}
+	if asked < 50 {
+		t.Errorf("only %d pages were asked for", asked)
+	}
+	a := b.get("/events/4711")
+	for _, says := range []string{"Its names are not shown any more", "data-protection officer", "lethe unseal", "has not done it yet"} {
+		if !strings.Contains(a.body, says) {
+			t.Errorf("the event's page does not say %q", says)
+		}
+	}
+	if a := b.get("/exports"); !strings.Contains(a.body, "recalled") || strings.Contains(a.body, "in use") {
+		t.Error("a list of an event past its block date is not recalled")
+	}
+}
+
+func TestAListThatFailsHalfWayIsCutOff(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	event := h.crowd()
+	b := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser))
+	if _, err := h.Store.DB().Exec(`alter table receipts rename to elsewhere`); err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"csv", "json", "xlsx"} {
+		response, err := b.client.Get(h.server.URL + "/events/" + string(event) + "/export?purpose=participation_agreement&format=" + format)
+		if err != nil {
+			continue // cut off before the first byte
+		}
+		_, err = io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err == nil && response.StatusCode == http.StatusOK {
+			t.Errorf("a %s whose receipt could not be kept came whole", format)
+		}
+	}
+	// A short one fails before anything is sent: that is a page.
+	a := b.get("/events/4712/export?purpose=forum&format=csv")
+	if a.status != http.StatusInternalServerError || strings.Contains(a.body, "Testperson") {
+		t.Errorf("a short list whose receipt could not be kept answers %d", a.status)
+	}
+}
+
+func TestWhatWasSearchedForLiesNowhereInPlain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	u := h.user("ada@example.org", nil, attendees.Organiser)
+	b := h.signedIn(u)
+	a := b.post("/events/4711/attendees", url.Values{"q": {"Testperson 7"}, "show": {"agreed"}, "sort": {"email"}})
+	if strings.Contains(a.to, "7") && strings.Contains(strings.ToLower(a.to), "testperson") {
+		t.Errorf("the address is %s", a.to)
+	}
+	found := b.get(a.to)
+	if !strings.Contains(found.body, "Nørre Testperson 7<") || strings.Contains(found.body, "Nørre Testperson 8<") {
+		t.Error("the search finds others, or not the one")
+	}
+	var data [][]byte
+	if err := h.Store.DB().Select(&data, `select data from sessions`); err != nil {
+		t.Fatal(err)
+	}
+	if slices.ContainsFunc(data, func(d []byte) bool { return bytes.Contains(bytes.ToLower(d), []byte("testperson")) }) {
+		t.Error("the session holds the name in plain")
+	}
+	if strings.Contains(strings.ToLower(h.log.String()), "testperson") {
+		t.Error("the log holds the name")
+	}
+	// Another browser, another event, and a newer search do not see it.
+	if got := h.signedIn(u).get(a.to); !strings.Contains(got.body, "That search has ended") {
+		t.Error("another browser opens the search")
+	}
+	if got := b.get(strings.Replace(a.to, "4711", "4712", 1)); !strings.Contains(got.body, "That search has ended") {
+		t.Error("the search works in another event")
+	}
+	b.post("/events/4711/attendees", url.Values{"q": {"somebody else"}})
+	if got := b.get(a.to); !strings.Contains(got.body, "That search has ended") {
+		t.Error("an older search still works")
+	}
+}
+
+func TestAnAnswerIsLinkedByHandOnThePersonsPage(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	u := h.user("ada@example.org", nil, attendees.Organiser)
+	b := h.signedIn(u)
+	who := "/events/4711/attendees/4711000"
+	if a := b.get(who); !strings.Contains(a.body, "Is one of these") || !strings.Contains(a.body, "Example University") || !strings.Contains(a.body, "the form Forums") {
+		t.Error("the page lacks what is nobody's, or where a field came from")
+	}
+	form := url.Values{"form": {string(agreementForm)}, "answer": {"nobody1"}, "do": {"link"}}
+	if a := b.post(who+"/answers", form); a.status != http.StatusSeeOther || a.to != who {
+		t.Fatalf("linking answers %d to %q", a.status, a.to)
+	}
+	if a := b.get(who); !strings.Contains(a.body, "linked by hand") || !strings.Contains(a.body, "Not this person&#39;s") && !strings.Contains(a.body, "Not this person's") {
+		t.Error("the answer is not shown as linked by hand")
+	}
+	form.Set("do", "take back")
+	if a := b.post(who+"/answers", form); a.status != http.StatusSeeOther {
+		t.Fatalf("taking back answers %d", a.status)
+	}
+	if a := b.post(who+"/answers", form); a.status != http.StatusUnprocessableEntity {
+		t.Errorf("taking back twice answers %d", a.status)
+	}
+	looks, err := h.Store.Looks(t.Context(), "4711", "4711000")
+	if err != nil || len(looks) != 2 || looks[0].By != u.ID {
+		t.Errorf("%d looks are recorded (%v), want 2 of hers", len(looks), err)
+	}
+}
+
+func TestTheMailMergeHasThoseWhoHaveNotAgreed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser))
+	a := b.get("/participation/4711/list.csv")
+	lines, err := csv.NewReader(strings.NewReader(a.body)).ReadAll()
+	if err != nil || len(lines) < 2 || strings.Join(lines[0][:3], ",") != "attendee_id,name,email" {
+		t.Fatalf("%d lines (%v)", len(lines), err)
+	}
+	missing, err := h.Store.CountPeople(t.Context(), "4711", postgres.Filter{Status: attendees.Attending, NotAgreed: true})
+	if err != nil || len(lines)-1 != missing {
+		t.Errorf("%d lines for %d people (%v)", len(lines)-1, missing, err)
+	}
+	if a := b.get("/exports"); !strings.Contains(a.body, "csv, not agreed") {
+		t.Error("the mail merge left no receipt")
+	}
+}
