@@ -43,9 +43,9 @@ func (c *Changes) Add(o Changes) {
 //
 // It may be called twice with the same batch, and with older versions after newer
 // ones: what the source changed last stands. A registration that moved to another
-// event moves here too; one of an event that is not open goes nowhere and is counted
-// as late. It runs in the caller's transaction, so that progress can be kept in the
-// same one.
+// event moves here too; one of an event that is not open, or that moved out of such a
+// one, goes nowhere and is counted as late. It runs in the caller's transaction, so that
+// progress can be kept in the same one.
 func (s *Store) Save(ctx context.Context, tx *sqlx.Tx, source attendees.SourceName, batch []attendees.Minimised) (map[attendees.EventID]Changes, error) {
 	byEvent := map[uuid.UUID][]part{}
 	all := make([]uuid.UUID, 0, len(batch))
@@ -73,7 +73,7 @@ func (s *Store) Save(ctx context.Context, tx *sqlx.Tx, source attendees.SourceNa
 		parts := newestOnly(byEvent[event])
 		id := parts[0].outside
 		if e, ok := open[event]; ok {
-			if changes[id], err = s.saveRoom(ctx, tx, e, parts); err != nil {
+			if changes[id], err = s.saveRoom(ctx, tx, e, open, parts); err != nil {
 				return nil, err
 			}
 			continue
@@ -116,8 +116,8 @@ func newestOnly(parts []part) []part {
 	return kept
 }
 
-// saveRoom stores one open event's registrations.
-func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, parts []part) (Changes, error) {
+// saveRoom stores one open event's registrations; open are those that people may leave.
+func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, open map[uuid.UUID]Event, parts []part) (Changes, error) {
 	var n Changes
 	held, err := s.held(ctx, tx, e.Key, parts)
 	if err != nil {
@@ -144,6 +144,9 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, parts []part
 			continue
 		case p.changed.Before(h.ChangedAt):
 			n.Unchanged++ // an older version, from a page that was read before
+			continue
+		case h.Event != e.Key && open[h.Event].ID == "":
+			n.Late++ // her old event is over: she is sealed there, or will be
 			continue
 		case h.Event != e.Key:
 			moved = append(moved, p.id)
