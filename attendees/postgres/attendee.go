@@ -129,6 +129,7 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, open map[uui
 	}
 	var fresh, changed []part
 	var moved []uuid.UUID
+	left := false // somebody lost what only the forums needed
 	for _, p := range parts {
 		h, known := held[p.id]
 		switch {
@@ -156,6 +157,7 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, open map[uui
 			continue
 		case h.Status == attendees.Attending && p.status != attendees.Attending:
 			n.Cancelled++
+			left = left || h.Forum
 		default:
 			n.Changed++
 		}
@@ -170,8 +172,13 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, open map[uui
 	if len(fresh)+len(changed) == 0 {
 		return n, nil
 	}
-	if err := s.leaveRooms(ctx, tx, moved, held); err != nil {
+	if err := s.leaveRooms(ctx, tx, e.Key, moved, held); err != nil {
 		return n, err
+	}
+	if left {
+		if err := s.askRewrite(ctx, tx, personalRooms, e.Key); err != nil {
+			return n, err
+		}
 	}
 	if err := s.copyIn(ctx, tx, e.Key, fresh); err != nil {
 		return n, err
@@ -206,6 +213,7 @@ type heldAttendee struct {
 	Index     []byte             `db:"address_index"`
 	Digest    []byte             `db:"digest"`
 	Status    attendees.Standing `db:"status"`
+	Forum     bool               `db:"forum"` // something that only the forums need is held
 	Withdrawn pq.StringArray     `db:"withdrawn"`
 }
 
@@ -217,7 +225,8 @@ func (s *Store) held(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []
 	var rows []heldAttendee
 	err := tx.SelectContext(ctx, &rows, `
 		select a.id, a.event_id, a.state, a.changed_at, a.address_index, a.withdrawn,
-			coalesce(p.digest, '') as digest, coalesce(p.status, '') as status
+			coalesce(p.digest, '') as digest, coalesce(p.status, '') as status,
+			coalesce(p.affiliation <> '' or p.forums <> '{}' or p.answers <> '{}', false) as forum
 		from attendees a
 		left join personal p on p.event_id = $1 and p.id = a.id
 		where a.id = any($2::uuid[])`, event, ids)
@@ -228,27 +237,30 @@ func (s *Store) held(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []
 	return held, quiet("read attendees", err)
 }
 
-// leaveRooms takes people who moved to another event out of their old one's room.
-// What they answered there belongs to nobody there any more.
-func (s *Store) leaveRooms(ctx context.Context, tx *sqlx.Tx, moved []uuid.UUID, held map[uuid.UUID]heldAttendee) error {
+// leaveRooms takes people who moved to another event out of their old one's room, and a
+// hold on one of them along. What they answered there belongs to nobody there any more; of
+// somebody held it keeps her name, so that it stays.
+func (s *Store) leaveRooms(ctx context.Context, tx *sqlx.Tx, to uuid.UUID, moved []uuid.UUID, held map[uuid.UUID]heldAttendee) error {
 	byOld := map[uuid.UUID][]uuid.UUID{}
 	for _, id := range moved {
 		byOld[held[id].Event] = append(byOld[held[id].Event], id)
 	}
 	for event, ids := range byOld {
+		who := pq.StringArray(texts(ids))
 		_, err := tx.ExecContext(ctx, `
 			update personal
-			set attendee_id = null, matched_by = '', received_at = $3
-			where event_id = $1 and part = 'response' and attendee_id = any($2::uuid[])`,
-			event, pq.StringArray(texts(ids)), s.now())
+			set attendee_id = null, matched_by = '', received_at = $3,
+			    claims = case when `+holding("$1", "attendee_id", "$4")+` then attendee_id else claims end
+			where event_id = $1 and part = 'response' and attendee_id = any($2::uuid[])`, event, who, s.now(), s.today())
 		if err != nil {
 			return quiet("unlink responses", err)
 		}
-		_, err = tx.ExecContext(ctx, `
-			delete from personal
-			where event_id = $1 and id = any($2::uuid[])`, event, pq.StringArray(texts(ids)))
+		if _, err := s.leaveEarly(ctx, tx, "leave a room", event, `delete from personal where event_id = $1 and id = any($2::uuid[])`, who); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `update holds set event_id = $1 where attendee_id = any($2::uuid[])`, to, who)
 		if err != nil {
-			return quiet("leave a room", err)
+			return quiet("take a hold along", err)
 		}
 	}
 	return nil
@@ -277,6 +289,9 @@ func (s *Store) upsert(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 	if err != nil {
 		return quiet("save attendees", err)
 	}
+	// Under a hold who does not attend, or has withdrawn, loses nothing yet.
+	kept := `(excluded.status <> 'attending' or exists (select from attendees w where w.id = excluded.id and w.withdrawn <> '{}')) and ` +
+		holding("$1", "excluded.id", "$17")
 	_, err = tx.ExecContext(ctx, `
 		insert into personal (event_id, id, part, source_id, name, email, ticket, status, source_status, attended,
 			agreement_version, agreed_at, affiliation, forums, answers, digest, received_at)
@@ -295,13 +310,13 @@ func (s *Store) upsert(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 			attended = excluded.attended,
 			agreement_version = excluded.agreement_version,
 			agreed_at = excluded.agreed_at,
-			affiliation = excluded.affiliation,
-			forums = excluded.forums,
-			answers = excluded.answers,
+			affiliation = case when excluded.affiliation = '' and `+kept+` then personal.affiliation else excluded.affiliation end,
+			forums = case when excluded.forums = '{}' and `+kept+` then personal.forums else excluded.forums end,
+			answers = case when excluded.answers = '{}' and `+kept+` then personal.answers else excluded.answers end,
 			filled = '{}',
 			digest = excluded.digest`,
 		event, s.now(), c.ids, c.sourceIDs, c.names, c.emails, c.tickets, c.statuses, c.sourceStatuses, c.attended,
-		c.versions, c.agreed, c.affiliations, c.forums, c.answers, c.digests)
+		c.versions, c.agreed, c.affiliations, c.forums, c.answers, c.digests, s.today())
 	return quiet("save a room", err)
 }
 

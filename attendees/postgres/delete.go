@@ -86,9 +86,10 @@ func (s *Store) keptAlone(ctx context.Context, tx *sqlx.Tx, e Event) ([]uuid.UUI
 	}
 	var kept []uuid.UUID
 	err = tx.SelectContext(ctx, &kept, `
-		select distinct h.attendee_id
-		from holds h
-		where h.event_id = $1 and h.attendee_id is not null and `+standing("$2"), e.Key, s.today())
+		select distinct s.attendee_id
+		from sealed s
+		join holds h on h.attendee_id = s.attendee_id
+		where s.event_id = $1 and `+standing("$2"), e.Key, s.today())
 	return append(kept, restricted...), quiet("look for holds", err)
 }
 

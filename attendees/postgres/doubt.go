@@ -63,9 +63,7 @@ func (s *Store) dropUnagreed(ctx context.Context, tx *sqlx.Tx, e Event) (int, er
 	err := tx.SelectContext(ctx, &gone, `
 		delete from sealed s
 		where s.event_id = $1 and s.agreed = false and not `+restricted+`
-		  and not exists (
-			select from holds h
-			where h.event_id = $1 and (h.attendee_id is null or h.attendee_id = s.attendee_id) and `+standing("$2")+`)
+		  and not `+holding("$1", "s.attendee_id", "$2")+`
 		returning attendee_id`, e.Key, s.today())
 	if err != nil {
 		return 0, quiet("drop those who never agreed", err)

@@ -48,7 +48,7 @@ func (s *Store) Count(ctx context.Context, e Event, status attendees.Standing) (
 
 // MarkGone notes that registrations are no longer known upstream. Like cancelled
 // ones they keep their row, since a duty to keep them may stand, leave the lists and
-// lose what only the forums needed. It returns how many there were.
+// lose what only the forums needed, unless a hold stands. It returns how many there were.
 func (s *Store) MarkGone(ctx context.Context, e Event, source attendees.SourceName, gone []attendees.AttendeeID) (int, error) {
 	ids := make(pq.StringArray, len(gone))
 	keys := make([]uuid.UUID, len(gone))
@@ -64,12 +64,8 @@ func (s *Store) MarkGone(ctx context.Context, e Event, source attendees.SourceNa
 		}
 		result, err := tx.ExecContext(ctx, `
 			update personal
-			set status = 'gone',
-			    affiliation = case when 'affiliation' = any($3) then '' else affiliation end,
-			    forums = case when 'forums' = any($3) then '{}' else forums end,
-			    answers = case when 'answers' = any($3) then '{}' else answers end
-			where event_id = $1 and id = any($2::uuid[]) and status <> 'gone'`,
-			e.Key, ids, pq.Array(s.policy.DroppedFields()))
+			set status = 'gone'
+			where event_id = $1 and id = any($2::uuid[]) and status <> 'gone'`, e.Key, ids)
 		if err != nil {
 			return quiet("mark attendees as gone", err)
 		}

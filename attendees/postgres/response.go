@@ -147,14 +147,24 @@ func (s *Store) saveAnswers(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, p
 // leaveOthers drops the copies of a response that belong to nobody in their event
 // where another event of the same form has found its attendee.
 func (s *Store) leaveOthers(ctx context.Context, tx *sqlx.Tx, events, responses []uuid.UUID) error {
-	_, err := tx.ExecContext(ctx, `
+	var left []uuid.UUID
+	err := tx.SelectContext(ctx, &left, `
 		delete from personal p
 		where p.event_id = any($1::uuid[]) and p.id = any($2::uuid[]) and p.part = 'response' and p.attendee_id is null
 		  and exists (
 			select from personal o
-			where o.event_id = any($1::uuid[]) and o.id = p.id and o.attendee_id is not null)`,
+			where o.event_id = any($1::uuid[]) and o.id = p.id and o.attendee_id is not null)
+		returning p.event_id`,
 		pq.StringArray(texts(events)), pq.StringArray(texts(responses)))
-	return quiet("drop copies of matched responses", err)
+	if err != nil {
+		return quiet("drop copies of matched responses", err)
+	}
+	for _, event := range slices.Compact(left) {
+		if err := s.askRewrite(ctx, tx, personalRooms, event); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Answered counts a form's responses that are held, and how many of them belong to
@@ -176,7 +186,7 @@ func (s *Store) Answered(ctx context.Context, form attendees.FormID) (all, unmat
 
 // DropUnmatched deletes the responses that belonged to nobody for as long as the
 // policy keeps such, and returns how many. Being nobody's, they are needed for
-// nothing (GDPR Art. 5(1)(e)).
+// nothing (GDPR Art. 5(1)(e)), unless a hold stands on their event, or on whom they name.
 func (s *Store) DropUnmatched(ctx context.Context) (int, error) {
 	events, err := s.Events(ctx)
 	if err != nil {
@@ -188,17 +198,17 @@ func (s *Store) DropUnmatched(ctx context.Context) (int, error) {
 		if e.State != attendees.Active {
 			continue
 		}
-		result, err := s.db.ExecContext(ctx, `
-			delete from personal
-			where event_id = $1 and part = 'response' and attendee_id is null and received_at < $2`, e.Key, before)
+		err := s.InTx(ctx, func(tx *sqlx.Tx) error {
+			n, err := s.leaveEarly(ctx, tx, "drop unmatched responses", e.Key, `
+				delete from personal
+				where event_id = $1 and part = 'response' and attendee_id is null and received_at < $2
+				  and not `+holding("$1", "claims", "$3"), before, s.today())
+			dropped += n
+			return err
+		})
 		if err != nil {
-			return dropped, quiet("drop unmatched responses", err)
+			return dropped, err
 		}
-		n, err := result.RowsAffected()
-		if err != nil {
-			return dropped, quiet("drop unmatched responses", err)
-		}
-		dropped += int(n)
 	}
 	return dropped, nil
 }

@@ -144,7 +144,7 @@ func (s *Store) blockLikeOthers(ctx context.Context, tx *sqlx.Tx, o one) error {
 	_, err := tx.ExecContext(ctx, `
 		delete from sealed
 		where event_id = $1 and attendee_id = $2 and part <> 'registration'
-		  and not exists (select from holds h where h.event_id = $1 and (h.attendee_id is null or h.attendee_id = $2) and `+standing("$3")+`)`,
+		  and not `+holding("$1", "$2", "$3"),
 		o.event.Key, o.Key, s.today())
 	if err != nil {
 		return quiet("block a restricted record", err)

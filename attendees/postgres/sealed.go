@@ -172,9 +172,7 @@ func (s *Store) dropReleasedOf(ctx context.Context, e Event) (n int, err error) 
 			where s.event_id = $1
 			  and (s.part like 'held%' or s.part like 'response:%' or (s.agreed = false and not $2))
 			  and not `+restricted+`
-			  and not exists (
-				select from holds h
-				where h.event_id = $1 and (h.attendee_id is null or h.attendee_id = s.attendee_id) and `+standing("$3")+`)
+			  and not `+holding("$1", "s.attendee_id", "$3")+`
 			returning attendee_id`, e.Key, e.Doubted, s.today())
 		if err != nil {
 			return quiet("drop what a hold had kept", err)

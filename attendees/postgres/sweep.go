@@ -70,6 +70,9 @@ func (s *Store) Tidy(ctx context.Context) (Tidied, error) {
 	if t.Released, err = s.dropReleased(ctx); err != nil {
 		return t, err
 	}
+	if err = s.clearReleased(ctx); err != nil {
+		return t, err
+	}
 	if t.Halves, err = s.dropHalves(ctx); err != nil {
 		return t, err
 	}
