@@ -27,9 +27,10 @@ type Plan struct {
 	Events []Planned // those that are not deleted yet, the next to end last
 }
 
-// Plan makes the plan: every event that still has people, or will have.
+// Plan makes the plan: every event that still has people, or will have, by the policy and
+// the rules as they are now. It writes nothing.
 func (s *Store) Plan(ctx context.Context) (Plan, error) {
-	events, err := s.Events(ctx)
+	events, err := s.planned(ctx)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -77,20 +78,17 @@ func (s *Store) AcceptPlan(ctx context.Context, hash string) (n int, err error) 
 			return fmt.Errorf("the plan is %s now, not %s: look at it again with `lethe retention plan`", plan.Hash(), hash)
 		}
 		for _, e := range plan.Events {
-			if e.Pending() {
-				n++
+			if !e.Pending() {
+				continue
+			}
+			n++
+			e.accept()
+			if err := s.savePlan(ctx, tx, e.Event); err != nil {
+				return err
 			}
 		}
 		if n == 0 {
 			return nil
-		}
-		_, err = tx.ExecContext(ctx, `
-			update events
-			set block_on = planned_block_on, delete_on = planned_delete_on,
-			    accepted_block_on = planned_block_on, accepted_delete_on = planned_delete_on
-			where state = 'active'`)
-		if err != nil {
-			return quiet("accept a plan", err)
 		}
 		_, err = s.record(ctx, tx, ledger.Entry{Kind: ledger.Accepted, Reason: "plan " + hash, Counts: map[string]int64{"events": int64(n)}})
 		return err
@@ -103,7 +101,7 @@ func (s *Store) AcceptPlan(ctx context.Context, hash string) (n int, err error) 
 func (p Plan) Hash() string {
 	lines := make([]string, 0, len(p.Events))
 	for _, e := range p.Events {
-		line := fmt.Sprintf("%q %s %s %s %s %s", e.ID, e.BlockOn, e.DeleteOn, e.Rule, e.PlannedBlockOn, e.PlannedDeleteOn)
+		line := fmt.Sprintf("%q %s %s %s %s %s %s", e.ID, e.BlockOn, e.DeleteOn, e.Rule, e.PlannedBlockOn, e.PlannedDeleteOn, e.PlannedRule)
 		for _, h := range e.Held {
 			line += fmt.Sprintf(" %d %q %s", h.ID, h.Attendee, h.UntilDate())
 		}
