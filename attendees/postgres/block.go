@@ -458,6 +458,9 @@ func (b *blocker) finish(ctx context.Context) (Blocking, error) {
 		if _, err := tx.ExecContext(ctx, `update events set blocked_at = $2 where id = $1`, e.Key, b.now()); err != nil {
 			return quiet("block an event", err)
 		}
+		if err := b.askLists(ctx, tx, e); err != nil {
+			return err
+		}
 		if n.Doubted {
 			says := fmt.Sprintf("More than half of event %s never agreed, so the linked form may be the wrong one. Everyone was sealed. "+
 				"Look at the form, then: lethe retention agreements %s --drop (or --keep) --reason …", e.ID, e.ID)

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,6 +18,7 @@ type Task struct {
 	ID     int               `db:"id" json:"task"`
 	Event  attendees.EventID `db:"event" json:"event"`
 	Says   string            `db:"says" json:"says"`
+	Times  int               `db:"times" json:"times"` // how often there was a reason for it
 	MadeAt time.Time         `db:"made_at" json:"since"`
 }
 
@@ -26,6 +29,8 @@ const (
 	taskErased     = "erased again"  // a registration changed upstream after it was erased
 	taskRestricted = "restricted"    // somebody outlives the event's delete date
 	taskRecall     = "destroy dumps" // sealed records were taken out
+	taskLists      = "destroy lists" // exports were recalled when it was blocked
+	taskFuse       = "unannounced"   // far more would go than was announced
 )
 
 // ask puts something before staff, once while it is open.
@@ -37,11 +42,23 @@ func (s *Store) ask(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, kind, say
 	return quiet("add a task", err)
 }
 
+// askAgain does the same, and where the task is open already, counts one more reason for
+// it, in the newest words.
+func (s *Store) askAgain(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, kind, says string) error {
+	_, err := tx.ExecContext(ctx, `
+		insert into tasks as t (event_id, kind, says, made_at)
+		values ($1, $2, $3, $4)
+		on conflict (event_id, kind) where done_at is null do update set
+			says = excluded.says,
+			times = t.times + 1`, event, kind, says, s.now())
+	return quiet("add a task", err)
+}
+
 // Tasks lists what is to be done, the oldest first.
 func (s *Store) Tasks(ctx context.Context) ([]Task, error) {
 	var tasks []Task
 	err := s.db.SelectContext(ctx, &tasks, `
-		select t.id, e.source_id as event, t.says, t.made_at
+		select t.id, e.source_id as event, t.says, t.times, t.made_at
 		from tasks t
 		join events e on e.id = t.event_id
 		where t.done_at is null
@@ -49,18 +66,33 @@ func (s *Store) Tasks(ctx context.Context) ([]Task, error) {
 	return tasks, quiet("list tasks", err)
 }
 
-// FinishTask ticks a task off.
+// FinishTask ticks a task off. It refuses one that a command alone can settle.
 func (s *Store) FinishTask(ctx context.Context, id int, by string) error {
-	result, err := s.db.ExecContext(ctx, `
-		update tasks
-		set done_at = $2, done_by = $3
-		where id = $1 and done_at is null`, id, s.now(), by)
-	if err != nil {
+	return s.InTx(ctx, func(tx *sqlx.Tx) error {
+		var task struct {
+			Kind    string            `db:"kind"`
+			Event   attendees.EventID `db:"event"`
+			Doubted bool              `db:"doubted"`
+		}
+		err := tx.GetContext(ctx, &task, `
+			select t.kind, e.source_id as event, e.doubted
+			from tasks t
+			join events e on e.id = t.event_id
+			where t.id = $1 and t.done_at is null
+			for update of t`, id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("no task %d is open: `lethe retention audit` lists those that are", id)
+		}
+		if err != nil {
+			return quiet("find a task", err)
+		}
+		if task.Kind == taskDoubt && task.Doubted {
+			return fmt.Errorf("task %d wants an answer, not a tick: lethe retention agreements %s --drop (or --keep) --reason …", id, task.Event)
+		}
+		_, err = tx.ExecContext(ctx, `
+			update tasks
+			set done_at = $2, done_by = $3
+			where id = $1`, id, s.now(), by)
 		return quiet("tick a task off", err)
-	}
-	n, err := result.RowsAffected()
-	if err == nil && n == 0 {
-		return fmt.Errorf("no task %d is open: `lethe retention audit` lists those that are", id)
-	}
-	return quiet("tick a task off", err)
+	})
 }
