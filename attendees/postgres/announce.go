@@ -2,17 +2,29 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
 	"lethe/attendees"
 )
 
-// announceDays is how long before its day a deletion is announced.
-const announceDays = 7
+const (
+	// announceDays is how long before its day a deletion is announced.
+	announceDays = 7
+	// announceWait is how long a deletion waits at least after it was announced: somebody
+	// has a working day to look.
+	announceWait = 24 * time.Hour
+	// stoodStill is after how long without a run no plan of the days before is there to be
+	// compared with: a day, and a sweep that came late.
+	stoodStill = 30 * time.Hour
+)
 
-// Announced is the mark that says since when deletions are announced each night.
+// Announced is the mark of the latest run that announced deletions; its value is since
+// when there was one every day.
 const Announced Mark = "announced"
 
 // FuseError says that a nightly run would delete far more than was announced.
@@ -24,15 +36,16 @@ func (e *FuseError) Error() string {
 }
 
 // Announce tells which events the nightly run may delete: those whose deletion it has
-// announced on an earlier day. The others that are due it announces now, with those
+// announced a day before, or earlier. The others that are due it announces now, with those
 // that will be within a week. *FuseError says that more than twice as many people
-// would go as were announced a week ago: a clock or a policy may be wrong.
+// would go as were announced a week ago: a clock or a policy may be wrong; staff are asked.
+// After a worker stood still for a day everything is announced anew.
 func (s *Store) Announce(ctx context.Context) (ready []attendees.EventID, err error) {
 	plan, err := s.Plan(ctx)
 	if err != nil {
 		return nil, err
 	}
-	due, err := s.DueToDelete(ctx)
+	due, err := s.dueToDelete(ctx, plan)
 	if err != nil {
 		return nil, err
 	}
@@ -40,49 +53,86 @@ func (s *Store) Announce(ctx context.Context) (ready []attendees.EventID, err er
 	for _, id := range due {
 		isDue[id] = true
 	}
-	since, err := s.Marked(ctx, Announced)
-	if err != nil {
-		return nil, err
-	}
-	today := attendees.DateOf(s.now().UTC())
-	people, announced := 0, 0
+	now := s.now()
+	var fuse *FuseError
 	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
+		since, err := s.announcingSince(ctx, tx)
+		if err != nil {
+			return err
+		}
+		people, announced := 0, 0
+		var surprise Planned // the largest that was not announced a week ago
 		for _, e := range plan.Events {
+			today := e.Today(now)
 			if !isDue[e.ID] && today.AddDays(announceDays).Before(e.DeleteOn.Date) {
 				continue
 			}
-			var madeOn day
-			err := tx.GetContext(ctx, &madeOn, `
-				insert into announcements as a (event_id, delete_on, people, made_on)
-				values ($1, $2, $3, $4)
-				on conflict (event_id) do update set
-					people = case when a.delete_on = excluded.delete_on then a.people else excluded.people end,
-					made_on = case when a.delete_on = excluded.delete_on then a.made_on else excluded.made_on end,
-					delete_on = excluded.delete_on
-				returning made_on`, e.Key, e.DeleteOn, e.People, day{today})
+			madeAt, then, err := s.announce(ctx, tx, e)
 			if err != nil {
-				return quiet("announce a deletion", err)
+				return err
 			}
-			if !isDue[e.ID] || !madeOn.Before(today) {
+			if !isDue[e.ID] || now.Sub(madeAt) < announceWait {
 				continue
 			}
 			ready = append(ready, e.ID)
 			people += e.People
-			if !today.AddDays(-announceDays).Before(madeOn.Date) {
-				announced += e.People
+			switch {
+			case !today.AddDays(-announceDays).Before(e.Today(madeAt)):
+				announced += then
+			case surprise.ID == "" || surprise.People < e.People:
+				surprise = e
 			}
 		}
-		return nil
+		if now.Sub(since) >= announceDays*24*time.Hour && people > 2*announced {
+			fuse = &FuseError{People: people, Announced: announced}
+			return s.ask(ctx, tx, surprise.Key, taskFuse, fmt.Sprintf("Event %s, due on %s, was not announced a week before: %s", surprise.ID, surprise.DeleteOn, fuse))
+		}
+		_, err = tx.ExecContext(ctx, `update tasks set done_at = $1 where kind = $2 and done_at is null`, now, taskFuse)
+		return quiet("tick a task off", err)
 	})
 	if err != nil {
 		return nil, err
 	}
-	if since.IsZero() {
-		return ready, s.SetMark(ctx, Announced)
-	}
-	aWeekAgo := !today.AddDays(-announceDays).Before(attendees.DateOf(since.UTC()))
-	if aWeekAgo && people > 2*announced {
-		return nil, &FuseError{People: people, Announced: announced}
+	if fuse != nil {
+		return nil, fuse
 	}
 	return ready, nil
+}
+
+// announcingSince tells since when there was a run every day, and notes this one. Where
+// there was none for longer, what was announced before is forgotten.
+func (s *Store) announcingSince(ctx context.Context, tx *sqlx.Tx) (time.Time, error) {
+	now := s.now()
+	var value string
+	var last time.Time
+	err := tx.QueryRowxContext(ctx, `select value, at from marks where name = $1 for update`, Announced).Scan(&value, &last)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return now, quiet("read a mark", err)
+	}
+	since, err := time.Parse(time.RFC3339, value)
+	if err != nil || now.Sub(last) > stoodStill {
+		since = now
+		if _, err := tx.ExecContext(ctx, `delete from announcements`); err != nil {
+			return now, quiet("announce deletions anew", err)
+		}
+	}
+	_, err = tx.ExecContext(ctx, `
+		insert into marks (name, value, at)
+		values ($1, $2, $3)
+		on conflict (name) do update set value = excluded.value, at = excluded.at`, Announced, since.UTC().Format(time.RFC3339), now)
+	return since, quiet("set a mark", err)
+}
+
+// announce announces one deletion, unless it is for that day already, and tells when it
+// was, and for how many people.
+func (s *Store) announce(ctx context.Context, tx *sqlx.Tx, e Planned) (madeAt time.Time, people int, err error) {
+	err = tx.QueryRowxContext(ctx, `
+		insert into announcements as a (event_id, delete_on, people, made_at)
+		values ($1, $2, $3, $4)
+		on conflict (event_id) do update set
+			people = case when a.delete_on = excluded.delete_on then a.people else excluded.people end,
+			made_at = case when a.delete_on = excluded.delete_on then a.made_at else excluded.made_at end,
+			delete_on = excluded.delete_on
+		returning made_at, people`, e.Key, e.DeleteOn, e.People, s.now()).Scan(&madeAt, &people)
+	return madeAt, people, quiet("announce a deletion", err)
 }

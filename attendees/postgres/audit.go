@@ -68,7 +68,7 @@ func (s *Store) Audit(ctx context.Context) ([]Left, error) {
 					l.Purposes = append(l.Purposes, u.Name)
 				}
 			}
-			if len(e.Held) == 0 && !e.Today(s.now()).Before(e.DeleteOn.Date) {
+			if e.DueToDelete(s.now()) {
 				l.Fault = "should have been deleted on " + e.DeleteOn.String()
 			}
 			all = append(all, l)

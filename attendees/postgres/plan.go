@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
@@ -20,6 +21,24 @@ type Planned struct {
 	Event
 	People int    // readable or sealed
 	Held   []Hold // that stand
+	Staying
+}
+
+// HeldWhole tells that a hold stands on the event as a whole.
+func (p Planned) HeldWhole() bool {
+	return slices.ContainsFunc(p.Held, func(h Hold) bool { return h.Attendee == "" })
+}
+
+// DueToDelete tells whether the event's delete date has come and somebody of it may go, or
+// its deletion was cut off.
+func (p Planned) DueToDelete(now time.Time) bool {
+	switch {
+	case p.DeletedAt != nil || p.BlockedAt == nil && p.State != attendees.Deleted || p.HeldWhole():
+		return false
+	case p.State == attendees.Deleted:
+		return true
+	}
+	return !p.Today(now).Before(p.DeleteOn.Date) && (p.People == 0 || p.People > p.Staying.Held+p.Restricted)
 }
 
 // Plan is when each event is blocked and deleted, under which rule.
@@ -53,10 +72,14 @@ func (s *Store) Plan(ctx context.Context) (Plan, error) {
 	for _, h := range holds {
 		held[h.Event] = append(held[h.Event], h)
 	}
+	staying, err := s.staying(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
 	var p Plan
 	for _, e := range events {
 		if e.DeletedAt == nil {
-			p.Events = append(p.Events, Planned{Event: e, People: people[e.Key], Held: held[e.ID]})
+			p.Events = append(p.Events, Planned{Event: e, People: people[e.Key], Held: held[e.ID], Staying: staying[e.Key]})
 		}
 	}
 	return p, nil
