@@ -65,6 +65,11 @@ func (s *sweeper) sweep(ctx context.Context) error {
 	if err := s.store.CheckClock(ctx, s.Simulated); err != nil {
 		return err
 	}
+	if n, err := s.store.Replan(ctx); err != nil {
+		return err
+	} else if n > 0 {
+		s.log.Info("planned anew: `lethe retention plan` shows it", "events", n)
+	}
 	var jobs []river.InsertManyParams
 	toBlock, err := s.store.DueToBlock(ctx)
 	if err != nil {
@@ -90,13 +95,14 @@ func (s *sweeper) sweep(ctx context.Context) error {
 	if err := insert(ctx, jobs); err != nil {
 		return err
 	}
-	if _, err := s.store.Tidy(ctx); err != nil {
+	tidied, err := s.store.Tidy(ctx)
+	if err != nil {
 		return err
 	}
 	if err := s.nag(ctx); err != nil {
 		return err
 	}
-	if err := s.store.SetMark(ctx, postgres.Swept); err != nil {
+	if err := s.store.EndRun(ctx, postgres.Run{Block: len(toBlock), Delete: len(toDelete), Tidied: tidied}); err != nil {
 		return err
 	}
 	return s.KeepCopy(ctx)

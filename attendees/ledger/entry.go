@@ -15,6 +15,7 @@ type Kind string
 // What is done. A kind that a later version adds parses here too.
 const (
 	Opened        Kind = "opened"        // the ledger itself: its first entry
+	Run           Kind = "run"           // a sweep came by: how many events were due, what was tidied
 	Blocked       Kind = "blocked"       // an event's people were sealed
 	Deleted       Kind = "deleted"       // an event's people were deleted
 	Erased        Kind = "erased"        // one registration was forgotten

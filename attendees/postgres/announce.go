@@ -15,17 +15,18 @@ import (
 )
 
 const (
-	// fuseDays is how long before its day a deletion is to have been announced.
-	fuseDays = 7
-	// stillDays is how many days a worker may miss: whoever missed more has announced too
-	// little for the fuse to tell anything, and begins anew.
-	stillDays = 2
-	// announceDays lets a day that was missed cost no announcement.
-	announceDays = fuseDays + stillDays
+	// announceDays is how long before its day a deletion is announced.
+	announceDays = 7
+	// announceWait is how long a deletion waits at least after it was announced: somebody
+	// has a working day to look.
+	announceWait = 24 * time.Hour
+	// stoodStill is after how long without a run no plan of the days before is there to be
+	// compared with: a day, and a sweep that came late.
+	stoodStill = 30 * time.Hour
 )
 
-// Announced is the mark that says since when deletions are announced each night, and on
-// which day that was last done.
+// Announced is the mark of the latest run that announced deletions; its value is since
+// when there was one every day.
 const Announced Mark = "announced"
 
 // FuseError says that a run would delete far more than was announced.
@@ -40,125 +41,153 @@ func (e *FuseError) Error() string {
 }
 
 // Announce tells which events the nightly run may delete: those whose deletion it has
-// announced on an earlier day. The others that are due it announces now, with those
-// that will be soon. Where it has not run for days it begins anew: it announces, and
-// nothing is ready before the next day. *FuseError says that more than twice as many
-// people would go as were announced a week ago: a clock or a policy may be wrong.
+// announced a day before, or earlier. The others that are due it announces now, with those
+// that will be within a week. *FuseError says that more than twice as many people
+// would go as were announced a week ago: a clock or a policy may be wrong; staff are asked.
+// After a worker stood still for a day everything is announced anew.
 func (s *Store) Announce(ctx context.Context) (ready []attendees.EventID, err error) {
 	plan, err := s.Plan(ctx)
 	if err != nil {
 		return nil, err
 	}
-	due, err := s.DueToDelete(ctx)
+	due, err := s.dueToDelete(ctx, plan)
 	if err != nil {
 		return nil, err
 	}
-	began, err := s.announcing(ctx)
-	if err != nil {
-		return nil, err
+	isDue := map[attendees.EventID]bool{}
+	for _, id := range due {
+		isDue[id] = true
 	}
-	today := s.today()
+	now := s.now()
+	var fuse *FuseError
 	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
+		since, err := s.announcingSince(ctx, tx)
+		if err != nil {
+			return err
+		}
+		people, announced := 0, 0
+		var surprise Planned // the largest that was not announced a week ago
 		for _, e := range plan.Events {
-			isDue := slices.Contains(due, e.ID)
-			if !isDue && today.AddDays(announceDays).Before(e.DeleteOn.Date) {
+			today := e.Today(now)
+			if !isDue[e.ID] && today.AddDays(announceDays).Before(e.DeleteOn.Date) {
 				continue
 			}
-			var madeOn day
-			err := tx.GetContext(ctx, &madeOn, `
-				insert into announcements as a (event_id, delete_on, people, made_on)
-				values ($1, $2, $3, $4)
-				on conflict (event_id) do update set
-					people = case when a.delete_on = excluded.delete_on then a.people else excluded.people end,
-					made_on = case when a.delete_on = excluded.delete_on then a.made_on else excluded.made_on end,
-					delete_on = excluded.delete_on
-				returning made_on`, e.Key, e.DeleteOn, e.People, today)
+			madeAt, then, err := s.announce(ctx, tx, e)
 			if err != nil {
-				return quiet("announce a deletion", err)
+				return err
 			}
-			if isDue && madeOn.Before(today.Date) && !began.IsZero() {
-				ready = append(ready, e.ID)
+			if !isDue[e.ID] || now.Sub(madeAt) < announceWait {
+				continue
+			}
+			ready = append(ready, e.ID)
+			people += e.People
+			switch {
+			case !today.AddDays(-announceDays).Before(e.Today(madeAt)):
+				announced += then
+			case surprise.ID == "" || surprise.People < e.People:
+				surprise = e
 			}
 		}
-		if began.IsZero() {
-			began = s.now()
+		if now.Sub(since) >= announceDays*24*time.Hour && people > 2*announced {
+			fuse = &FuseError{People: people, Announced: announced, Plan: plan.Hash()}
+			return s.ask(ctx, tx, surprise.Key, taskFuse, fmt.Sprintf("Event %s, due on %s, was not announced a week before: %s", surprise.ID, surprise.DeleteOn, fuse))
 		}
-		_, err := tx.ExecContext(ctx, `
-			insert into marks (name, value, at)
-			values ($1, $2, $3)
-			on conflict (name) do update set value = excluded.value, at = excluded.at`, Announced, today.String(), began)
-		return quiet("note that deletions were announced", err)
+		_, err = tx.ExecContext(ctx, `update tasks set done_at = $1 where kind = $2 and done_at is null`, now, taskFuse)
+		return quiet("tick a task off", err)
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkFuse(ctx, plan, ready); err != nil {
-		return nil, err
+	if fuse != nil {
+		return nil, fuse
 	}
 	return ready, nil
 }
 
-// announcing tells since when deletions have been announced without a gap; the zero time:
-// they are not.
-func (s *Store) announcing(ctx context.Context) (since time.Time, err error) {
-	var last day
-	err = s.db.QueryRowxContext(ctx, `select at, value::date from marks where name = $1 and value <> ''`, Announced).Scan(&since, &last)
-	if errors.Is(err, sql.ErrNoRows) {
-		return time.Time{}, nil
+// announcingSince tells since when there was a run every day, and notes this one. Where
+// there was none for longer, what was announced before is forgotten.
+func (s *Store) announcingSince(ctx context.Context, tx *sqlx.Tx) (time.Time, error) {
+	now := s.now()
+	var value string
+	var last time.Time
+	err := tx.QueryRowxContext(ctx, `select value, at from marks where name = $1 for update`, Announced).Scan(&value, &last)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return now, quiet("read a mark", err)
 	}
-	if err == nil && last.AddDays(stillDays).Before(s.today().Date) {
-		return time.Time{}, nil
+	since, err := time.Parse(time.RFC3339, value)
+	if err != nil || now.Sub(last) > stoodStill {
+		since = now
+		if _, err := tx.ExecContext(ctx, `delete from announcements`); err != nil {
+			return now, quiet("announce deletions anew", err)
+		}
 	}
-	return since, quiet("look since when deletions are announced", err)
+	_, err = tx.ExecContext(ctx, `
+		insert into marks (name, value, at)
+		values ($1, $2, $3)
+		on conflict (name) do update set value = excluded.value, at = excluded.at`, Announced, since.UTC().Format(time.RFC3339), now)
+	return since, quiet("set a mark", err)
+}
+
+// announce announces one deletion, unless it is for that day already, and tells when it
+// was, and for how many people.
+func (s *Store) announce(ctx context.Context, tx *sqlx.Tx, e Planned) (madeAt time.Time, people int, err error) {
+	err = tx.QueryRowxContext(ctx, `
+		insert into announcements as a (event_id, delete_on, people, made_at)
+		values ($1, $2, $3, $4)
+		on conflict (event_id) do update set
+			people = case when a.delete_on = excluded.delete_on then a.people else excluded.people end,
+			made_at = case when a.delete_on = excluded.delete_on then a.made_at else excluded.made_at end,
+			delete_on = excluded.delete_on
+		returning made_at, people`, e.Key, e.DeleteOn, e.People, s.now()).Scan(&madeAt, &people)
+	return madeAt, people, quiet("announce a deletion", err)
 }
 
 // CheckFuse tells, by *FuseError, that what is due now is more than twice what was
-// announced for it a week ago. Where nobody has announced for so long there is nothing
-// to compare, and who runs by hand has looked.
+// announced for it a week ago. Where nobody has announced for so long there is nothing to
+// compare, and who runs by hand has looked.
 func (s *Store) CheckFuse(ctx context.Context) error {
+	var value string
+	var last time.Time
+	err := s.db.QueryRowxContext(ctx, `select value, at from marks where name = $1`, Announced).Scan(&value, &last)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return quiet("read a mark", err)
+	}
+	now := s.now()
+	since, err := time.Parse(time.RFC3339, value)
+	if err != nil || now.Sub(last) > stoodStill || now.Sub(since) < announceDays*24*time.Hour {
+		return nil
+	}
 	plan, err := s.Plan(ctx)
 	if err != nil {
 		return err
 	}
-	due, err := s.DueToDelete(ctx)
+	due, err := s.dueToDelete(ctx, plan)
 	if err != nil {
 		return err
-	}
-	return s.checkFuse(ctx, plan, due)
-}
-
-func (s *Store) checkFuse(ctx context.Context, plan Plan, events []attendees.EventID) error {
-	since, err := s.announcing(ctx)
-	if err != nil {
-		return err
-	}
-	aWeekAgo := s.today().AddDays(-fuseDays)
-	if since.IsZero() || aWeekAgo.Before(attendees.DateOf(since.UTC())) {
-		return nil
 	}
 	var rows []struct {
-		Event  uuid.UUID `db:"event_id"`
-		People int       `db:"people"`
+		Event    uuid.UUID `db:"event_id"`
+		DeleteOn day       `db:"delete_on"`
+		People   int       `db:"people"`
+		MadeAt   time.Time `db:"made_at"`
 	}
-	err = s.db.SelectContext(ctx, &rows, `
-		select a.event_id, a.people
-		from announcements a
-		join events e on e.id = a.event_id and e.delete_on = a.delete_on
-		where a.made_on <= $1`, day{aWeekAgo})
-	if err != nil {
+	if err := s.db.SelectContext(ctx, &rows, `select event_id, delete_on, people, made_at from announcements`); err != nil {
 		return quiet("look what was announced", err)
-	}
-	said := make(map[uuid.UUID]int, len(rows))
-	for _, r := range rows {
-		said[r.Event] = r.People
 	}
 	people, announced := 0, 0
 	for _, e := range plan.Events {
-		if !slices.Contains(events, e.ID) {
+		if !slices.Contains(due, e.ID) {
 			continue
 		}
 		people += e.People
-		announced += said[e.Key]
+		for _, r := range rows {
+			if r.Event == e.Key && r.DeleteOn == e.DeleteOn && !e.Today(now).AddDays(-announceDays).Before(e.Today(r.MadeAt)) {
+				announced += r.People
+			}
+		}
 	}
 	if people > 2*announced {
 		return &FuseError{People: people, Announced: announced, Plan: plan.Hash()}

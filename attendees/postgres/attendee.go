@@ -44,9 +44,9 @@ func (c *Changes) Add(o Changes) {
 //
 // It may be called twice with the same batch, and with older versions after newer
 // ones: what the source changed last stands. A registration that moved to another
-// event moves here too; one of an event that is not open goes nowhere, is counted as
-// late, and is gone from the event that it was held for. It runs in the caller's transaction, so that progress can be kept in the
-// same one.
+// event moves here too; one that moved out of an event that is not open, or into one,
+// goes nowhere and is counted as late; it is gone from the open event that it left. It
+// runs in the caller's transaction, so that progress can be kept in the same one.
 func (s *Store) Save(ctx context.Context, tx *sqlx.Tx, source attendees.SourceName, batch []attendees.Minimised) (map[attendees.EventID]Changes, error) {
 	byEvent := map[uuid.UUID][]part{}
 	all := make([]uuid.UUID, 0, len(batch))
@@ -78,7 +78,7 @@ func (s *Store) Save(ctx context.Context, tx *sqlx.Tx, source attendees.SourceNa
 		parts := newestOnly(byEvent[event])
 		id := parts[0].outside
 		if e, ok := open[event]; ok {
-			if changes[id], err = s.saveRoom(ctx, tx, e, parts); err != nil {
+			if changes[id], err = s.saveRoom(ctx, tx, e, open, parts); err != nil {
 				return nil, err
 			}
 			continue
@@ -127,8 +127,8 @@ func newestOnly(parts []part) []part {
 	return kept
 }
 
-// saveRoom stores one open event's registrations.
-func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, parts []part) (Changes, error) {
+// saveRoom stores one open event's registrations; open are those that people may leave.
+func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, open map[uuid.UUID]Event, parts []part) (Changes, error) {
 	var n Changes
 	held, err := s.held(ctx, tx, e.Key, parts)
 	if err != nil {
@@ -144,6 +144,7 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, parts []part
 	}
 	var fresh, changed []part
 	var moved []uuid.UUID
+	left := false // somebody lost what only the forums needed
 	for _, p := range parts {
 		h, known := held[p.id]
 		switch {
@@ -161,6 +162,9 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, parts []part
 		case p.changed.Before(h.ChangedAt):
 			n.Unchanged++ // an older version, from a page that was read before
 			continue
+		case h.Event != e.Key && open[h.Event].ID == "":
+			n.Late++ // her old event is over: she is sealed there, or will be
+			continue
 		case h.Event != e.Key:
 			moved = append(moved, p.id)
 			n.New++
@@ -169,6 +173,7 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, parts []part
 			continue
 		case h.Status == attendees.Attending && p.status != attendees.Attending:
 			n.Cancelled++
+			left = left || h.Forum
 		default:
 			n.Changed++
 		}
@@ -183,11 +188,16 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, parts []part
 	if len(fresh)+len(changed) == 0 {
 		return n, nil
 	}
-	if err := s.leaveRooms(ctx, tx, moved, held); err != nil {
+	if err := s.leaveRooms(ctx, tx, e.Key, moved, held); err != nil {
 		return n, err
 	}
 	if err := s.meetHolds(ctx, tx, e.Key, unknown(parts, held)); err != nil {
 		return n, err
+	}
+	if left {
+		if err := s.askRewrite(ctx, tx, personalRooms, e.Key); err != nil {
+			return n, err
+		}
 	}
 	if err := s.copyIn(ctx, tx, e.Key, fresh); err != nil {
 		return n, err
@@ -225,6 +235,7 @@ type heldAttendee struct {
 	Index     []byte             `db:"address_index"`
 	Digest    []byte             `db:"digest"`
 	Status    attendees.Standing `db:"status"`
+	Forum     bool               `db:"forum"` // something that only the forums need is held
 	Withdrawn pq.StringArray     `db:"withdrawn"`
 }
 
@@ -236,7 +247,8 @@ func (s *Store) held(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []
 	var rows []heldAttendee
 	err := tx.SelectContext(ctx, &rows, `
 		select a.id, a.event_id, a.state, a.changed_at, a.address_index, a.withdrawn,
-			coalesce(p.digest, '') as digest, coalesce(p.status, '') as status
+			coalesce(p.digest, '') as digest, coalesce(p.status, '') as status,
+			coalesce(p.affiliation <> '' or p.forums <> '{}' or p.answers <> '{}', false) as forum
 		from attendees a
 		left join personal p on p.event_id = $1 and p.id = a.id
 		where a.id = any($2::uuid[])`, event, ids)
@@ -247,27 +259,30 @@ func (s *Store) held(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []
 	return held, quiet("read attendees", err)
 }
 
-// leaveRooms takes people who moved to another event out of their old one's room.
-// What they answered there belongs to nobody there any more.
-func (s *Store) leaveRooms(ctx context.Context, tx *sqlx.Tx, moved []uuid.UUID, held map[uuid.UUID]heldAttendee) error {
+// leaveRooms takes people who moved to another event out of their old one's room, and a
+// hold on one of them along. What they answered there belongs to nobody there any more; of
+// somebody held it keeps her name, so that it stays.
+func (s *Store) leaveRooms(ctx context.Context, tx *sqlx.Tx, to uuid.UUID, moved []uuid.UUID, held map[uuid.UUID]heldAttendee) error {
 	byOld := map[uuid.UUID][]uuid.UUID{}
 	for _, id := range moved {
 		byOld[held[id].Event] = append(byOld[held[id].Event], id)
 	}
 	for event, ids := range byOld {
+		who := pq.StringArray(texts(ids))
 		_, err := tx.ExecContext(ctx, `
 			update personal
-			set attendee_id = null, matched_by = '', received_at = $3
-			where event_id = $1 and part = 'response' and attendee_id = any($2::uuid[])`,
-			event, pq.StringArray(texts(ids)), s.now())
+			set attendee_id = null, matched_by = '', received_at = $3,
+			    claims = case when `+holding("$1", "attendee_id", "$4")+` then attendee_id else claims end
+			where event_id = $1 and part = 'response' and attendee_id = any($2::uuid[])`, event, who, s.now(), s.today())
 		if err != nil {
 			return quiet("unlink responses", err)
 		}
-		_, err = tx.ExecContext(ctx, `
-			delete from personal
-			where event_id = $1 and id = any($2::uuid[])`, event, pq.StringArray(texts(ids)))
+		if _, err := s.leaveEarly(ctx, tx, "leave a room", event, `delete from personal where event_id = $1 and id = any($2::uuid[])`, who); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `update holds set event_id = $1 where attendee_id = any($2::uuid[])`, to, who)
 		if err != nil {
-			return quiet("leave a room", err)
+			return quiet("take a hold along", err)
 		}
 	}
 	return nil
@@ -283,6 +298,9 @@ func (s *Store) upsert(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 	if err := s.upsertAttendees(ctx, tx, event, parts[0].source, c); err != nil {
 		return err
 	}
+	// Under a hold who does not attend, or has withdrawn, loses nothing yet.
+	kept := `(excluded.status <> 'attending' or exists (select from attendees w where w.id = excluded.id and w.withdrawn <> '{}')) and ` +
+		holding("$1", "excluded.id", "$17")
 	_, err := tx.ExecContext(ctx, `
 		insert into personal (event_id, id, part, source_id, name, email, ticket, status, source_status, attended,
 			agreement_version, agreed_at, affiliation, forums, answers, digest, received_at)
@@ -301,13 +319,13 @@ func (s *Store) upsert(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 			attended = excluded.attended,
 			agreement_version = excluded.agreement_version,
 			agreed_at = excluded.agreed_at,
-			affiliation = excluded.affiliation,
-			forums = excluded.forums,
-			answers = excluded.answers,
+			affiliation = case when excluded.affiliation = '' and `+kept+` then personal.affiliation else excluded.affiliation end,
+			forums = case when excluded.forums = '{}' and `+kept+` then personal.forums else excluded.forums end,
+			answers = case when excluded.answers = '{}' and `+kept+` then personal.answers else excluded.answers end,
 			filled = '{}',
 			digest = excluded.digest`,
 		event, s.now(), c.ids, c.sourceIDs, c.names, c.emails, c.tickets, c.statuses, c.sourceStatuses, c.attended,
-		c.versions, c.agreed, c.affiliations, c.forums, c.answers, c.digests)
+		c.versions, c.agreed, c.affiliations, c.forums, c.answers, c.digests, s.today())
 	return quiet("save a room", err)
 }
 

@@ -67,7 +67,7 @@ func (s *Store) Audit(ctx context.Context) ([]Left, error) {
 					l.Purposes = append(l.Purposes, u.Name)
 				}
 			}
-			if n > heldPeople(e, n) && !e.Today(s.now()).Before(e.DeleteOn.Date) {
+			if e.DueToDelete(s.now()) {
 				l.Fault = "should have been deleted on " + e.DeleteOn.String()
 			}
 			all = append(all, l)
@@ -97,18 +97,6 @@ func (s *Store) listed(ctx context.Context, e Planned) (Left, error) {
 		l.Fault = "of no export that is known"
 	}
 	return l, nil
-}
-
-// heldPeople is how many of an event's people a hold keeps, at most.
-func heldPeople(e Planned, all int) int {
-	held := map[attendees.AttendeeID]bool{}
-	for _, h := range e.Held {
-		if h.Attendee == "" {
-			return all
-		}
-		held[h.Attendee] = true
-	}
-	return len(held)
 }
 
 func (s *Store) left(e Planned, f attendees.Field, people int) Left {

@@ -205,9 +205,9 @@ func BenchmarkPlan(b *testing.B) {
 	w := newWorld(b)
 	_, err := w.DB().Exec(`
 		insert into events (id, source, source_id, organization_id, name, status, time_zone, ends_on, first_seen_on, rule, block_on, delete_on,
-			planned_block_on, planned_delete_on, accepted_block_on, accepted_delete_on)
+			planned_block_on, planned_delete_on, accepted_block_on, accepted_delete_on, planned_rule, accepted_rule)
 		select md5('event' || n)::uuid, 'eventbrite', 'b' || n, '900', 'Event ' || n, 'live', 'Europe/Berlin', '2027-06-20', '2027-01-01', 'de-ao-6',
-			'2027-07-20', '2034-01-01', '2027-07-20', '2034-01-01', '2027-07-20', '2034-01-01'
+			'2027-07-20', '2034-01-01', '2027-07-20', '2034-01-01', '2027-07-20', '2034-01-01', 'de-ao-6', 'de-ao-6'
 		from generate_series(1, 1000) as n;
 		insert into attendees (id, event_id, source, source_id, address_key, address_index, changed_at)
 		select md5('person' || n)::uuid, md5('event' || n % 1000 + 1)::uuid, 'eventbrite', n::text, 'k', decode(md5(n::text), 'hex'), now()

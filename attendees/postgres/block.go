@@ -62,10 +62,8 @@ func (s *Store) block(ctx context.Context, id attendees.EventID, b blocker) (Blo
 	if err := b.registrations(ctx); err != nil {
 		return Blocking{}, err
 	}
-	if b.held {
-		if err := b.responses(ctx); err != nil {
-			return Blocking{}, err
-		}
+	if err := b.responses(ctx); err != nil {
+		return Blocking{}, err
 	}
 	if err := s.keepUpstream(ctx, b.event.Key); err != nil {
 		return Blocking{}, err
@@ -435,6 +433,9 @@ func (b *blocker) finish(ctx context.Context) (Blocking, error) {
 		}
 		if _, err := tx.ExecContext(ctx, `update events set blocked_at = $2 where id = $1`, e.Key, b.now()); err != nil {
 			return quiet("block an event", err)
+		}
+		if err := b.askLists(ctx, tx, e); err != nil {
+			return err
 		}
 		if n.Doubted {
 			says := fmt.Sprintf("More than half of event %s never agreed, so the linked form may be the wrong one. Everyone was sealed. "+

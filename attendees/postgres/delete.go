@@ -48,7 +48,7 @@ func (s *Store) Delete(ctx context.Context, id attendees.EventID) (int, error) {
 		if e.State == attendees.Deleted {
 			return nil // it was cut off: going on
 		}
-		if kept, err = s.keptAlone(ctx, tx, e); err != nil {
+		if kept, err = s.keptAlone(ctx, tx, e.Key); err != nil {
 			return err
 		}
 		if len(kept) > 0 {
@@ -71,25 +71,39 @@ func (s *Store) Delete(ctx context.Context, id attendees.EventID) (int, error) {
 
 // keptAlone are those of an event who stay when the others are deleted: held one by one,
 // or restricted, whom staff are asked about.
-func (s *Store) keptAlone(ctx context.Context, tx *sqlx.Tx, e Event) ([]uuid.UUID, error) {
-	var restricted []uuid.UUID
-	err := tx.SelectContext(ctx, &restricted, `select id from attendees where event_id = $1 and state = 'blocked' and reason in ('restriction', 'objection')`, e.Key)
+func (s *Store) keptAlone(ctx context.Context, q sqlx.QueryerContext, event uuid.UUID) ([]uuid.UUID, error) {
+	var kept []uuid.UUID
+	err := sqlx.SelectContext(ctx, q, &kept, `
+		select id
+		from attendees
+		where event_id = $1 and state = 'blocked' and reason in ('restriction', 'objection')
+		union
+		select s.attendee_id
+		from sealed s
+		join holds h on h.attendee_id = s.attendee_id
+		where s.event_id = $1 and `+standing("$2"), event, s.today())
+	return kept, quiet("look who stays", err)
+}
+
+// askRestricted asks staff about those who outlive their event's delete date because they
+// asked for a restriction, or objected.
+func (s *Store) askRestricted(ctx context.Context) error {
+	plan, err := s.Plan(ctx)
 	if err != nil {
-		return nil, quiet("look for restrictions", err)
+		return err
 	}
-	if len(restricted) > 0 {
+	for _, e := range plan.Events {
+		if e.Restricted == 0 || e.BlockedAt == nil || e.Today(s.now()).Before(e.DeleteOn.Date) {
+			continue
+		}
 		says := fmt.Sprintf("Event %s was to be deleted on %s, and %d of its people asked for a restriction or objected: ask them, "+
-			"then lift it or erase them. Until then their records stay sealed", e.ID, e.DeleteOn, len(restricted))
-		if err := s.ask(ctx, tx, e.Key, taskRestricted, says); err != nil {
-			return nil, err
+			"then lift it or erase them. Until then their records stay sealed", e.ID, e.DeleteOn, e.Restricted)
+		err := s.InTx(ctx, func(tx *sqlx.Tx) error { return s.ask(ctx, tx, e.Key, taskRestricted, says) })
+		if err != nil {
+			return err
 		}
 	}
-	var kept []uuid.UUID
-	err = tx.SelectContext(ctx, &kept, `
-		select distinct h.attendee_id
-		from holds h
-		where h.event_id = $1 and h.attendee_id is not null and `+standing("$2"), e.Key, s.today())
-	return append(kept, restricted...), quiet("look for holds", err)
+	return nil
 }
 
 func (s *Store) mayDelete(ctx context.Context, tx *sqlx.Tx, id attendees.EventID) (Event, error) {
@@ -185,11 +199,21 @@ func (s *Store) finishDeletion(ctx context.Context, e Event) (deleted int, err e
 			`delete from announcements where event_id = $1`,
 			`delete from rewrites where event_id = $1`,
 			`update receipts set exported_by = '', sha256 = '' where event_id = $1`,
-			`update holds set reason = '' where event_id = $1`,
+			`update holds set reason = '', attendee_id = null where event_id = $1 and released_at is not null`,
+			`update holds set reason = '', attendee_id = null, released_at = until where event_id = $1 and released_at is null`,
 		} {
 			if _, err := tx.ExecContext(ctx, statement, e.Key); err != nil {
 				return quiet("delete what led to people", err)
 			}
+		}
+		// Nobody is left to ask about.
+		over := pq.Array([]string{taskDoubt, taskErased, taskRestricted, taskFuse})
+		if _, err := tx.ExecContext(ctx, `update tasks set done_at = $2 where event_id = $1 and done_at is null and kind = any($3)`, e.Key, s.now(), over); err != nil {
+			return quiet("tick tasks off", err)
+		}
+		// Hashes of the source's ids, which can be guessed.
+		if _, err := tx.ExecContext(ctx, `update feeds set run_seen = null where name = $1`, EventFeed(e.ID)); err != nil {
+			return quiet("delete what led to people", err)
 		}
 		_, err := tx.ExecContext(ctx, `
 			delete from river_job

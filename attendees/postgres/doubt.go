@@ -70,9 +70,7 @@ func (s *Store) dropUnagreed(ctx context.Context, tx *sqlx.Tx, e Event) (int, er
 	err := tx.SelectContext(ctx, &gone, `
 		delete from sealed s
 		where s.event_id = $1 and s.agreed = false and not `+restricted+`
-		  and not exists (
-			select from holds h
-			where h.event_id = $1 and (h.attendee_id is null or h.attendee_id = s.attendee_id) and `+standing("$2")+`)
+		  and not `+holding("$1", "s.attendee_id", "$2")+`
 		returning attendee_id`, e.Key, s.today())
 	if err != nil {
 		return 0, quiet("drop those who never agreed", err)
@@ -95,8 +93,9 @@ func (s *Store) dropUnagreed(ctx context.Context, tx *sqlx.Tx, e Event) (int, er
 // destroy the copy by the day they are deleted here.
 func (s *Store) RecordDump(ctx context.Context, e Event, records int, by string) error {
 	return s.InTx(ctx, func(tx *sqlx.Tx) error {
-		says := fmt.Sprintf("Sealed records of event %s were taken out by %s: destroy every copy by %s", e.ID, by, e.DeleteOn)
-		if err := s.ask(ctx, tx, e.Key, taskRecall, says); err != nil {
+		says := fmt.Sprintf("Sealed records of event %s were taken out, last on %s by %s: destroy every copy by %s",
+			e.ID, attendees.DateOf(s.now().UTC()), by, e.DeleteOn)
+		if err := s.askAgain(ctx, tx, e.Key, taskRecall, says); err != nil {
 			return err
 		}
 		_, err := s.record(ctx, tx, ledger.Entry{Kind: ledger.Dumped, Event: string(e.ID), Until: e.DeleteOn.String(), Counts: map[string]int64{"records": int64(records)}})

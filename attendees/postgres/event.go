@@ -35,22 +35,24 @@ type Event struct {
 	DeletedAt    *time.Time               `db:"deleted_at"`
 	Doubted      bool                     `db:"doubted"`
 	History      bool                     `db:"history"` // see SealsAsItComes
-	// What policy and source would have now; not yet BlockOn and DeleteOn where it is far
-	// from what was accepted, and earlier.
-	PlannedBlockOn   day `db:"planned_block_on"`
-	PlannedDeleteOn  day `db:"planned_delete_on"`
-	AcceptedBlockOn  day `db:"accepted_block_on"`
-	AcceptedDeleteOn day `db:"accepted_delete_on"`
-}
-
-// Pending tells that the event's dates have moved so far that somebody has to accept it.
-func (e Event) Pending() bool {
-	return e.State == attendees.Active && (e.PlannedBlockOn != e.AcceptedBlockOn || e.PlannedDeleteOn != e.AcceptedDeleteOn)
+	// What its dates come from.
+	StartsAt    *time.Time `db:"starts_at"`
+	EndsAt      *time.Time `db:"ends_at"`
+	FirstSeenOn day        `db:"first_seen_on"`
+	// What policy and source would have now; not yet BlockOn, DeleteOn and Rule where it is
+	// far from what was accepted, and earlier.
+	PlannedRule      string `db:"planned_rule"`
+	PlannedBlockOn   day    `db:"planned_block_on"`
+	PlannedDeleteOn  day    `db:"planned_delete_on"`
+	AcceptedRule     string `db:"accepted_rule"`
+	AcceptedBlockOn  day    `db:"accepted_block_on"`
+	AcceptedDeleteOn day    `db:"accepted_delete_on"`
 }
 
 const eventColumns = `id, source_id, organization_id, name, status, time_zone, state, rule,
 	ends_on, block_on, delete_on, pulled_at, reconciled_at, blocked_at, deleted_at, doubted, history,
-	planned_block_on, planned_delete_on, accepted_block_on, accepted_delete_on`
+	starts_at, ends_at, first_seen_on, planned_rule, planned_block_on, planned_delete_on,
+	accepted_rule, accepted_block_on, accepted_delete_on`
 
 // Today is the day that now is, where the event takes place: its own days are what
 // its dates count.
@@ -112,28 +114,28 @@ func (s *Store) SaveEvents(ctx context.Context, source attendees.SourceName, eve
 	return fresh, nil
 }
 
-// little tells that an event's dates move by at most 30 days, either way: such a change
-// counts at once, a larger one only when somebody has accepted it. Until then the later
-// of the old and the new dates holds.
-const little = `(abs(excluded.block_on - events.accepted_block_on) <= 30 and abs(excluded.delete_on - events.accepted_delete_on) <= 30)`
-
 func (s *Store) saveEvent(ctx context.Context, source attendees.SourceName, e attendees.Event, today attendees.Date) (fresh bool, err error) {
 	id := eventKey(source, e.ID)
 	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
-		firstSeen := day{today}
-		err := tx.GetContext(ctx, &firstSeen, `select first_seen_on from events where id = $1`, id)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		was := Event{State: attendees.Active, FirstSeenOn: day{today}}
+		err := tx.GetContext(ctx, &was, `select `+eventColumns+` from events where id = $1 for update`, id)
+		isNew := errors.Is(err, sql.ErrNoRows)
+		if err != nil && !isNew {
 			return quiet("look up an event", err)
 		}
-		plan, err := s.policy.Schedule(e, firstSeen.Date)
+		plan, err := s.policy.Schedule(e, was.FirstSeenOn.Date)
 		if err != nil {
 			return fmt.Errorf("schedule event %s: %w", e.ID, err)
+		}
+		was.plan(plan)
+		if isNew {
+			was.accept()
 		}
 		err = tx.GetContext(ctx, &fresh, `
 			insert into events (id, source, source_id, organization_id, name, status, time_zone,
 				starts_at, ends_at, ends_on, first_seen_on, changed_at, rule, block_on, delete_on,
-				planned_block_on, planned_delete_on, accepted_block_on, accepted_delete_on)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $14, $15, $14, $15)
+				planned_rule, planned_block_on, planned_delete_on, accepted_rule, accepted_block_on, accepted_delete_on)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 			on conflict (id) do update set
 				organization_id = excluded.organization_id,
 				name = excluded.name,
@@ -144,17 +146,19 @@ func (s *Store) saveEvent(ctx context.Context, source attendees.SourceName, e at
 				ends_on = excluded.ends_on,
 				changed_at = excluded.changed_at,
 				rule = excluded.rule,
+				block_on = excluded.block_on,
+				delete_on = excluded.delete_on,
+				planned_rule = excluded.planned_rule,
 				planned_block_on = excluded.planned_block_on,
 				planned_delete_on = excluded.planned_delete_on,
-				accepted_block_on = case when `+little+` then excluded.block_on else events.accepted_block_on end,
-				accepted_delete_on = case when `+little+` then excluded.delete_on else events.accepted_delete_on end,
-				block_on = case when `+little+` then excluded.block_on else greatest(events.accepted_block_on, excluded.block_on) end,
-				delete_on = case when `+little+` then excluded.delete_on else greatest(events.accepted_delete_on, excluded.delete_on) end
+				accepted_rule = excluded.accepted_rule,
+				accepted_block_on = excluded.accepted_block_on,
+				accepted_delete_on = excluded.accepted_delete_on
 			where events.state = 'active'
 			returning xmax = 0`,
 			id, source, e.ID, e.Organization, e.Name, e.Status, e.Zone,
-			moment(e.Start), moment(e.End), day{plan.EndsOn}, firstSeen, moment(e.Changed),
-			plan.Rule.Name, day{plan.BlockOn}, day{plan.DeleteOn})
+			moment(e.Start), moment(e.End), was.EndsOn, was.FirstSeenOn, moment(e.Changed), was.Rule, was.BlockOn, was.DeleteOn,
+			was.PlannedRule, was.PlannedBlockOn, was.PlannedDeleteOn, was.AcceptedRule, was.AcceptedBlockOn, was.AcceptedDeleteOn)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil // blocked or deleted: its dates stand
 		}

@@ -88,6 +88,13 @@ func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id atten
 	if _, err := tx.ExecContext(ctx, `delete from attendees where id = $1`, key); err != nil {
 		return nil, quiet("erase an attendee", err)
 	}
+	_, err = tx.ExecContext(ctx, `
+		update holds
+		set attendee_id = null, released_at = coalesce(released_at, $2)
+		where attendee_id = $1`, key, s.now())
+	if err != nil {
+		return nil, quiet("let a hold that is over forget whom it held", err)
+	}
 	bar, newest := s.keys.KeyedID(string(attendees.Eventbrite), string(id), "")
 	if err := s.letGoUpstream(ctx, tx, e); err != nil {
 		return nil, err
@@ -223,6 +230,6 @@ func (s *Store) askAbout(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, keye
 	if _, err := tx.ExecContext(ctx, `update tombstones set asked_at = $2 where keyed_id = $1`, keyedID, s.now()); err != nil {
 		return quiet("ask about an erased registration", err)
 	}
-	return s.ask(ctx, tx, event, taskErased, "A registration that was erased has changed at its source since. "+
+	return s.askAgain(ctx, tx, event, taskErased, "A registration that was erased has changed at its source since. "+
 		"It stays out. Somebody else may have it now: look there for what changed last, and ask that person to register anew")
 }

@@ -84,7 +84,7 @@ func (s *Store) SealRegistrations(ctx context.Context, tx *sqlx.Tx, sealer *seal
 		}
 		write = append(write, p)
 	}
-	if err := s.leaveRooms(ctx, tx, moved, known); err != nil {
+	if err := s.leaveRooms(ctx, tx, b.event.Key, moved, known); err != nil {
 		return n, err
 	}
 	for _, id := range moved {

@@ -52,13 +52,18 @@ func standing(today string) string {
 
 func (s *Store) today() day { return day{attendees.DateOf(s.now().UTC())} }
 
+// holding is true where a hold stands, on the day of that parameter, on the event as a
+// whole, or on the registration alone, whatever event it is of by now.
+func holding(event, attendee, today string) string {
+	return `exists (
+		select from holds h
+		where (h.attendee_id is null and h.event_id = ` + event + ` or h.attendee_id = ` + attendee + `) and ` + standing(today) + `)`
+}
+
 // isHeld tells whether a hold stands on the event as a whole, or, for an attendee, on
 // her alone.
 func (s *Store) isHeld(ctx context.Context, tx *sqlx.Tx, event, attendee uuid.UUID) (held bool, err error) {
-	err = tx.GetContext(ctx, &held, `
-		select exists (
-			select from holds h
-			where h.event_id = $1 and (h.attendee_id is null or h.attendee_id = $2) and `+standing("$3")+`)`, event, attendee, s.today())
+	err = tx.GetContext(ctx, &held, `select `+holding("$1", "$2", "$3"), event, attendee, s.today())
 	return held, quiet("look for holds", err)
 }
 
@@ -79,7 +84,7 @@ func (s *Store) AddHold(ctx context.Context, event attendees.EventID, attendee a
 		}
 		whom = attendeeKey(attendees.Eventbrite, attendee)
 	}
-	// Not while the event is being blocked or deleted: what has begun was decided without it.
+	// Not while the event is being blocked or deleted.
 	unlock, err := s.lockLife(ctx, event)
 	if err != nil {
 		return h, err
@@ -109,6 +114,11 @@ func (s *Store) AddHold(ctx context.Context, event attendees.EventID, attendee a
 		if err != nil {
 			return quiet("add a hold", err)
 		}
+		if e.State == attendees.Blocked && e.BlockedAt == nil {
+			if err := s.blockAnew(ctx, tx, e.Key); err != nil {
+				return err
+			}
+		}
 		entry := ledger.Entry{Kind: ledger.HoldAdded, Event: string(event), Reason: reason}
 		if ends != nil {
 			entry.Until = until.String()
@@ -120,6 +130,23 @@ func (s *Store) AddHold(ctx context.Context, event attendees.EventID, attendee a
 		return quiet("add a hold", err)
 	})
 	return h, err
+}
+
+// blockAnew lets a blocking that was cut off begin again, under a hold: whoever can still
+// be read is sealed anew, whole.
+func (s *Store) blockAnew(ctx context.Context, tx *sqlx.Tx, event uuid.UUID) error {
+	result, err := tx.ExecContext(ctx, `
+		delete from sealed s
+		using attendees a, personal p
+		where s.event_id = $1 and a.id = s.attendee_id and a.state = 'active'
+		  and p.event_id = $1 and p.id = s.attendee_id and p.part = 'registration'`, event)
+	if err != nil {
+		return quiet("begin a blocking anew", err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return quiet("begin a blocking anew", err)
+	}
+	return s.askRewrite(ctx, tx, sealedRooms, event)
 }
 
 // recordAbout records an entry about an event, or about one registration of it.
@@ -198,6 +225,41 @@ func (s *Store) meetHolds(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, fre
 			if err != nil {
 				return quiet("hold who came in", err)
 			}
+		}
+	}
+	return nil
+}
+
+// clearReleased empties, in events that are still open, what only a hold had kept in the
+// rows of those who do not attend, or who have withdrawn a consent.
+func (s *Store) clearReleased(ctx context.Context) error {
+	var events []uuid.UUID
+	err := s.db.SelectContext(ctx, &events, `
+		select distinct e.id
+		from events e
+		join holds h on h.event_id = e.id
+		where e.state = 'active' and not (`+standing("$1")+`)`, s.today())
+	if err != nil {
+		return quiet("look for released holds", err)
+	}
+	for _, event := range events {
+		err := s.InTx(ctx, func(tx *sqlx.Tx) error {
+			if open, err := s.lockOpen(ctx, tx, []uuid.UUID{event}); err != nil || len(open) == 0 {
+				return err
+			}
+			var ids []uuid.UUID
+			err := tx.SelectContext(ctx, &ids, `
+				select p.id
+				from personal p
+				join attendees a on a.id = p.id
+				where p.event_id = $1 and p.part = 'registration' and (p.status <> 'attending' or a.withdrawn <> '{}')`, event)
+			if err != nil {
+				return quiet("look for what a hold had kept", err)
+			}
+			return s.fill(ctx, tx, event, ids)
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

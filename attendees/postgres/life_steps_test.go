@@ -137,7 +137,7 @@ func (l *life) doubt(*rapid.T) {
 	id := asksAgreement
 	drop := rapid.Bool().Draw(l.T, "drop")
 	_, err := l.AnswerDoubt(l.world.t.Context(), id, drop, "looked at", "ops")
-	if !l.doubted[id] {
+	if e := l.look(id); !l.doubted[id] || e.State != attendees.Blocked || e.BlockedAt == nil {
 		if err == nil {
 			l.Fatal("where nothing is in doubt an answer is taken")
 		}

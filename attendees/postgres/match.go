@@ -94,7 +94,8 @@ func folded(column string) string {
 
 // fill puts into attendees' records what their responses say, where their
 // registration says nothing; the latest response stands before older ones. Who does
-// not attend loses what only the forums needed, here and in the responses.
+// not attend loses what only the forums needed, here and in the responses, unless a hold
+// stands on her.
 func (s *Store) fill(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, ids []uuid.UUID) error {
 	if len(ids) == 0 {
 		return nil
@@ -102,22 +103,10 @@ func (s *Store) fill(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, ids []uu
 	if err := s.clearWithdrawn(ctx, tx, event, ids); err != nil {
 		return err
 	}
-	dropped := pq.Array(s.policy.DroppedFields())
-	_, err := tx.ExecContext(ctx, `
-		update personal r
-		set affiliation = case when 'affiliation' = any($3) then '' else affiliation end,
-		    forums = case when 'forums' = any($3) then '{}' else forums end,
-		    answers = case when 'answers' = any($3) then '{}' else answers end,
-		    digest = ''
-		where r.event_id = $1 and r.part = 'response' and r.attendee_id = any($2::uuid[])
-		  and r.attendee_id in (
-			select p.id from personal p
-			where p.event_id = $1 and p.part = 'registration' and p.status <> 'attending' and p.id = any($2::uuid[]))`,
-		event, pq.StringArray(texts(ids)), dropped)
-	if err != nil {
-		return quiet("drop forum answers", err)
+	if err := s.clearAbsent(ctx, tx, event, ids); err != nil {
+		return err
 	}
-	_, err = tx.ExecContext(ctx, `
+	_, err := tx.ExecContext(ctx, `
 		with told as materialized (
 			select attendee_id,
 				(array_agg(name order by submitted_at desc, id) filter (where name <> ''))[1] as name,
@@ -164,6 +153,30 @@ func (s *Store) fill(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, ids []uu
 		  and (told.attendee_id is not null or p.filled <> '{}')`,
 		event, pq.StringArray(texts(ids)))
 	return quiet("fill records from responses", err)
+}
+
+// clearAbsent empties what only the forums needed in the rows of those of the attendees who
+// do not attend and whom no hold keeps, and in their responses.
+func (s *Store) clearAbsent(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, ids []uuid.UUID) error {
+	var absent []uuid.UUID
+	err := tx.SelectContext(ctx, &absent, `
+		select p.id
+		from personal p
+		where p.event_id = $1 and p.part = 'registration' and p.status <> 'attending' and p.id = any($2::uuid[])
+		  and not `+holding("$1", "p.id", "$3"), event, pq.StringArray(texts(ids)), s.today())
+	if err != nil || len(absent) == 0 {
+		return quiet("look for those who do not attend", err)
+	}
+	_, err = s.leaveEarly(ctx, tx, "drop forum answers", event, `
+		update personal
+		set affiliation = case when 'affiliation' = any($3) then '' else affiliation end,
+		    forums = case when 'forums' = any($3) then '{}' else forums end,
+		    answers = case when 'answers' = any($3) then '{}' else answers end,
+		    digest = case when part = 'response' then '' else digest end
+		where event_id = $1 and (id = any($2::uuid[]) or part = 'response' and attendee_id = any($2::uuid[]))
+		  and ('affiliation' = any($3) and affiliation <> '' or 'forums' = any($3) and forums <> '{}' or 'answers' = any($3) and answers <> '{}')`,
+		pq.StringArray(texts(absent)), pq.Array(s.policy.DroppedFields()))
+	return err
 }
 
 // meetResponses matches an event's responses with registrations that were just

@@ -70,12 +70,22 @@ func (s *Store) besideOf(ctx context.Context, tx *sqlx.Tx, events []uuid.UUID) (
 // leaveOthers drops the copies of responses that belong to nobody in their event where
 // another event of the same form has found their attendee.
 func (s *Store) leaveOthers(ctx context.Context, tx *sqlx.Tx, events []uuid.UUID) error {
-	_, err := tx.ExecContext(ctx, `
+	var left []uuid.UUID
+	err := tx.SelectContext(ctx, &left, `
 		delete from personal p
 		where p.event_id = any($1::uuid[]) and p.part = 'response' and p.attendee_id is null
 		  and exists (
 			select from personal o
-			where o.event_id = any($1::uuid[]) and o.id = p.id and o.part = 'response' and o.attendee_id is not null)`,
+			where o.event_id = any($1::uuid[]) and o.id = p.id and o.part = 'response' and o.attendee_id is not null)
+		returning p.event_id`,
 		pq.StringArray(texts(events)))
-	return quiet("drop copies of matched responses", err)
+	if err != nil {
+		return quiet("drop copies of matched responses", err)
+	}
+	for _, event := range slices.Compact(left) {
+		if err := s.askRewrite(ctx, tx, personalRooms, event); err != nil {
+			return err
+		}
+	}
+	return nil
 }

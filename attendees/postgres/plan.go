@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
@@ -20,6 +21,24 @@ type Planned struct {
 	Event
 	People int    // readable or sealed
 	Held   []Hold // that stand
+	Staying
+}
+
+// HeldWhole tells that a hold stands on the event as a whole.
+func (p Planned) HeldWhole() bool {
+	return slices.ContainsFunc(p.Held, func(h Hold) bool { return h.Attendee == "" })
+}
+
+// DueToDelete tells whether the event's delete date has come and somebody of it may go, or
+// its deletion was cut off.
+func (p Planned) DueToDelete(now time.Time) bool {
+	switch {
+	case p.DeletedAt != nil || p.BlockedAt == nil && p.State != attendees.Deleted || p.HeldWhole():
+		return false
+	case p.State == attendees.Deleted:
+		return true
+	}
+	return !p.Today(now).Before(p.DeleteOn.Date) && (p.People == 0 || p.People > p.Staying.Held+p.Restricted)
 }
 
 // Plan is when each event is blocked and deleted, under which rule.
@@ -46,7 +65,8 @@ func (s *Store) Headcount(ctx context.Context) (Headcount, error) {
 	return people, nil
 }
 
-// Plan makes the plan: every event that still has people, or will have.
+// Plan makes the plan: every event that still has people, or will have, by the policy and
+// the rules as they are now. It writes nothing.
 func (s *Store) Plan(ctx context.Context) (Plan, error) {
 	people, err := s.Headcount(ctx)
 	if err != nil {
@@ -57,7 +77,7 @@ func (s *Store) Plan(ctx context.Context) (Plan, error) {
 
 // PlanOf is Plan for who has counted already.
 func (s *Store) PlanOf(ctx context.Context, people Headcount) (Plan, error) {
-	events, err := s.Events(ctx)
+	events, err := s.planned(ctx)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -69,10 +89,14 @@ func (s *Store) PlanOf(ctx context.Context, people Headcount) (Plan, error) {
 	for _, h := range holds {
 		held[h.Event] = append(held[h.Event], h)
 	}
+	staying, err := s.staying(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
 	var p Plan
 	for _, e := range events {
 		if e.DeletedAt == nil {
-			p.Events = append(p.Events, Planned{Event: e, People: people[e.Key], Held: held[e.ID]})
+			p.Events = append(p.Events, Planned{Event: e, People: people[e.Key], Held: held[e.ID], Staying: staying[e.Key]})
 		}
 	}
 	return p, nil
@@ -95,24 +119,21 @@ func (s *Store) AcceptPlan(ctx context.Context, hash string) (n int, err error) 
 			return fmt.Errorf("the plan is %s now, not %s: look at it again with `lethe retention plan`", plan.Hash(), hash)
 		}
 		for _, e := range plan.Events {
-			if e.Pending() {
-				accepted = append(accepted, ledger.Entry{
-					Kind: ledger.Accepted, Event: string(e.ID), Rule: e.Rule, Reason: "plan " + hash,
-					BlockOn: e.PlannedBlockOn.String(), DeleteOn: e.PlannedDeleteOn.String(),
-				})
+			if !e.Pending() {
+				continue
 			}
+			e.accept()
+			if err := s.savePlan(ctx, tx, e.Event); err != nil {
+				return err
+			}
+			accepted = append(accepted, ledger.Entry{
+				Kind: ledger.Accepted, Event: string(e.ID), Rule: e.Rule, Reason: "plan " + hash,
+				BlockOn: e.BlockOn.String(), DeleteOn: e.DeleteOn.String(),
+			})
 		}
 		n = len(accepted)
 		if n == 0 {
 			return nil
-		}
-		_, err = tx.ExecContext(ctx, `
-			update events
-			set block_on = planned_block_on, delete_on = planned_delete_on,
-			    accepted_block_on = planned_block_on, accepted_delete_on = planned_delete_on
-			where state = 'active'`)
-		if err != nil {
-			return quiet("accept a plan", err)
 		}
 		_, err = s.record(ctx, tx, accepted...)
 		return err
@@ -125,7 +146,7 @@ func (s *Store) AcceptPlan(ctx context.Context, hash string) (n int, err error) 
 func (p Plan) Hash() string {
 	lines := make([]string, 0, len(p.Events))
 	for _, e := range p.Events {
-		line := fmt.Sprintf("%q %s %s %s %s %s", e.ID, e.BlockOn, e.DeleteOn, e.Rule, e.PlannedBlockOn, e.PlannedDeleteOn)
+		line := fmt.Sprintf("%q %s %s %s %s %s %s", e.ID, e.BlockOn, e.DeleteOn, e.Rule, e.PlannedBlockOn, e.PlannedDeleteOn, e.PlannedRule)
 		for _, h := range e.Held {
 			line += fmt.Sprintf(" %d %q %s", h.ID, h.Attendee, h.UntilDate())
 		}

@@ -48,7 +48,7 @@ func (s *Store) Count(ctx context.Context, e Event, status attendees.Standing) (
 
 // MarkGone notes that registrations are no longer known upstream. Like cancelled
 // ones they keep their row, since a duty to keep them may stand, leave the lists and
-// lose what only the forums needed. It returns how many there were.
+// lose what only the forums needed, unless a hold stands. It returns how many there were.
 func (s *Store) MarkGone(ctx context.Context, e Event, source attendees.SourceName, gone []attendees.AttendeeID) (int, error) {
 	keys := make([]uuid.UUID, len(gone))
 	for i, id := range gone {
@@ -70,12 +70,8 @@ func (s *Store) MarkGone(ctx context.Context, e Event, source attendees.SourceNa
 func (s *Store) markGone(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, keys []uuid.UUID) (int, error) {
 	result, err := tx.ExecContext(ctx, `
 		update personal
-		set status = 'gone',
-		    affiliation = case when 'affiliation' = any($3) then '' else affiliation end,
-		    forums = case when 'forums' = any($3) then '{}' else forums end,
-		    answers = case when 'answers' = any($3) then '{}' else answers end
-		where event_id = $1 and id = any($2::uuid[]) and status <> 'gone'`,
-		event, pq.StringArray(texts(keys)), pq.Array(s.policy.DroppedFields()))
+		set status = 'gone'
+		where event_id = $1 and id = any($2::uuid[]) and status <> 'gone'`, event, pq.StringArray(texts(keys)))
 	if err != nil {
 		return 0, quiet("mark attendees as gone", err)
 	}

@@ -206,8 +206,9 @@ func (r *redo) bury(ctx context.Context, e redoEntry, state attendees.State) err
 	}
 	_, err := r.db.ExecContext(ctx, `
 		insert into events (id, source, source_id, organization_id, name, status, time_zone, ends_on, first_seen_on, state, rule,
-			block_on, delete_on, planned_block_on, planned_delete_on, accepted_block_on, accepted_delete_on, blocked_at, deleted_at)
-		values ($1, $2, $3, '', $4, '', 'UTC', $5, $5, $6, $7, $5, $8, $5, $8, $5, $8, $9, $10)
+			block_on, delete_on, planned_rule, planned_block_on, planned_delete_on, accepted_rule, accepted_block_on, accepted_delete_on,
+			blocked_at, deleted_at)
+		values ($1, $2, $3, '', $4, '', 'UTC', $5, $5, $6, $7, $5, $8, $7, $5, $8, $7, $5, $8, $9, $10)
 		on conflict do nothing`,
 		eventKey(attendees.Eventbrite, e.event()), attendees.Eventbrite, e.event(), "Event "+e.Event, day{block}, state, e.Rule,
 		day{remove}, e.At, deleted)
@@ -229,7 +230,7 @@ func (r *redo) accept(ctx context.Context, e redoEntry) error {
 	}
 	_, err := r.db.ExecContext(ctx, `
 		update events
-		set ends_on = least(ends_on, $2), block_on = $2, delete_on = $3, rule = $4,
+		set ends_on = least(ends_on, $2), block_on = $2, delete_on = $3, rule = $4, planned_rule = $4, accepted_rule = $4,
 		    accepted_block_on = $2, accepted_delete_on = $3, planned_block_on = $2, planned_delete_on = $3
 		where id = $1 and state = 'active'`, eventKey(attendees.Eventbrite, e.event()), e.BlockOn, e.DeleteOn, e.Rule)
 	return quiet("accept dates again", err)
@@ -250,7 +251,8 @@ func (r *redo) block(ctx context.Context, e redoEntry) error {
 	block := dateOr(e.BlockOn, held.Today(e.At))
 	_, err = r.db.ExecContext(ctx, `
 		update events
-		set ends_on = least(ends_on, $2), block_on = $2, delete_on = coalesce($3, greatest(delete_on, $2)), rule = $4
+		set ends_on = least(ends_on, $2), block_on = $2, delete_on = coalesce($3, greatest(delete_on, $2)), rule = $4,
+		    accepted_rule = $4, accepted_delete_on = coalesce($3, greatest(delete_on, $2)), accepted_block_on = $2
 		where id = $1`, held.Key, day{block}, dateOrNull(e.DeleteOn), e.Rule)
 	if err != nil {
 		return quiet("date an event's blocking", err)
@@ -293,7 +295,8 @@ func (r *redo) delete(ctx context.Context, e redoEntry) error {
 	}
 	_, err = r.db.ExecContext(ctx, `
 		update events
-		set ends_on = least(ends_on, $2), block_on = least(block_on, $2), delete_on = least(delete_on, $2)
+		set ends_on = least(ends_on, $2), block_on = least(block_on, $2), delete_on = least(delete_on, $2),
+		    accepted_block_on = least(accepted_block_on, $2), accepted_delete_on = least(accepted_delete_on, $2)
 		where id = $1`, held.Key, day{held.Today(e.At)})
 	if err != nil {
 		return quiet("date an event's deletion", err)

@@ -166,8 +166,8 @@ func (s *Store) Answered(ctx context.Context, form attendees.FormID) (all, unmat
 
 // DropUnmatched deletes the responses that belonged to nobody for as long as the
 // policy keeps such, and returns how many. Being nobody's, they are needed for
-// nothing (GDPR Art. 5(1)(e)). Of each the bare key stays, so that it does not come
-// back when its form is read again.
+// nothing (GDPR Art. 5(1)(e)), unless a hold stands on their event, or on whom they name.
+// Of each the bare key stays, so that it does not come back when its form is read again.
 func (s *Store) DropUnmatched(ctx context.Context) (int, error) {
 	events, err := s.Events(ctx)
 	if err != nil {
@@ -179,23 +179,23 @@ func (s *Store) DropUnmatched(ctx context.Context) (int, error) {
 		if e.State != attendees.Active {
 			continue
 		}
-		result, err := s.db.ExecContext(ctx, `
-			with gone as (
-				delete from personal
-				where event_id = $1 and part = 'response' and attendee_id is null and received_at < $2
-				returning event_id, id
-			)
-			insert into personal (event_id, id, part)
-			select event_id, id, 'dropped'
-			from gone`, e.Key, before)
+		err := s.InTx(ctx, func(tx *sqlx.Tx) error {
+			n, err := s.leaveEarly(ctx, tx, "drop unmatched responses", e.Key, `
+				with gone as (
+					delete from personal
+					where event_id = $1 and part = 'response' and attendee_id is null and received_at < $2
+					  and not `+holding("$1", "claims", "$3")+`
+					returning event_id, id
+				)
+				insert into personal (event_id, id, part)
+				select event_id, id, 'dropped'
+				from gone`, before, s.today())
+			dropped += n
+			return err
+		})
 		if err != nil {
-			return dropped, quiet("drop unmatched responses", err)
+			return dropped, err
 		}
-		n, err := result.RowsAffected()
-		if err != nil {
-			return dropped, quiet("drop unmatched responses", err)
-		}
-		dropped += int(n)
 	}
 	return dropped, nil
 }

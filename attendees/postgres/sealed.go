@@ -29,20 +29,36 @@ type SealedRecord struct {
 // sealedBatch is how many sealed records are read at once: half a megabyte.
 const sealedBatch = 1000
 
+// SealedEvents are the events that have sealed records, the last to end first.
+func (s *Store) SealedEvents(ctx context.Context) ([]attendees.EventID, error) {
+	var ids []attendees.EventID
+	err := s.db.SelectContext(ctx, &ids, `
+		select e.source_id
+		from events e
+		where e.state <> 'deleted' and exists (select from sealed s where s.event_id = e.id)
+		order by e.ends_on desc, e.source_id`)
+	return ids, quiet("list what is sealed", err)
+}
+
 // SealedRecords lists an event's sealed records, or one attendee's, by their keys. The
-// use is recorded in the ledger before the first is given.
+// use is recorded in the ledger before the first is given; where none is sealed nothing is.
 func (s *Store) SealedRecords(ctx context.Context, event attendees.EventID, attendee attendees.AttendeeID, by string) iter.Seq2[SealedRecord, error] {
 	return func(yield func(SealedRecord, error) bool) {
 		e, err := s.Event(ctx, event)
-		if err == nil {
-			err = s.recordUnsealing(ctx, e, attendee, by)
-		}
 		if err != nil {
 			yield(SealedRecord{}, err)
 			return
 		}
+		recorded := false
 		for r, err := range s.StillSealed(ctx, e, attendee) {
-			if !yield(r, err) {
+			if err == nil && !recorded {
+				err, recorded = s.recordUnsealing(ctx, e, attendee, by), true
+			}
+			if err != nil {
+				yield(SealedRecord{}, err)
+				return
+			}
+			if !yield(r, nil) {
 				return
 			}
 		}
@@ -156,9 +172,7 @@ func (s *Store) dropReleasedOf(ctx context.Context, e Event) (n int, err error) 
 			  and (s.part like 'held%' or (s.agreed = false and not $2)
 			       or s.part like 'response:%' and not exists (select from attendees a where a.id = s.attendee_id))
 			  and not `+restricted+`
-			  and not exists (
-				select from holds h
-				where h.event_id = $1 and (h.attendee_id is null or h.attendee_id = s.attendee_id) and `+standing("$3")+`)
+			  and not `+holding("$1", "s.attendee_id", "$3")+`
 			returning attendee_id`, e.Key, e.Doubted, s.today())
 		if err != nil {
 			return quiet("drop what a hold had kept", err)
@@ -195,7 +209,8 @@ const restricted = `exists (
 	where r.id = s.attendee_id and r.event_id = s.event_id and r.reason in ('restriction', 'objection'))`
 
 // dropHalves drops the person's halves that were sealed longer ago than the policy lets
-// a person open them, and asks for their rooms to be written anew.
+// a person open them, or all where it lets officers alone, and asks for their rooms to be
+// written anew.
 func (s *Store) dropHalves(ctx context.Context) (int, error) {
 	before := s.now().AddDate(0, -s.policy.PersonOpensMonths, 0)
 	n := 0
@@ -209,14 +224,14 @@ func (s *Store) dropHalves(ctx context.Context) (int, error) {
 			with dropped as (
 				update sealed
 				set person = null, person_key = ''
-				where person is not null and sealed_at < $1
+				where person is not null and ($2 or sealed_at < $1)
 				returning event_id
 			)
 			select d.event_id, e.source_id, count(*) as n
 			from dropped d
 			join events e on e.id = d.event_id
 			group by d.event_id, e.source_id
-			order by d.event_id`, before)
+			order by d.event_id`, before, s.policy.OfficersOnly)
 		if err != nil {
 			return quiet("drop persons' halves", err)
 		}

@@ -129,23 +129,6 @@ func (s *Store) PulledOf(ctx context.Context, events []Event) (map[attendees.Eve
 	return pulled, quiet("look when events were pulled", err)
 }
 
-// Tally is a count that is left of a blocked event.
-type Tally struct {
-	What   string `db:"what"` // registered, attended, agreed, or "ticket: " and its name
-	People int    `db:"people"`
-}
-
-// Tallies are the counts that are left of a blocked event; those under five are not.
-func (s *Store) Tallies(ctx context.Context, e Event) ([]Tally, error) {
-	var tallies []Tally
-	err := s.db.SelectContext(ctx, &tallies, `
-		select what, people
-		from tallies
-		where event_id = $1
-		order by what like 'ticket: %', what = 'attended', what = 'agreed', people desc, what`, e.Key)
-	return tallies, quiet("read an event's counts", err)
-}
-
 // openEvent is the second of three guards: whoever reads a room for an organiser asks
 // here first. *BlockedError from the block date on, whatever the workers have done.
 func (s *Store) openEvent(ctx context.Context, id attendees.EventID) (Event, error) {

@@ -2,6 +2,9 @@ package postgres
 
 import (
 	"context"
+	"slices"
+
+	"github.com/google/uuid"
 
 	"lethe/attendees"
 )
@@ -10,7 +13,7 @@ import (
 // people, or whose blocking was cut off; the oldest first. One that is sealed as it comes
 // is due when its feeds have run dry.
 func (s *Store) DueToBlock(ctx context.Context) ([]attendees.EventID, error) {
-	events, err := s.Events(ctx)
+	events, err := s.planned(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -45,23 +48,33 @@ func (s *Store) DueToBlock(ctx context.Context) ([]attendees.EventID, error) {
 }
 
 // DueToDelete lists the blocked events whose delete date has come, or whose deletion
-// was cut off, and that no hold keeps as a whole; the oldest first.
+// was cut off, and that no hold keeps as a whole; the oldest first. Where only those are
+// left who are held one by one, or restricted, nothing is due until that ends.
 func (s *Store) DueToDelete(ctx context.Context) ([]attendees.EventID, error) {
-	var events []Event
-	err := s.db.SelectContext(ctx, &events, `
-		select `+eventColumns+`
-		from events e
-		where deleted_at is null and (state = 'deleted' or state = 'blocked' and blocked_at is not null)
-		  and not exists (select from holds h where h.event_id = e.id and h.attendee_id is null and `+standing("$1")+`)
-		order by ends_on, source_id`, s.today())
+	plan, err := s.Plan(ctx)
 	if err != nil {
-		return nil, quiet("list what is due", err)
+		return nil, err
 	}
+	return s.dueToDelete(ctx, plan)
+}
+
+func (s *Store) dueToDelete(ctx context.Context, plan Plan) ([]attendees.EventID, error) {
 	var due []attendees.EventID
-	for _, e := range events {
-		if e.State == attendees.Deleted || !e.Today(s.now()).Before(e.DeleteOn.Date) {
-			due = append(due, e.ID)
+	for _, e := range slices.Backward(plan.Events) {
+		if !e.DueToDelete(s.now()) {
+			continue
 		}
+		if e.State == attendees.Blocked && e.People == 0 {
+			// What somebody held had answered before she moved away.
+			kept, err := s.keptAlone(ctx, s.db, e.Key)
+			if err != nil {
+				return nil, err
+			}
+			if len(kept) > 0 {
+				continue
+			}
+		}
+		due = append(due, e.ID)
 	}
 	return due, nil
 }
@@ -81,10 +94,16 @@ func (s *Store) Tidy(ctx context.Context) (Tidied, error) {
 	if t.Released, err = s.dropReleased(ctx); err != nil {
 		return t, err
 	}
+	if err = s.clearReleased(ctx); err != nil {
+		return t, err
+	}
 	if t.Halves, err = s.dropHalves(ctx); err != nil {
 		return t, err
 	}
 	if err = s.pruneOpenings(ctx); err != nil {
+		return t, err
+	}
+	if err = s.askRestricted(ctx); err != nil {
 		return t, err
 	}
 	if t.Rewritten, err = s.rewriteRooms(ctx); err != nil {
@@ -92,4 +111,36 @@ func (s *Store) Tidy(ctx context.Context) (Tidied, error) {
 	}
 	_, err = s.FlushWAL(ctx)
 	return t, err
+}
+
+// Staying are those of an event who stay when the others are deleted.
+type Staying struct {
+	Held       int `db:"held"`       // one by one
+	Restricted int `db:"restricted"` // until that is lifted, or they are erased
+}
+
+// staying finds who stays, by event.
+func (s *Store) staying(ctx context.Context) (map[uuid.UUID]Staying, error) {
+	var rows []struct {
+		Event uuid.UUID `db:"event_id"`
+		Staying
+	}
+	err := s.db.SelectContext(ctx, &rows, `
+		select event_id, count(*) filter (where not restricted) as held, count(*) filter (where restricted) as restricted
+		from (
+			select event_id, id, true as restricted
+			from attendees
+			where state = 'blocked' and reason in ('restriction', 'objection')
+			union
+			select a.event_id, a.id, a.reason in ('restriction', 'objection')
+			from holds h
+			join attendees a on a.id = h.attendee_id
+			where `+standing("$1")+`
+		) as each
+		group by event_id`, s.today())
+	all := make(map[uuid.UUID]Staying, len(rows))
+	for _, r := range rows {
+		all[r.Event] = r.Staying
+	}
+	return all, quiet("look who stays", err)
 }

@@ -19,6 +19,7 @@ type Task struct {
 	ID     int               `db:"id" json:"task"`
 	Event  attendees.EventID `db:"event" json:"event"`
 	Says   string            `db:"says" json:"says"`
+	Times  int               `db:"times" json:"times"` // how often there was a reason for it
 	MadeAt time.Time         `db:"made_at" json:"since"`
 	// Responses are the ids of those that are to be deleted at Typeform, some of them
 	// where there are many.
@@ -40,6 +41,8 @@ const (
 	taskLostHold    = "lost hold"
 	// Nor what only people can do again.
 	taskLostRestriction = "lost restriction"
+	taskLists           = "destroy lists" // exports were recalled when it was blocked
+	taskFuse            = "unannounced"   // far more would go than was announced
 )
 
 // ask puts something before staff, once while it is open.
@@ -51,11 +54,23 @@ func (s *Store) ask(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, kind, say
 	return quiet("add a task", err)
 }
 
+// askAgain does the same, and where the task is open already, counts one more reason for
+// it, in the newest words.
+func (s *Store) askAgain(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, kind, says string) error {
+	_, err := tx.ExecContext(ctx, `
+		insert into tasks as t (event_id, kind, says, made_at)
+		values ($1, $2, $3, $4)
+		on conflict (event_id, kind) where done_at is null do update set
+			says = excluded.says,
+			times = t.times + 1`, event, kind, says, s.now())
+	return quiet("add a task", err)
+}
+
 // Tasks lists what is to be done, the oldest first.
 func (s *Store) Tasks(ctx context.Context) ([]Task, error) {
 	var tasks []Task
 	err := s.db.SelectContext(ctx, &tasks, `
-		select t.id, e.source_id as event, t.says, t.made_at,
+		select t.id, e.source_id as event, t.says, t.times, t.made_at,
 			array(
 				select response_id
 				from upstream u
@@ -70,26 +85,41 @@ func (s *Store) Tasks(ctx context.Context) ([]Task, error) {
 }
 
 // FinishTask ticks a task off. Responses that it was about are taken to be gone at their
-// source: their ids go.
+// source: their ids go. It refuses one that a command alone can settle.
 func (s *Store) FinishTask(ctx context.Context, id int, by string) error {
 	return s.InTx(ctx, func(tx *sqlx.Tx) error {
-		var event uuid.UUID
-		var kind string
-		err := tx.QueryRowxContext(ctx, `
-			update tasks
-			set done_at = $2, done_by = $3
-			where id = $1 and done_at is null
-			returning event_id, kind`, id, s.now(), by).Scan(&event, &kind)
+		var task struct {
+			Kind    string            `db:"kind"`
+			Key     uuid.UUID         `db:"event_id"`
+			Event   attendees.EventID `db:"event"`
+			Doubted bool              `db:"doubted"`
+		}
+		err := tx.GetContext(ctx, &task, `
+			select t.kind, t.event_id, e.source_id as event, e.doubted
+			from tasks t
+			join events e on e.id = t.event_id
+			where t.id = $1 and t.done_at is null
+			for update of t`, id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("no task %d is open: `lethe retention audit` lists those that are", id)
 		}
+		if err != nil {
+			return quiet("find a task", err)
+		}
+		if task.Kind == taskDoubt && task.Doubted {
+			return fmt.Errorf("task %d wants an answer, not a tick: lethe retention agreements %s --drop (or --keep) --reason …", id, task.Event)
+		}
+		_, err = tx.ExecContext(ctx, `
+			update tasks
+			set done_at = $2, done_by = $3
+			where id = $1`, id, s.now(), by)
 		if err != nil {
 			return quiet("tick a task off", err)
 		}
 		_, err = tx.ExecContext(ctx, `
 			delete from upstream u
 			where event_id = $1 and $2 || form_id = $3 and due_at is not null and not `+upstreamHeld("u", "$4"),
-			event, formTasks, kind, s.today())
+			task.Key, formTasks, task.Kind, s.today())
 		return quiet("tick a task off", err)
 	})
 }

@@ -176,6 +176,20 @@ func (s *Store) askRewrite(ctx context.Context, tx *sqlx.Tx, h house, event uuid
 	return quiet("ask for a room to be written anew", err)
 }
 
+// leaveEarly empties or deletes some rows of an event's readable room, its key being the
+// statement's $1, and asks for the room to be written anew. It returns how many.
+func (s *Store) leaveEarly(ctx context.Context, tx *sqlx.Tx, doing string, event uuid.UUID, statement string, args ...any) (int, error) {
+	result, err := tx.ExecContext(ctx, statement, append([]any{event}, args...)...)
+	if err != nil {
+		return 0, quiet(doing, err)
+	}
+	n, err := result.RowsAffected()
+	if err != nil || n == 0 {
+		return 0, quiet(doing, err)
+	}
+	return int(n), s.askRewrite(ctx, tx, personalRooms, event)
+}
+
 // FlushWAL ends the write-ahead log's file and checkpoints, after which a private
 // PostgreSQL keeps no file with what has gone. Where the role may not, that is the
 // operator's: README says what a database's log still holds.

@@ -20,7 +20,7 @@ import (
 // row is gone. Exports that carry it are recalled and returned. It may be called twice.
 //
 // Of a record that is sealed whole the fields go when it is lifted, since nobody opens it
-// before. It refuses a purpose that rests on no consent.
+// before; of one under a hold, with the sweep after its release. It refuses a purpose that rests on no consent.
 func (s *Store) Withdraw(ctx context.Context, id attendees.AttendeeID, purpose attendees.PurposeName) (carried []Receipt, err error) {
 	u, ok := s.policy.Purpose(purpose)
 	if !ok {
@@ -60,7 +60,7 @@ func (s *Store) withdraw(ctx context.Context, tx *sqlx.Tx, o one, purpose attend
 }
 
 // clearWithdrawn empties what nothing allows any more in the rows of those of the
-// attendees who have withdrawn a consent, and in their responses.
+// attendees who have withdrawn a consent and whom no hold keeps, and in their responses.
 func (s *Store) clearWithdrawn(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, ids []uuid.UUID) error {
 	var withdrawals []struct {
 		ID        uuid.UUID      `db:"id"`
@@ -69,7 +69,8 @@ func (s *Store) clearWithdrawn(ctx context.Context, tx *sqlx.Tx, event uuid.UUID
 	err := tx.SelectContext(ctx, &withdrawals, `
 		select id, withdrawn
 		from attendees
-		where event_id = $1 and withdrawn <> '{}' and state = 'active' and id = any($2::uuid[])`, event, pq.StringArray(texts(ids)))
+		where event_id = $1 and withdrawn <> '{}' and state = 'active' and id = any($2::uuid[])
+		  and not `+holding("$1", "attendees.id", "$3"), event, pq.StringArray(texts(ids)), s.today())
 	if err != nil {
 		return quiet("look for withdrawn consents", err)
 	}

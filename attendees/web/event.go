@@ -216,7 +216,7 @@ func (s *Site) showBlocked(w http.ResponseWriter, r *http.Request, status int, e
 		Gone: e.State == attendees.Deleted, Late: e.State == attendees.Active, Held: sum.Held, May: asked(r).user.Sees(e.ID),
 		Person: !s.Store.Policy().OfficersOnly,
 	}
-	if p.Tallies, err = s.Store.Tallies(r.Context(), e); err != nil {
+	if p.Tallies, err = s.Store.TalliesOf(r.Context(), e); err != nil {
 		return err
 	}
 	for i, t := range p.Tallies {

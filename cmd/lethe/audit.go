@@ -110,7 +110,15 @@ func (a *app) writeAudit(all audited, holds []postgres.Hold, swept time.Time) {
 		fmt.Fprintf(a.out, "\nfault: %s: %s.\n", s.Whose(), s.Fault)
 	}
 	for _, task := range all.Tasks {
-		fmt.Fprintf(a.out, "\ntask %d: %s.\n", task.ID, printable(task.Says))
+		times := ""
+		if task.Times > 1 {
+			times = fmt.Sprintf(" (%s times)", count(task.Times))
+		}
+		says := strings.Split(task.Says, "\n")
+		for i := range says {
+			says[i] = printable(says[i])
+		}
+		fmt.Fprintf(a.out, "\ntask %d%s: %s.\n", task.ID, times, strings.Join(says, "\n"))
 		if len(task.Responses) > 0 {
 			fmt.Fprintf(a.out, "  Their ids, the first %d at most: %s\n", postgres.TaskResponses, printable(strings.Join(task.Responses, ", ")))
 		}

@@ -118,6 +118,7 @@ type listedEvent struct {
 	Deleted  string                   `json:"delete_on"`
 	Rule     string                   `json:"rule"`
 	People   int                      `json:"people"`
+	Counts   []postgres.Tally         `json:"counts"` // of a blocked or deleted event
 	Forms    []attendees.FormID       `json:"forms"`
 	Purposes []attendees.PurposeName  `json:"purposes"`
 }
@@ -131,12 +132,16 @@ func (a *app) list(ctx context.Context, d database, asJSON bool) error {
 	if err != nil {
 		return err
 	}
+	tallies, err := d.Tallies(ctx)
+	if err != nil {
+		return err
+	}
 	listed := make([]listedEvent, 0, len(events))
 	for _, e := range events {
 		l := listedEvent{
 			Event: e.ID, Name: e.Name, Org: e.Organization, State: a.stateOf(e), Ends: e.EndsOn.String(),
 			Blocked: e.BlockOn.String(), Deleted: e.DeleteOn.String(), Rule: e.Rule,
-			Forms: []attendees.FormID{}, Purposes: []attendees.PurposeName{},
+			Forms: []attendees.FormID{}, Purposes: []attendees.PurposeName{}, Counts: append([]postgres.Tally{}, tallies[e.ID]...),
 		}
 		if e.SealsAsItComes(a.now()) {
 			l.People, err = d.CountSealed(ctx, e)
@@ -161,13 +166,13 @@ func (a *app) list(ctx context.Context, d database, asJSON bool) error {
 		fmt.Fprintln(a.out, "No events yet. `lethe events discover` looks for them.")
 		return nil
 	}
-	t := newTable("id", "event", "state", "ends", "blocked", "deleted", "rule", ">people", "forms")
+	t := newTable("id", "event", "state", "ends", "blocked", "deleted", "rule", ">people", "forms", "counts")
 	for _, l := range listed {
 		forms := make([]string, len(l.Forms))
 		for i, f := range l.Forms {
 			forms[i] = string(f)
 		}
-		t.add(string(l.Event), l.Name, l.State, l.Ends, l.Blocked, l.Deleted, l.Rule, count(l.People), strings.Join(forms, ", "))
+		t.add(string(l.Event), l.Name, l.State, l.Ends, l.Blocked, l.Deleted, l.Rule, count(l.People), strings.Join(forms, ", "), counted(l.Counts))
 	}
 	t.write(a.out)
 	return nil
@@ -175,6 +180,17 @@ func (a *app) list(ctx context.Context, d database, asJSON bool) error {
 
 // sealsAsItComes is the word for an event that was over long before it was first seen.
 const sealsAsItComes = "sealing as it comes"
+
+// counted says what is known of an event whose people are not to be seen any more.
+func counted(counts []postgres.Tally) string {
+	var all []string
+	for _, c := range counts {
+		if !strings.HasPrefix(c.What, "ticket: ") {
+			all = append(all, count(c.People)+" "+c.What)
+		}
+	}
+	return strings.Join(all, ", ")
+}
 
 // stateOf says where an event stands, in a word.
 func (a *app) stateOf(e postgres.Event) string {

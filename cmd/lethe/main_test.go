@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jmoiron/sqlx"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"lethe/attendees"
@@ -411,25 +410,6 @@ func TestTheDemoGoesThrough(t *testing.T) {
 	}
 }
 
-// atWork waits until a process has changed what query counts, or has had the time to: how
-// long a program takes to start says nothing.
-func atWork(t testing.TB, db *sqlx.DB, query, done string) {
-	t.Helper()
-	var before, now, over int
-	for i := range 400 {
-		if err := errors.Join(db.Get(&now, query), db.Get(&over, done)); err != nil {
-			t.Fatal(err)
-		}
-		if i == 0 {
-			before = now
-		}
-		if now != before || over > 0 {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
 func TestAKilledPullOfAnEventOfLongAgoGoesOnAndEndsComplete(t *testing.T) {
 	const people = 1500
 	kills := 5
@@ -490,80 +470,4 @@ func TestAKilledPullOfAnEventOfLongAgoGoesOnAndEndsComplete(t *testing.T) {
 		t.Errorf("when all is done the plan says %s", out)
 	}
 	lethe(t, env, "ledger", "verify")
-}
-
-func TestKilledBlockingsAndDeletionsEndComplete(t *testing.T) {
-	const people = 5000
-	kills := 10
-	if more() {
-		kills = 50
-	}
-	s := newSandbox(t, people, eventbritetest.Options{Limit: -1})
-	db := pgtest.New(t)
-	if _, err := db.Exec(`insert into marks (name) values ('simulated')`); err != nil {
-		t.Fatal(err)
-	}
-	officer, err := seal.NewOfficer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	env := append(s.env(t, pgtest.URL(t, db)), "LETHE_OFFICER_KEY="+officer.Public())
-	lethe(t, env, "events", "discover")
-	lethe(t, env, "sync")
-	for _, step := range []struct {
-		at      time.Time
-		done    string
-		minimum int // of kills that came in the middle
-	}{
-		{time.Now().AddDate(0, 0, 60), `select count(*) from events where blocked_at is not null`, 3},
-		// A deletion takes a moment, whatever its size, so most kills come before or after.
-		{time.Now().AddDate(9, 0, 0), `select count(*) from events where deleted_at is not null`, 0},
-	} {
-		env := append(slices.Clone(env), "LETHE_CLOCK="+step.at.Format(time.RFC3339))
-		cut := 0
-		for i := range kills {
-			p := start(t, env, "retention", "run")
-			atWork(t, db, `select (select count(*) from sealed) + (select count(*) from attendees)`, step.done)
-			time.Sleep(time.Duration(i%10*7) * time.Millisecond)
-			_ = p.Process.Kill()
-			_ = p.Wait()
-			var done, half int
-			if err := db.Get(&done, step.done); err != nil {
-				t.Fatal(err)
-			}
-			if err := db.Get(&half, `select count(*) from sealed`); err != nil {
-				t.Fatal(err)
-			}
-			if done == 0 && half > 0 && half < people {
-				cut++
-			}
-		}
-		if cut < step.minimum {
-			t.Errorf("only %d of %d kills came in the middle: the test shows little", cut, kills)
-		}
-		lethe(t, env, "retention", "run")
-		var readable, sealed, twice int
-		err := db.QueryRow(`
-			select (select count(*) from personal), (select count(*) from sealed),
-				(select count(*) - count(distinct attendee_id) from sealed)`).Scan(&readable, &sealed, &twice)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := people
-		if step.minimum == 0 {
-			want = 0
-		}
-		if readable != 0 || sealed != want || twice != 0 {
-			t.Errorf("%d are readable, %d sealed, %d twice; want 0, %d, 0", readable, sealed, twice, want)
-		}
-		lethe(t, env, "ledger", "verify")
-	}
-	var entries int
-	if err := db.Get(&entries, `select count(*) from ledger_entries`); err != nil || entries != 3 {
-		t.Errorf("the ledger has %d entries (%v), want its own, one blocking and one deletion", entries, err)
-	}
-	var left int
-	if err := db.Get(&left, `select count(*) from attendees`); err != nil || left != 0 {
-		t.Errorf("%d attendees are left (%v)", left, err)
-	}
 }

@@ -83,8 +83,8 @@ func (a *app) acceptPlan(ctx context.Context, d database, hash string) error {
 	}
 	for _, e := range plan.Events {
 		if e.Pending() {
-			fmt.Fprintf(a.out, "%s (%s): blocked %s instead of %s, deleted %s instead of %s\n", printable(e.Name), e.ID,
-				e.PlannedBlockOn, e.AcceptedBlockOn, e.PlannedDeleteOn, e.AcceptedDeleteOn)
+			fmt.Fprintf(a.out, "%s (%s): blocked %s instead of %s, deleted %s (%s) instead of %s (%s)\n", printable(e.Name), e.ID,
+				e.PlannedBlockOn, e.AcceptedBlockOn, e.PlannedDeleteOn, e.PlannedRule, e.AcceptedDeleteOn, e.AcceptedRule)
 		}
 	}
 	if n == 0 {
@@ -109,7 +109,11 @@ type plannedEvent struct {
 	// What would count if it were accepted; empty where nothing waits for that.
 	PlannedBlock  string `json:"planned_block_on,omitempty"`
 	PlannedDelete string `json:"planned_delete_on,omitempty"`
-	note          string
+	PlannedRule   string `json:"planned_rule,omitempty"`
+	// Those who stay when the others are deleted.
+	HeldAlone  int `json:"held_one_by_one,omitempty"`
+	Restricted int `json:"restricted,omitempty"`
+	note       string
 }
 
 func (a *app) planned(e postgres.Planned) plannedEvent {
@@ -117,11 +121,11 @@ func (a *app) planned(e postgres.Planned) plannedEvent {
 	p := plannedEvent{
 		Event: e.ID, Name: e.Name, People: e.People, State: string(e.State), Ends: e.EndsOn.String(),
 		Block: e.BlockOn.String(), Delete: e.DeleteOn.String(), Rule: e.Rule,
+		HeldAlone: e.Staying.Held, Restricted: e.Restricted,
 	}
 	if e.State == attendees.Active && e.EndsOn.Before(today) {
 		p.State = "over"
 	}
-	whole := false
 	for _, h := range e.Held {
 		text := strconv.Quote(h.Reason)
 		if !h.UntilDate().IsZero() {
@@ -129,8 +133,6 @@ func (a *app) planned(e postgres.Planned) plannedEvent {
 		}
 		if h.Attendee != "" {
 			text += " (one person)"
-		} else {
-			whole = true
 		}
 		p.Hold = strings.TrimPrefix(p.Hold+"; "+text, "; ")
 	}
@@ -144,7 +146,7 @@ func (a *app) planned(e postgres.Planned) plannedEvent {
 		p.History, p.note = true, sealsAsItComes
 	case days <= 0 && e.People == 0 && e.State == attendees.Active:
 		p.note = "nobody is held"
-	case days <= 0 && !(e.BlockedAt != nil && whole):
+	case days <= 0 && (e.BlockedAt == nil || e.DueToDelete(a.now())):
 		p.Overdue, p.note = true, fmt.Sprintf("DUE since %s", next)
 	case days == 1:
 		p.note = "tomorrow"
@@ -152,13 +154,28 @@ func (a *app) planned(e postgres.Planned) plannedEvent {
 		p.note = fmt.Sprintf("in %d days", days)
 	}
 	if e.Pending() {
-		p.PlannedBlock, p.PlannedDelete = e.PlannedBlockOn.String(), e.PlannedDeleteOn.String()
-		p.note = strings.TrimPrefix(fmt.Sprintf("%s; to accept: blocked %s, deleted %s", p.note, p.PlannedBlock, p.PlannedDelete), "; ")
+		p.PlannedBlock, p.PlannedDelete, p.PlannedRule = e.PlannedBlockOn.String(), e.PlannedDeleteOn.String(), e.PlannedRule
+		p.note = strings.TrimPrefix(fmt.Sprintf("%s; to accept: blocked %s, deleted %s, %s", p.note, p.PlannedBlock, p.PlannedDelete, p.PlannedRule), "; ")
+	}
+	if e.BlockedAt != nil && e.Staying != (postgres.Staying{}) {
+		p.note = strings.TrimPrefix(p.note+"; "+stay(e.Staying), "; ")
 	}
 	if p.Hold != "" {
 		p.note = strings.TrimPrefix(p.note+"; hold: "+p.Hold, "; ")
 	}
 	return p
+}
+
+// stay says who of an event stays when the others are deleted, and why.
+func stay(s postgres.Staying) string {
+	var who []string
+	if s.Held > 0 {
+		who = append(who, count(s.Held)+" held one by one")
+	}
+	if s.Restricted > 0 {
+		who = append(who, count(s.Restricted)+" restricted")
+	}
+	return strings.Join(who, " and ") + " stay until that ends"
 }
 
 func (a *app) plan(ctx context.Context, d database, asJSON bool) error {
@@ -223,162 +240,6 @@ func events(n int) string {
 		return "1 event"
 	}
 	return count(n) + " events"
-}
-
-func (a *app) runCommand() *cobra.Command {
-	var asOf, accept string
-	var dry bool
-	cmd := &cobra.Command{
-		Use:   "run",
-		Short: "Block and delete what is due now",
-		Args:  exactly(0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if asOf != "" && !dry {
-				return misused{errors.New("--as-of goes with --dry-run: nothing is deleted by a day that is not today")}
-			}
-			d, err := a.openAsOf(cmd.Context(), asOf)
-			if err != nil {
-				return err
-			}
-			if accept != "" {
-				plan, err := d.Plan(cmd.Context())
-				if err != nil {
-					return err
-				}
-				if plan.Hash() != accept {
-					return fmt.Errorf("the plan is %s now, not %s: look at it again with `lethe retention plan`", plan.Hash(), accept)
-				}
-			}
-			if dry {
-				return a.dryRun(cmd.Context(), d)
-			}
-			return a.sweep(cmd.Context(), d, accept != "")
-		},
-	}
-	f := cmd.Flags()
-	f.StringVar(&asOf, "as-of", "", "with --dry-run: what a run on this day would do")
-	f.BoolVar(&dry, "dry-run", false, "say what would be done, and do nothing")
-	f.StringVar(&accept, "accept", "", "run if the plan has this hash, even where far more would be deleted than was announced")
-	return cmd
-}
-
-func (a *app) dryRun(ctx context.Context, d database) error {
-	plan, err := d.Plan(ctx)
-	if err != nil {
-		return err
-	}
-	toBlock, err := d.DueToBlock(ctx)
-	if err != nil {
-		return err
-	}
-	toDelete, err := d.DueToDelete(ctx)
-	if err != nil {
-		return err
-	}
-	said := false
-	for _, e := range plan.Events {
-		p := a.planned(e)
-		switch {
-		case slices.Contains(toBlock, e.ID):
-			fmt.Fprintf(a.out, "would block   %s (%s): %s people\n", printable(p.Name), e.ID, count(p.People))
-		case slices.Contains(toDelete, e.ID):
-			fmt.Fprintf(a.out, "would delete  %s (%s): %s people, %s\n", printable(p.Name), e.ID, count(p.People), p.Rule)
-		default:
-			continue
-		}
-		said = true
-	}
-	if !said {
-		fmt.Fprintln(a.out, "Nothing is due.")
-	}
-	var fuse *postgres.FuseError
-	if err := d.CheckFuse(ctx); errors.As(err, &fuse) {
-		fmt.Fprintf(a.out, "would stop    %s\n", fuse)
-	} else if err != nil {
-		return err
-	}
-	return nil
-}
-
-// sweep blocks and deletes what is due, one event after the other. Nothing needs to have
-// been announced, since somebody looks on; but where far more would go than was, nothing
-// is deleted unless the plan was accepted.
-func (a *app) sweep(ctx context.Context, d database, accepted bool) error {
-	if err := d.CheckClock(ctx, a.simulated); err != nil {
-		return err
-	}
-	toBlock, err := d.DueToBlock(ctx)
-	if err != nil {
-		return err
-	}
-	if len(toBlock) > 0 {
-		sealer, err := a.sealer(d)
-		if err != nil {
-			return err
-		}
-		for _, id := range toBlock {
-			n, err := d.Block(ctx, id, sealer)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(a.out, "blocked  event %s: %s sealed, %s without an agreement deleted\n", id, count(n.Sealed), count(n.Dropped))
-			if n.Doubted {
-				fmt.Fprintln(a.out, "         more than half never agreed, so nobody was deleted: `lethe retention audit` says what to do")
-			}
-		}
-	}
-	toDelete, err := d.DueToDelete(ctx)
-	if err != nil {
-		return err
-	}
-	var fuse *postgres.FuseError
-	if !accepted {
-		if err := d.CheckFuse(ctx); errors.As(err, &fuse) {
-			toDelete = nil
-		} else if err != nil {
-			return err
-		}
-	}
-	for _, id := range toDelete {
-		n, err := d.Delete(ctx, id)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(a.out, "deleted  event %s: %s people\n", id, count(n))
-	}
-	tidied, err := d.Tidy(ctx)
-	if err != nil {
-		return err
-	}
-	if tidied.Released > 0 {
-		fmt.Fprintf(a.out, "dropped  %s records that only a hold had kept\n", count(tidied.Released))
-	}
-	if tidied.Halves > 0 {
-		fmt.Fprintf(a.out, "dropped  the persons' halves of %s\n", plural(tidied.Halves, "record"))
-	}
-	if tidied.Rewritten > 0 {
-		fmt.Fprintf(a.out, "rewrote  %s rooms that somebody had left early\n", count(tidied.Rewritten))
-	}
-	if err := d.SetMark(ctx, postgres.Swept); err != nil {
-		return err
-	}
-	if err := a.keepCopy(ctx, d); err != nil {
-		return err
-	}
-	upstream, err := a.upstream(ctx, d) // last: Typeform may be away
-	if err != nil {
-		return err
-	}
-	if err := a.keepCopy(ctx, d); err != nil {
-		return err
-	}
-	if fuse != nil {
-		return fuse
-	}
-	if len(toBlock)+len(toDelete)+upstream.Told+upstream.Gone == 0 {
-		fmt.Fprintln(a.out, "Nothing was due.")
-	}
-	return nil
 }
 
 func plural(n int, what string) string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -18,10 +19,10 @@ import (
 func (a *app) unsealCommand() *cobra.Command {
 	var file, event, attendee, format string
 	cmd := &cobra.Command{
-		Use:   "unseal -i KEYFILE --event EVENT",
+		Use:   "unseal -i KEYFILE",
 		Short: "Open sealed records with an officer's key",
-		Long: `Open sealed records with an officer's key and write them to the standard output. The use is
-in the ledger. Better still, open them on a machine that never sees this server.`,
+		Long: `Open sealed records with an officer's key and write them to the standard output: those of all
+events, of one, or of one attendee. The use is in the ledger. Better still, open them on a machine that never sees this server.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if format != "csv" && format != "json" {
@@ -41,39 +42,50 @@ in the ledger. Better still, open them on a machine that never sees this server.
 					return err
 				}
 			}
+			ids := []attendees.EventID{id}
 			if id == "" {
-				return misused{errors.New("--event EVENT or --attendee ID is wanted")}
+				if ids, err = d.SealedEvents(cmd.Context()); err != nil {
+					return err
+				}
 			}
 			w := a.unsealed(format)
-			n := 0
-			for r, err := range d.SealedRecords(cmd.Context(), id, attendees.AttendeeID(attendee), account()) {
-				if err != nil {
-					return err
+			for _, id := range ids {
+				if err = a.unseal(cmd.Context(), d, officer, id, attendees.AttendeeID(attendee), w); err != nil {
+					break
 				}
-				record, err := open(officer, r.Event, r.Attendee, r.Part, r.Officers)
-				if err != nil {
-					return fmt.Errorf("a sealed record of event %s: %w", r.Event, err)
-				}
-				if err := w.write(record); err != nil {
-					return err
-				}
-				n++
 			}
-			if n == 0 {
-				return errors.New("nothing is sealed there: `lethe retention plan` shows which events are blocked")
-			}
-			if err := w.end(); err != nil {
+			// What was opened is in the ledger, whatever came after.
+			if err := errors.Join(err, w.end(), a.keepCopy(cmd.Context(), d)); err != nil {
 				return err
 			}
-			return a.keepCopy(cmd.Context(), d)
+			if w.n == 0 {
+				return errors.New("nothing is sealed there: `lethe retention plan` shows which events are blocked")
+			}
+			return nil
 		},
 	}
 	f := cmd.Flags()
 	f.StringVarP(&file, "identity", "i", "", "the officer's key file")
-	f.StringVar(&event, "event", "", "all of this event")
-	f.StringVar(&attendee, "attendee", "", "this attendee alone")
+	f.StringVar(&event, "event", "", "of this event alone")
+	f.StringVar(&attendee, "attendee", "", "of this attendee alone")
 	f.StringVar(&format, "format", "csv", "csv or json")
 	return cmd
+}
+
+func (a *app) unseal(ctx context.Context, d database, officer seal.Officer, event attendees.EventID, attendee attendees.AttendeeID, w *unsealedWriter) error {
+	for r, err := range d.SealedRecords(ctx, event, attendee, account()) {
+		if err != nil {
+			return err
+		}
+		record, err := open(officer, r.Event, r.Attendee, r.Part, r.Officers)
+		if err != nil {
+			return fmt.Errorf("a sealed record of event %s: %w", r.Event, err)
+		}
+		if err := w.write(record); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // open opens a record and checks that it is the one that it stands for. A response of

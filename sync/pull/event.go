@@ -1,6 +1,7 @@
 package pull
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,10 +135,18 @@ func (p *Puller) letGo(ctx context.Context, r *run, e postgres.Event) error {
 	return nil
 }
 
-// Attendee reads one registration by its id, as a webhook asks for it.
+// Attendee reads one registration by its id, as a webhook asks for it. Of an event that is
+// past its block date nobody is asked for.
 func (p *Puller) Attendee(ctx context.Context, event attendees.EventID, id attendees.AttendeeID) (Report, error) {
 	if p.Eventbrite == nil {
 		return Report{}, fmt.Errorf("pull an attendee of event %s: %w", event, ErrNoToken)
+	}
+	e, err := p.Store.Event(ctx, event)
+	if err != nil {
+		return Report{}, err
+	}
+	if !e.Open(p.Now()) {
+		return Report{Skipped: cmp.Or(p.closed(e), "its people are sealed as they come, by its own listing")}, nil
 	}
 	links, asked, err := p.eventLinks(ctx)
 	if err != nil {

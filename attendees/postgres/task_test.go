@@ -1,0 +1,127 @@
+package postgres_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"lethe/attendees"
+	"lethe/attendees/ledger"
+	"lethe/attendees/postgres"
+)
+
+// task is the one that is open.
+func (w world) task() postgres.Task {
+	w.t.Helper()
+	tasks, err := w.Tasks(w.t.Context())
+	if err != nil || len(tasks) != 1 {
+		w.t.Fatalf("open are %+v (%v), want one task", tasks, err)
+	}
+	return tasks[0]
+}
+
+func TestBlockingAsksForEveryListToBeDestroyed(t *testing.T) {
+	w := newWorld(t)
+	w.save(person("1", "4711", "Ada Example", "ada@example.org"))
+	for _, by := range []string{"anna", "berta"} {
+		r := postgres.Receipt{ID: uuid.New(), Event: "4711", Purpose: "forum", Rows: 1, SHA256: []byte{0xab, 0xcd}, By: by, At: june}
+		if err := w.SaveReceipt(t.Context(), r, &postgres.Listing{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.clock.now = july
+	w.block("4711", sealer(t, officer(t)))
+	says := w.task().Says
+	for _, want := range []string{"anna", "berta", "forum", "2027-06-01", "SHA-256 abcd"} {
+		if !strings.Contains(says, want) {
+			t.Errorf("the task does not say %q: %s", want, says)
+		}
+	}
+}
+
+func TestASecondDumpIsAskedForToo(t *testing.T) {
+	w := newWorld(t)
+	w.save(person("1", "4711", "Ada Example", "ada@example.org"))
+	w.clock.now = july
+	w.block("4711", sealer(t, officer(t)))
+	e, err := w.Event(t.Context(), "4711")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, by := range []string{"anna", "berta"} {
+		if err := w.RecordDump(t.Context(), e, 1, by); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if task := w.task(); task.Times != 2 || !strings.Contains(task.Says, "berta") {
+		t.Errorf("the task is %+v, want of two dumps, the last by berta", task)
+	}
+}
+
+func TestADoubtIsAnsweredNotTickedOff(t *testing.T) {
+	w := newWorld(t)
+	w.linkAgreement("4711")
+	w.save(person("1", "4711", "Ada Example", "ada@example.org"))
+	w.clock.now = july
+	w.block("4711", sealer(t, officer(t)))
+	task := w.task()
+	if err := w.FinishTask(t.Context(), task.ID, "ops"); err == nil || !strings.Contains(err.Error(), "lethe retention agreements 4711") {
+		t.Errorf("ticked off with %v, want the command that answers", err)
+	}
+	if _, err := w.AnswerDoubt(t.Context(), "4711", false, "the form was the wrong one", "ops"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.FinishTask(t.Context(), task.ID, "ops"); err == nil {
+		t.Error("it was open after the answer")
+	}
+}
+
+func TestEachErasedOneThatChangedIsCounted(t *testing.T) {
+	w := newWorld(t)
+	var people []attendees.Registration
+	for _, id := range []string{"1", "2"} {
+		r := person(id, "4711", "Person "+id, id+"@example.org")
+		w.save(r)
+		if _, err := w.Forget(t.Context(), attendees.AttendeeID(id), "asked"); err != nil {
+			t.Fatal(err)
+		}
+		r.Changed = june.AddDate(0, 0, 1)
+		people = append(people, r)
+	}
+	w.clock.now = june.AddDate(0, 0, 2)
+	w.save(people...)
+	if task := w.task(); task.Times != 2 {
+		t.Errorf("the task is %+v, want of two registrations", task)
+	}
+}
+
+func TestOpeningWhereNothingIsSealedLeavesNoEntry(t *testing.T) {
+	w := newWorld(t)
+	w.save(person("1", "4711", "Ada Example", "ada@example.org"))
+	for range w.SealedRecords(t.Context(), "4711", "", "ops") {
+		t.Error("something is sealed")
+	}
+	if n := w.count(`select count(*) from ledger_entries`); n > 0 {
+		t.Errorf("the ledger has %d entries", n)
+	}
+}
+
+func TestEachRunIsRecordedAndAnIdleOneOnceADay(t *testing.T) {
+	w := newWorld(t)
+	run := func(r postgres.Run) {
+		t.Helper()
+		if err := w.EndRun(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(postgres.Run{})
+	run(postgres.Run{})
+	run(postgres.Run{Block: 1})
+	w.clock.now = w.clock.now.AddDate(0, 0, 1)
+	run(postgres.Run{})
+	equal(t, "ledger", w.ledgerIsSound(), []ledger.Kind{ledger.Opened, ledger.Run, ledger.Run, ledger.Run})
+	if swept, err := w.Marked(t.Context(), postgres.Swept); err != nil || !swept.Equal(w.clock.now) {
+		t.Errorf("the last run was %s (%v)", swept, err)
+	}
+}
