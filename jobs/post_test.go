@@ -140,13 +140,13 @@ func TestOfficersGetTheCheckpointOnceAWeek(t *testing.T) {
 		}
 	})
 	await(t, store, `select count(*) = 2 from river_job where kind = 'send_mail' and state = 'completed'`)
-	signed, err := store.Checkpoint(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
 	f.mu.Lock()
 	for _, l := range f.got {
-		if l.To == "ada@example.org" || l.Quoted != signed {
+		var signed bool // the worker's own first run may have signed a newer one since
+		if err := store.DB().Get(&signed, `select exists (select from ledger_checkpoints where note = $1)`, l.Quoted); err != nil {
+			t.Fatal(err)
+		}
+		if l.To == "ada@example.org" || !signed {
 			t.Error("a letter went to the wrong person, or says something else")
 		}
 	}

@@ -64,7 +64,7 @@ func TestTheNightDeletesOnlyWhatItAnnouncedAndNotFarMore(t *testing.T) {
 	equal(t, "six hours later", w.announced(later.AddDate(0, 0, -1).Add(6*time.Hour)), "[]")
 	equal(t, "on the second night far more would go", w.announced(later), "fuse 10 1")
 	tasks, err := w.Tasks(t.Context())
-	if err != nil || len(tasks) != 1 || tasks[0].Event != "4712" || !strings.Contains(tasks[0].Says, "--accept HASH") {
+	if err != nil || len(tasks) != 1 || tasks[0].Event != "4712" || !strings.Contains(tasks[0].Says, "lethe retention run --accept ") {
 		t.Errorf("staff are asked %+v (%v), want about the event that nobody had announced", tasks, err)
 	}
 	w.Policy().EventRules = nil
