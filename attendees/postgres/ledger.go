@@ -116,6 +116,12 @@ func (s *Store) append(ctx context.Context, tx *sqlx.Tx, index int64, leaf []byt
 	return quiet("append to the ledger", err)
 }
 
+// LedgerTime is when the ledger's newest entry was made; the zero time: there is none.
+func (s *Store) LedgerTime(ctx context.Context) (time.Time, error) {
+	_, last, err := s.ledgerHead(ctx, s.db)
+	return last, err
+}
+
 // ledgerHead is how many entries there are, and when the newest was made.
 func (s *Store) ledgerHead(ctx context.Context, q sqlx.QueryerContext) (size int64, last time.Time, err error) {
 	var leaf string

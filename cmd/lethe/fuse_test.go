@@ -31,7 +31,7 @@ func TestARunByHandStopsAtTheFuseUntilThePlanIsAccepted(t *testing.T) {
 	lethe(t, at(time.Now().AddDate(0, 0, 60)), "retention", "run")
 	day := time.Now().AddDate(9, 0, 0)
 	// The worker has announced each night, and nothing for today.
-	if _, err := db.Exec(`insert into marks (name, value, at) values ('announced', $1, $2)`, day.Format(time.DateOnly), day.AddDate(0, 0, -10)); err != nil {
+	if _, err := db.Exec(`insert into marks (name, value, at) values ('announced', $1, $2)`, day.AddDate(0, 0, -10).Format(time.RFC3339), day.Add(-6*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if said := lethe(t, at(day), "retention", "run", "--dry-run"); !strings.Contains(said, "would stop") {

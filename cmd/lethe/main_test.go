@@ -396,7 +396,7 @@ func TestTheDemoGoesThrough(t *testing.T) {
 	for _, want := range []string{
 		"Winter Forum on Tides", "linked", "935 people", "That was 3 calls", "What comes next",
 		"849 sealed, 151 without an agreement deleted", "Now they lie in 0 of", "its names are sealed until", "another key: it was not sealed",
-		"deleted  event", "left out: 5 registrations", "Sound: entry 6 of 8", "DAMAGED at entry 6",
+		"deleted  event", "left out: 5 registrations", "Sound: entry 7 of 10", "DAMAGED at entry 7",
 		"not pulled: its people are to be sealed as they come", "sealed as it came: 1,000 people",
 	} {
 		if !strings.Contains(out, want) {
