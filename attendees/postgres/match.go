@@ -163,7 +163,10 @@ func (s *Store) fill(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, ids []uu
 		where p.event_id = $1 and p.id = own.id
 		  and (told.attendee_id is not null or p.filled <> '{}')`,
 		event, pq.StringArray(texts(ids)))
-	return quiet("fill records from responses", err)
+	if err != nil {
+		return quiet("fill records from responses", err)
+	}
+	return s.settle(ctx, tx, event, ids)
 }
 
 // meetResponses matches an event's responses with registrations that were just

@@ -73,7 +73,8 @@ func (s *Store) markGone(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, keys
 		set status = 'gone',
 		    affiliation = case when 'affiliation' = any($3) then '' else affiliation end,
 		    forums = case when 'forums' = any($3) then '{}' else forums end,
-		    answers = case when 'answers' = any($3) then '{}' else answers end
+		    answers = case when 'answers' = any($3) then '{}' else answers end,
+		    corrected = corrected - $3::text[]
 		where event_id = $1 and id = any($2::uuid[]) and status <> 'gone'`,
 		event, pq.StringArray(texts(keys)), pq.Array(s.policy.DroppedFields()))
 	if err != nil {
