@@ -93,7 +93,7 @@ alter table visits
 comment on table visits is 'mailed links to /my-data that were not used yet, and browsers that are in';
 comment on column visits.hash is 'HMAC of the token in the link or the cookie: the table opens nothing';
 comment on column visits.mailed is 'a mailed link; false: a browser''s cookie';
-comment on column visits.sealed is 'the verified address, encrypted under the visitor''s own token, which is kept nowhere here';
+comment on column visits.sealed is 'the verified address and the visit''s requests, encrypted under the visitor''s own token, which is kept nowhere here';
 comment on column visits.expires_at is 'when it is good no more';
 
 -- +goose Down

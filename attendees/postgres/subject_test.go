@@ -266,8 +266,8 @@ func TestAVisitIsOpenedByItsOwnTokenAlone(t *testing.T) {
 	if _, err := w.Visit(t.Context(), link); err != postgres.ErrLink {
 		t.Errorf("a link is taken for a cookie: %v", err)
 	}
-	token, address, err := w.UseVisitLink(t.Context(), link)
-	if err != nil || address.Reveal() != "zaphira@example.org" {
+	token, visit, err := w.UseVisitLink(t.Context(), link)
+	if err != nil || visit.Address.Reveal() != "zaphira@example.org" {
 		t.Fatal(err)
 	}
 	if _, _, err := w.UseVisitLink(t.Context(), link); err != postgres.ErrLink {
@@ -278,9 +278,16 @@ func TestAVisitIsOpenedByItsOwnTokenAlone(t *testing.T) {
 	}
 	for range 3 {
 		w.clock.now = w.clock.now.Add(postgres.VisitFor - time.Second)
-		if a, err := w.Visit(t.Context(), token); err != nil || a != address {
+		if v, err := w.Visit(t.Context(), token); err != nil || v.Address != visit.Address {
 			t.Fatal("a visit that is used ended: ", err)
 		}
+	}
+	visit.Cases = []int{7, 9}
+	if err := w.KeepVisit(t.Context(), token, visit); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := w.Visit(t.Context(), token); err != nil || !slices.Equal(v.Cases, visit.Cases) {
+		t.Errorf("the visit remembers %v (%v)", v.Cases, err)
 	}
 	if files := w.found("zaphira"); len(files) > 0 {
 		t.Errorf("%v hold the visitor's address", files)

@@ -2,10 +2,12 @@ package postgres
 
 import (
 	"context"
+	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -27,17 +29,30 @@ const (
 	visitUse = "visit"
 )
 
+// Visit is what a browser that proved an address may see: what is held under it, and how
+// the requests that were made meanwhile ended.
+type Visit struct {
+	Address attendees.Personal
+	Cases   []int
+}
+
+// visitText is Visit as it is sealed: Personal hides itself from JSON.
+type visitText struct {
+	Address string `json:"address"`
+	Cases   []int  `json:"cases,omitempty"`
+}
+
 // NewVisitLink makes a token that lets whoever presses the button behind it see what is
 // held under an address, once, within VisitLinkFor. The database keeps its HMAC, and the
 // address encrypted under the token, which it does not keep.
 func (s *Store) NewVisitLink(ctx context.Context, address attendees.Personal) (token string, err error) {
-	return s.newVisit(ctx, s.db, address, true, VisitLinkFor)
+	return s.newVisit(ctx, s.db, Visit{Address: attendees.Personal(seal.Normalise(address.Reveal()))}, true, VisitLinkFor)
 }
 
-func (s *Store) newVisit(ctx context.Context, q sqlx.ExecerContext, address attendees.Personal, mailed bool, lasts time.Duration) (token string, err error) {
+func (s *Store) newVisit(ctx context.Context, q sqlx.ExecerContext, v Visit, mailed bool, lasts time.Duration) (token string, err error) {
 	token = rand.Text() // 128 bits and more
 	hash := s.keyed(visitUse, token)[0]
-	sealed, err := sealVisit(token, hash, seal.Normalise(address.Reveal()))
+	sealed, err := v.seal(token, hash)
 	if err != nil {
 		return "", err
 	}
@@ -49,7 +64,7 @@ func (s *Store) newVisit(ctx context.Context, q sqlx.ExecerContext, address atte
 
 // UseVisitLink uses a mailed link up. It gives a token for the browser that pressed its
 // button, and the address that is proved by that; ErrLink where it is no good link.
-func (s *Store) UseVisitLink(ctx context.Context, link string) (token string, address attendees.Personal, err error) {
+func (s *Store) UseVisitLink(ctx context.Context, link string) (token string, v Visit, err error) {
 	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
 		var row visitRow
 		err := tx.GetContext(ctx, &row, `
@@ -65,18 +80,18 @@ func (s *Store) UseVisitLink(ctx context.Context, link string) (token string, ad
 		if !s.now().Before(row.Expires) {
 			return ErrLink
 		}
-		if address, err = row.open(link); err != nil {
+		if v, err = row.open(link); err != nil {
 			return err
 		}
-		token, err = s.newVisit(ctx, tx, address, false, VisitFor)
+		token, err = s.newVisit(ctx, tx, v, false, VisitFor)
 		return err
 	})
-	return token, address, err
+	return token, v, err
 }
 
-// Visit gives the address that the browser with a token has proved, and lets the visit
-// last on; ErrLink where it has ended.
-func (s *Store) Visit(ctx context.Context, token string) (attendees.Personal, error) {
+// Visit gives what the browser with a token may see, and lets the visit last on; ErrLink
+// where it has ended.
+func (s *Store) Visit(ctx context.Context, token string) (Visit, error) {
 	now := s.now()
 	var row visitRow
 	err := s.db.GetContext(ctx, &row, `
@@ -84,13 +99,24 @@ func (s *Store) Visit(ctx context.Context, token string) (attendees.Personal, er
 		set expires_at = $3
 		where not mailed and hash = any($1) and expires_at > $2
 		returning hash, sealed, expires_at`, pq.ByteaArray(s.keyed(visitUse, token)), now, now.Add(VisitFor))
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", ErrLink
-	}
 	if err != nil {
-		return "", quiet("find a visit", err)
+		return Visit{}, missing("find a visit", err, ErrLink)
 	}
 	return row.open(token)
+}
+
+// KeepVisit keeps what a visit has come to.
+func (s *Store) KeepVisit(ctx context.Context, token string, v Visit) error {
+	for _, hash := range s.keyed(visitUse, token) {
+		sealed, err := v.seal(token, hash)
+		if err != nil {
+			return err
+		}
+		if _, err := s.db.ExecContext(ctx, `update visits set sealed = $2 where not mailed and hash = $1`, hash, sealed); err != nil {
+			return quiet("keep a visit", err)
+		}
+	}
+	return nil
 }
 
 // EndVisit ends a visit.
@@ -111,37 +137,40 @@ type visitRow struct {
 	Expires time.Time `db:"expires_at"`
 }
 
-func (r visitRow) open(token string) (attendees.Personal, error) {
-	box, nonce, err := visitBox(token)
+func (r visitRow) open(token string) (Visit, error) {
+	box, err := visitBox(token)
 	if err != nil {
-		return "", err
+		return Visit{}, err
 	}
-	text, err := box.Open(nil, nonce, r.Sealed, r.Hash)
-	if err != nil {
-		return "", ErrLink // a token's hash that another token made: it cannot be
+	var v visitText
+	if n := box.NonceSize(); len(r.Sealed) > n {
+		text, err := box.Open(nil, r.Sealed[:n], r.Sealed[n:], r.Hash)
+		if err == nil && json.Unmarshal(text, &v) == nil {
+			return Visit{attendees.Personal(v.Address), v.Cases}, nil
+		}
 	}
-	return attendees.Personal(text), nil
+	return Visit{}, ErrLink // a token's hash that another token made: it cannot be
 }
 
-func sealVisit(token string, hash []byte, address string) ([]byte, error) {
-	box, nonce, err := visitBox(token)
+func (v Visit) seal(token string, hash []byte) ([]byte, error) {
+	box, err := visitBox(token)
 	if err != nil {
 		return nil, err
 	}
-	return box.Seal(nil, nonce, []byte(address), hash), nil
+	text, err := json.Marshal(visitText{v.Address.Reveal(), v.Cases})
+	if err != nil {
+		return nil, errors.New("a visit cannot be kept") // its words could quote the address
+	}
+	nonce := make([]byte, box.NonceSize(), box.NonceSize()+len(text)+box.Overhead())
+	rand.Read(nonce) //nolint:errcheck // it never fails (crypto/rand)
+	return box.Seal(nonce, nonce, text, hash), nil
 }
 
-// visitBox is the lock of a visit's address. A token locks one address, once, so the nonce
-// may come from the same place as the key.
-func visitBox(token string) (box interface {
-	Seal(dst, nonce, plaintext, additional []byte) []byte
-	Open(dst, nonce, sealed, additional []byte) ([]byte, error)
-}, nonce []byte, err error) {
-	const size = chacha20poly1305.KeySize + chacha20poly1305.NonceSizeX
-	both, err := hkdf.Key(sha256.New, []byte(token), nil, "lethe visit", size)
+// visitBox is the lock of a visit: its key is made of the token alone.
+func visitBox(token string) (cipher.AEAD, error) {
+	key, err := hkdf.Key(sha256.New, []byte(token), nil, "lethe visit", chacha20poly1305.KeySize)
 	if err != nil {
-		return nil, nil, fmt.Errorf("visit: %w", err)
+		return nil, fmt.Errorf("visit: %w", err)
 	}
-	box, err = chacha20poly1305.NewX(both[:chacha20poly1305.KeySize])
-	return box, both[chacha20poly1305.KeySize:], err
+	return chacha20poly1305.NewX(key)
 }
