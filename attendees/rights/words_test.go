@@ -12,7 +12,7 @@ import (
 
 var (
 	placeholder = regexp.MustCompile(`\{[a-z]+\}`)
-	said        = regexp.MustCompile(`(?:Say\(|say )"([a-z.]+)"`)
+	said        = regexp.MustCompile(`(?:[sS]ay\(|Say )"([a-z.]+)"`)
 )
 
 func TestEveryLanguageSaysEverything(t *testing.T) {
