@@ -105,6 +105,13 @@ func (a *app) welcome(ctx context.Context, d database, site *web.Site, works boo
 		return err
 	}
 	fmt.Fprintf(a.out, "Sign in, within 15 minutes and once: %s\nOthers get theirs by mail, once SMTP_URL is set: `lethe users add` says who may.\n", link)
+	if a.visitor == "" {
+		return nil
+	}
+	if link, err = site.VisitLink(ctx, a.visitor); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "And as an attendee, to see what is held of her: %s\n", link)
 	return nil
 }
 
