@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
 	"lethe/attendees"
@@ -141,7 +140,12 @@ func (u *under) registrations(ctx context.Context) error {
 	err := u.db.SelectContext(ctx, &rows, `
 		select a.id, a.event_id, a.source_id, a.state, a.reason, a.withdrawn, a.registered_at
 		from unnest($1::uuid[], $2::bytea[]) as asked (event_id, address_index)
-		join attendees a on a.event_id = asked.event_id and a.address_index = asked.address_index
+		cross join lateral (
+			select *
+			from attendees
+			where event_id = asked.event_id and address_index = asked.address_index
+			offset 0 -- one look-up by index for each: as a join it might read everybody
+		) as a
 		order by a.event_id, a.id`, keys, indexes)
 	if err != nil {
 		return quiet("find what is held under an address", err)
@@ -268,7 +272,7 @@ func (u *under) answers(ctx context.Context) error {
 
 // readable reads her readable records.
 func (u *under) readable(ctx context.Context) error {
-	events, ids := u.ownKeys()
+	events, ids := u.ownKeys(func(r ownRow) bool { return r.State == attendees.Active && u.events[r.Event].State == attendees.Active })
 	if len(ids) == 0 {
 		return nil
 	}
@@ -283,9 +287,13 @@ func (u *under) readable(ctx context.Context) error {
 	return quiet("read what is held under an address", err)
 }
 
-func (u *under) ownKeys() (events, ids pq.StringArray) {
+// ownKeys are the keys of those of her registrations that a query is for, and of their
+// events: a query that names few rooms opens few.
+func (u *under) ownKeys(wanted func(ownRow) bool) (events, ids pq.StringArray) {
 	for _, r := range u.own {
-		events, ids = append(events, r.Event.String()), append(ids, r.ID.String())
+		if wanted(r) {
+			events, ids = append(events, r.Event.String()), append(ids, r.ID.String())
+		}
 	}
 	return events, ids
 }
@@ -349,17 +357,11 @@ func (r ownFields) fields(from attendees.SourceName) []OwnField {
 
 // sealed opens her sealed records with the address that she proved.
 func (u *under) sealed(ctx context.Context) error {
-	var wanted []ownRow
-	var ids pq.StringArray
-	for _, r := range u.own {
-		if len(u.of(r.Event).Own.Fields) == 0 {
-			wanted, ids = append(wanted, r), append(ids, r.ID.String())
-		}
-	}
-	if len(wanted) == 0 {
+	unread := func(r ownRow) bool { return len(u.of(r.Event).Own.Fields) == 0 }
+	events, ids := u.ownKeys(unread)
+	if len(ids) == 0 {
 		return nil
 	}
-	events, _ := u.ownKeys()
 	var rows []struct {
 		SealedRecord
 		Room uuid.UUID `db:"event_id"`
@@ -400,7 +402,10 @@ func (u *under) sealed(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, r := range wanted {
+	for _, r := range u.own {
+		if !unread(r) {
+			continue
+		}
 		h := u.of(r.Event)
 		h.Own.State = attendees.Blocked
 		if f := fields[r.ID]; f != nil && !h.Closed {
@@ -436,32 +441,54 @@ func (r *ownFields) take(record seal.Record) error {
 
 // uses reads which lists carry her, who looked at her, and whether a hold stands.
 func (u *under) uses(ctx context.Context) error {
-	for _, r := range u.own {
-		h := u.of(r.Event)
-		err := u.db.SelectContext(ctx, &h.Lists, `
-			select r.id, $3::text as event, r.purpose, r.format, r.rows, r.sha256, r.exported_by, r.exported_at
-			from receipts r
-			where r.event_id = $1 and r.purpose <> 'unseal' and ($4 or r.id in (
-				select receipt_id from personal where event_id = $1 and part = 'receipt' and $2 = any(listed)))
-			order by r.exported_at, r.id`, r.Event, r.ID, h.Event.ID, h.Event.State != attendees.Active)
-		if err != nil {
-			return quiet("find a person's exports", err)
-		}
-		err = u.db.SelectContext(ctx, &h.Looks, `
-			select looked_by, received_at
-			from personal
-			where event_id = $1 and part = 'look' and attendee_id = $2
-			order by received_at desc, id`, r.Event, r.ID)
-		if err != nil {
-			return quiet("find who looked at a person", err)
-		}
-		err = u.InTx(ctx, func(tx *sqlx.Tx) (err error) {
-			h.OnHold, err = u.isHeld(ctx, tx, r.Event, r.ID)
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	events, ids := u.ownKeys(func(ownRow) bool { return true })
+	rooms, _ := u.ownKeys(func(r ownRow) bool { return u.events[r.Event].State == attendees.Active })
+	if len(ids) == 0 {
+		return nil
 	}
-	return nil
+	var lists []struct {
+		Receipt
+		Room uuid.UUID `db:"event_id"`
+	}
+	err := u.db.SelectContext(ctx, &lists, `
+		select r.id, r.event_id, r.purpose, r.format, r.rows, r.sha256, r.exported_by, r.exported_at
+		from receipts r
+		where r.event_id = any($1::uuid[]) and r.purpose <> 'unseal' and (not r.event_id = any($2::uuid[]) or r.id in (
+			select receipt_id
+			from personal
+			where event_id = any($2::uuid[]) and part = 'receipt' and listed && $3::uuid[]))
+		order by r.exported_at, r.id`, events, rooms, ids)
+	if err != nil {
+		return quiet("find a person's exports", err)
+	}
+	for _, l := range lists {
+		h := u.of(l.Room)
+		l.Event = h.Event.ID
+		h.Lists = append(h.Lists, l.Receipt)
+	}
+	var looks []struct {
+		Look
+		Room uuid.UUID `db:"event_id"`
+	}
+	err = u.db.SelectContext(ctx, &looks, `
+		select event_id, looked_by, received_at
+		from personal
+		where event_id = any($1::uuid[]) and part = 'look' and attendee_id = any($2::uuid[])
+		order by received_at desc, id`, rooms, ids)
+	if err != nil {
+		return quiet("find who looked at a person", err)
+	}
+	for _, l := range looks {
+		h := u.of(l.Room)
+		h.Looks = append(h.Looks, l.Look)
+	}
+	var onHold []uuid.UUID
+	err = u.db.SelectContext(ctx, &onHold, `
+		select distinct h.event_id
+		from holds h
+		where h.event_id = any($1::uuid[]) and (h.attendee_id is null or h.attendee_id = any($2::uuid[])) and `+standing("$3"), events, ids, u.today())
+	for _, event := range onHold {
+		u.of(event).OnHold = true
+	}
+	return quiet("look for holds", err)
 }

@@ -4,13 +4,10 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	devtools "github.com/chromedp/cdproto/browser"
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -70,7 +67,13 @@ func TestAPersonSeesTakesCorrectsAndErasesWhatIsHeldOfHer(t *testing.T) {
 	if page := text(); !strings.Contains(page, "Zaphira Q. Quillfeather") || !strings.Contains(page, "corrected at your request") {
 		t.Errorf("corrected she sees %s", page)
 	}
-	downloads(t, window, t.TempDir())
+	wait := downloads(t, window)
+	for what, file := range map[string]string{"Take it all": "my-data.zip", "Just the data": "my-data.json"} {
+		run(t, window, chromedp.Click(`//a[contains(., "`+what+`")]`))
+		if text := wait(file); file == "my-data.json" && !strings.Contains(string(text), "Zaphira Q. Quillfeather") {
+			t.Errorf("%s lacks the correction", file)
+		}
+	}
 	for _, event := range []string{"Open Science Forum", "Array Summit"} {
 		run(t, window, chromedp.Navigate(h.BaseURL+"/my-data"), chromedp.WaitVisible(chromedp.CSS("article")),
 			chromedp.Click(`//article[contains(., "`+event+`")]//a[contains(., "Erase it")]`), chromedp.WaitVisible(chromedp.CSS("main button.grave")),
@@ -99,27 +102,6 @@ func TestAPersonSeesTakesCorrectsAndErasesWhatIsHeldOfHer(t *testing.T) {
 }
 
 var decided = rights.Decision{Grant: true, Reason: "as proposed", By: "test"}
-
-// downloads presses for both files, and waits until they are whole.
-func downloads(t *testing.T, window context.Context, folder string) {
-	t.Helper()
-	run(t, window, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, devtools.SetDownloadBehavior, devtools.SetDownloadBehaviorParams{Behavior: "allow", DownloadPath: folder})
-		return err
-	}))
-	for what, file := range map[string]string{"Take it all": "my-data.zip", "Just the data": "my-data.json"} {
-		run(t, window, chromedp.Click(`//a[contains(., "`+what+`")]`))
-		for n := 0; ; n++ {
-			if text, err := os.ReadFile(filepath.Join(folder, file)); err == nil && len(text) > 0 {
-				break
-			}
-			if n == 300 {
-				t.Fatalf("%s did not come within half a minute", file)
-			}
-			time.Sleep(100 * time.Millisecond)
-		}
-	}
-}
 
 // waitForPost waits until the outbox is empty.
 func (h *house) waitForPost(t *testing.T) {
