@@ -255,16 +255,17 @@ func (s *Store) Case(ctx context.Context, number int) (Case, CaseText, error) {
 	return r.asCase(), text, err
 }
 
-// VerifyCases notes that the person of an address has proved it: her open cases are
-// verified, and a doubt about who asked ends. It returns those that were not before. One
-// for which another stands already goes on as that.
-func (s *Store) VerifyCases(ctx context.Context, address attendees.Personal) (fresh []Case, err error) {
+// VerifyCases notes that the person of an address has proved that these cases are hers: a
+// doubt about who asked ends. It returns those that were not verified before. One for which
+// another stands already goes on as that. Others of hers stay as they are: who proves an
+// address for one thing has not asked for what a stranger wrote in her name.
+func (s *Store) VerifyCases(ctx context.Context, address attendees.Personal, numbers []int) (fresh []Case, err error) {
 	waiting, err := s.CasesOf(ctx, address)
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range waiting {
-		if !c.Verified.IsZero() && !c.Paused() {
+		if !slices.Contains(numbers, c.Number) || !c.Verified.IsZero() && !c.Paused() {
 			continue
 		}
 		_, text, err := s.Case(ctx, c.Number)

@@ -50,6 +50,9 @@ func BenchmarkSubject(b *testing.B) {
 						select event_id, id, 'registration', source_id, 'Filler', 'filler@example.org', 'Standard', 'attending'
 						from attendees where event_id = $1 and source_id like 'f%'`, e.Key)
 				}
+				if err == nil {
+					_, err = tx.Exec(`insert into links (event_id, form_id, purpose, linked_at) values ($1, 'form', 'forum', now())`, e.Key)
+				}
 				return err
 			}
 			return nil

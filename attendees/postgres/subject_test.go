@@ -229,7 +229,7 @@ func TestACaseTellsOfNobodyOnceItIsClosed(t *testing.T) {
 			t.Errorf("%v hold what the request says", files)
 		}
 	}
-	if _, err := w.VerifyCases(t.Context(), "zaphira@example.org"); err != nil {
+	if _, err := w.VerifyCases(t.Context(), "zaphira@example.org", []int{letter.Number}); err != nil {
 		t.Fatal(err)
 	}
 	if c, _, err := w.Case(t.Context(), letter.Number); err != nil || c.Outcome != attendees.Merged {

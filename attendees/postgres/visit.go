@@ -44,9 +44,10 @@ type visitText struct {
 
 // NewVisitLink makes a token that lets whoever presses the button behind it see what is
 // held under an address, once, within VisitLinkFor. The database keeps its HMAC, and the
-// address encrypted under the token, which it does not keep.
-func (s *Store) NewVisitLink(ctx context.Context, address attendees.Personal) (token string, err error) {
-	return s.newVisit(ctx, s.db, Visit{Address: attendees.Personal(seal.Normalise(address.Reveal()))}, true, VisitLinkFor)
+// address encrypted under the token, which it does not keep. cases are those whose mail it
+// stands in: whoever uses it says that they are hers.
+func (s *Store) NewVisitLink(ctx context.Context, address attendees.Personal, cases ...int) (token string, err error) {
+	return s.newVisit(ctx, s.db, Visit{attendees.Personal(seal.Normalise(address.Reveal())), cases}, true, VisitLinkFor)
 }
 
 func (s *Store) newVisit(ctx context.Context, q sqlx.ExecerContext, v Visit, mailed bool, lasts time.Duration) (token string, err error) {

@@ -196,12 +196,13 @@ func (d *Desk) Add(ctx context.Context, address attendees.Personal, r Request) (
 	}
 	w := d.Catalogue.In(r.Language, "")
 	var cases []postgres.Case
+	var numbers []int
 	for _, event := range events {
 		c, err := d.open(ctx, address, r, event, time.Time{})
 		if err != nil {
 			return cases, err
 		}
-		cases = append(cases, c)
+		cases, numbers = append(cases, c), append(numbers, c.Number)
 	}
 	first := cases[0]
 	l := mail.Letter{
@@ -212,7 +213,7 @@ func (d *Desk) Add(ctx context.Context, address attendees.Personal, r Request) (
 			w.Say("mail.link.good"), complaint(w, d.Store.Policy()),
 		},
 	}
-	if l.Link, err = d.VisitLink(ctx, address, w); err != nil {
+	if l.Link, err = d.VisitLink(ctx, address, w, numbers...); err != nil {
 		return cases, err
 	}
 	return cases, d.Post.Post(ctx, l)
@@ -225,7 +226,7 @@ func (d *Desk) Verify(ctx context.Context, number int) error {
 	if err != nil {
 		return err
 	}
-	return d.Proved(ctx, text.Contact)
+	return d.Proved(ctx, text.Contact, []int{number})
 }
 
 // Extend gives two months more, once; the person is told why within the first (Art. 12(3)).
@@ -273,7 +274,7 @@ func (d *Desk) Pause(ctx context.Context, number int, reason string) (postgres.C
 	l.say("letter.paused", "reason", reason)
 	l.say("mail.link.good")
 	l.complain()
-	if l.address, err = d.VisitLink(ctx, text.Contact, l.w); err != nil {
+	if l.address, err = d.VisitLink(ctx, text.Contact, l.w, number); err != nil {
 		return c, err
 	}
 	return c, d.Post.Post(ctx, l.mail())

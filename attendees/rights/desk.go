@@ -331,14 +331,17 @@ func (d *Desk) Lift(ctx context.Context, address attendees.Personal, event atten
 	return ErrRequest
 }
 
-// Proved is told when a person has proved her address: what came by other ways and waited
-// for that is settled now.
-func (d *Desk) Proved(ctx context.Context, address attendees.Personal) error {
+// Proved is told when a person has proved that cases are hers: what came by other ways and
+// waited for that is settled now.
+func (d *Desk) Proved(ctx context.Context, address attendees.Personal, numbers []int) error {
+	if len(numbers) == 0 {
+		return nil
+	}
 	waiting, err := d.Store.CasesOf(ctx, address)
 	if err != nil || len(waiting) == 0 {
 		return err
 	}
-	fresh, err := d.Store.VerifyCases(ctx, address)
+	fresh, err := d.Store.VerifyCases(ctx, address, numbers)
 	if err != nil {
 		return err
 	}

@@ -289,7 +289,7 @@ func TestTimeStandsStillWhileItIsDoubtedWhoAsks(t *testing.T) {
 	if got := o.Deadline(c).String(); got != "2027-06-14" {
 		t.Errorf("paused for ten days it is due on %s", got)
 	}
-	must(t, o.Proved(t.Context(), hers))
+	must(t, o.Proved(t.Context(), hers, []int{n}))
 	if c, _, err = o.Store.Case(t.Context(), n); err != nil || c.Outcome != attendees.Granted {
 		t.Errorf("once she has proved it, it is %+v (%v)", c, err)
 	}

@@ -106,8 +106,9 @@ func (d *Desk) Invitation(ctx context.Context, address attendees.Personal, w Wor
 	return l, err
 }
 
-// VisitLink makes a link that shows what is held under an address, once.
-func (d *Desk) VisitLink(ctx context.Context, address attendees.Personal, w Words) (string, error) {
-	token, err := d.Store.NewVisitLink(ctx, address)
+// VisitLink makes a link that shows what is held under an address, once; whoever uses it
+// says that the cases are hers.
+func (d *Desk) VisitLink(ctx context.Context, address attendees.Personal, w Words, cases ...int) (string, error) {
+	token, err := d.Store.NewVisitLink(ctx, address, cases...)
 	return d.BaseURL + "/my-data/link/" + token + "?lang=" + w.Language, err
 }

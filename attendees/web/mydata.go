@@ -286,7 +286,7 @@ func (s *Site) useVisitLink(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.desk.Proved(r.Context(), v.Address); err != nil {
+	if err := s.desk.Proved(r.Context(), v.Address, v.Cases); err != nil {
 		return err
 	}
 	http.SetCookie(w, s.visitCookie(token, 0))

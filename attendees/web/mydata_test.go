@@ -563,6 +563,10 @@ func TestAnOfficerAnswersWhatWaits(t *testing.T) {
 	if a := staff.post("/requests/2/decide", url.Values{"decision": {"grant"}, "reason": {"x"}}); a.status != http.StatusUnprocessableEntity {
 		t.Errorf("granting before she proved it answers %d", a.status)
 	}
+	h.visitor("zaphira@example.org") // a visit of her own says nothing of what somebody wrote in her name
+	if c, _, err := h.Store.Case(t.Context(), 2); err != nil || !c.Verified.IsZero() || !c.Open() {
+		t.Errorf("a visit has settled what she did not ask for: %+v (%v)", c, err)
+	}
 	h.browser().post(strings.TrimPrefix(invited.Link, h.BaseURL), nil)
 	if l := h.letter(); !strings.Contains(strings.Join(l.Text, " "), "scellé") {
 		t.Errorf("after she proved it the letter says %q", l.Text)

@@ -81,7 +81,7 @@ func (d *demo) proveAddress(ctx context.Context, desk *rights.Desk, address atte
 	if _, _, err := d.database.UseVisitLink(ctx, link); !errors.Is(err, postgres.ErrLink) {
 		return errors.New("a link opens twice: this must not happen, please report it")
 	}
-	if err := desk.Proved(ctx, v.Address); err != nil {
+	if err := desk.Proved(ctx, v.Address, v.Cases); err != nil {
 		return err
 	}
 	if err := d.showHeld(ctx, v.Address); err != nil {
