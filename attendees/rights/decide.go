@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -149,6 +150,11 @@ func (d *Desk) grant(ctx context.Context, c postgres.Case, text postgres.CaseTex
 	if c.Asks == attendees.Objection {
 		c.Asks = attendees.ErasureRight // what an upheld objection comes to (Art. 17(1)(c))
 	}
+	if c.Asks == attendees.Withdrawal {
+		if err := d.unheld(ctx, c.Event, ids); err != nil {
+			return "", err
+		}
+	}
 	outcome := attendees.Granted
 	for _, id := range ids {
 		event, err := d.Store.EventOf(ctx, id)
@@ -167,6 +173,20 @@ func (d *Desk) grant(ctx context.Context, c postgres.Case, text postgres.CaseTex
 		}
 	}
 	return outcome, nil
+}
+
+// unheld refuses where a legal hold stands: nothing is dropped meanwhile.
+func (d *Desk) unheld(ctx context.Context, event attendees.EventID, ids []attendees.AttendeeID) error {
+	holds, err := d.Store.Holds(ctx)
+	if err != nil {
+		return err
+	}
+	for _, h := range holds {
+		if h.Event == event && (h.Attendee == "" || slices.Contains(ids, h.Attendee)) {
+			return &postgres.HeldError{What: "event " + string(event)}
+		}
+	}
+	return nil
 }
 
 // Add enters a request that came by mail, letter or phone. Whose it is is checked by a
@@ -306,5 +326,5 @@ func (d *Desk) Remind(ctx context.Context) (overdue int, err error) {
 	if overdue > 0 {
 		subject = fmt.Sprintf("OVERDUE: %d requests", overdue)
 	}
-	return overdue, d.tellOfficers(ctx, subject, strings.Join(lines, "\n"), d.BaseURL+"/requests")
+	return overdue, d.tellOfficers(ctx, subject, d.BaseURL+"/requests", lines...)
 }

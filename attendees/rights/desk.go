@@ -211,9 +211,9 @@ func (d *Desk) erase(ctx context.Context, id attendees.AttendeeID, l *letter, re
 	} else if !errors.Is(err, postgres.ErrNoEntry) {
 		return "", err
 	}
-	return outcome, d.tellOfficers(ctx, fmt.Sprintf("Delete attendee %s of event %s at its sources", id, e.Event),
+	return outcome, d.tellOfficers(ctx, fmt.Sprintf("Delete attendee %s of event %s at its sources", id, e.Event), "",
 		fmt.Sprintf("Attendee %s of event %s was erased here, as that person asked. Eventbrite offers no way but by hand: delete or anonymise the order there, and at "+
-			"Typeform what the person answered.", id, e.Event), "")
+			"Typeform what the person answered.", id, e.Event))
 }
 
 func (d *Desk) withdraw(ctx context.Context, id attendees.AttendeeID, l *letter) (attendees.Outcome, error) {
@@ -292,12 +292,12 @@ func (d *Desk) wait(ctx context.Context, c postgres.Case, l letter, says string)
 		return c, err
 	}
 	return c, d.tellOfficers(ctx, fmt.Sprintf("Request %d waits: %s, by %s", c.Number, c.Asks, c.Deadline),
-		fmt.Sprintf("Request %d asks for %s (GDPR %s). It waits for somebody to decide, by %s at the latest.", c.Number, c.Asks, c.Asks.Article(), c.Deadline),
-		fmt.Sprintf("%s/requests/%d", d.BaseURL, c.Number))
+		fmt.Sprintf("%s/requests/%d", d.BaseURL, c.Number),
+		fmt.Sprintf("Request %d asks for %s (GDPR %s). It waits for somebody to decide, by %s at the latest.", c.Number, c.Asks, c.Asks.Article(), c.Deadline))
 }
 
 // tellOfficers mails all officers.
-func (d *Desk) tellOfficers(ctx context.Context, subject, says, link string) error {
+func (d *Desk) tellOfficers(ctx context.Context, subject, link string, says ...string) error {
 	users, err := d.Store.Users(ctx)
 	if err != nil {
 		return err
@@ -306,7 +306,7 @@ func (d *Desk) tellOfficers(ctx context.Context, subject, says, link string) err
 		if !u.Has(attendees.Officer) {
 			continue
 		}
-		if err := d.Post.Post(ctx, mail.Letter{To: u.Email.Reveal(), Subject: subject, Text: []string{says}, Link: link}); err != nil {
+		if err := d.Post.Post(ctx, mail.Letter{To: u.Email.Reveal(), Subject: subject, Text: says, Link: link}); err != nil {
 			return err
 		}
 	}

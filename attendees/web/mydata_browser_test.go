@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -126,7 +127,7 @@ var visitedPages = []string{
 }
 
 // TestNoAttendeesPageShutsAnybodyOut looks at one language; LETHE_TEST_LANGUAGES=all at
-// the four.
+// the four. It leaves pictures in the folder that LETHE_SCREENSHOTS names.
 func TestNoAttendeesPageShutsAnybodyOut(t *testing.T) {
 	window := chromium(t)
 	script, err := axe()
@@ -138,9 +139,24 @@ func TestNoAttendeesPageShutsAnybodyOut(t *testing.T) {
 	if os.Getenv("LETHE_TEST_LANGUAGES") == "all" {
 		languages = rights.Languages()
 	}
+	pictures := 0
 	look := func(path, language string) {
 		t.Helper()
 		run(t, window, chromedp.Evaluate[chromedp.Void](script))
+		if dir := os.Getenv("LETHE_SCREENSHOTS"); dir != "" {
+			for device, width := range map[string]int64{"desk": 1280, "phone": 320} {
+				run(t, window, as(width, "light"))
+				picture, err := chromedp.Run(window, chromedp.FullScreenshot(100))
+				if err != nil {
+					t.Fatal(err)
+				}
+				name := filepath.Join(dir, fmt.Sprintf("my-data-%02d-%s-%s.png", pictures, language, device))
+				if err := os.WriteFile(name, picture, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			pictures++
+		}
 		for _, width := range widths {
 			for _, scheme := range schemes {
 				run(t, window, as(width, scheme))

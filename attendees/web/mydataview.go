@@ -150,11 +150,14 @@ func (s *Site) ownEvent(w rights.Words, h postgres.Holding, e *heldEvent, say fu
 			e.Why = append(e.Why, w.Say("why.purpose", "purpose", w.Purpose(u.Name), "fields", strings.Join(fields, ", "), "basis", w.Say("basis."+u.Basis)))
 		}
 	}
+	key := "why.until"
 	if sealed {
-		e.Why = append(e.Why, say("why.sealed"))
-		return
+		key = "why.sealed"
 	}
-	e.Why = append(e.Why, say("why.until"))
+	e.Why = append(e.Why, say(key))
+	if rule, ok := s.Store.Policy().RuleNamed(h.Event.Rule); ok && rule.Years > 0 {
+		e.Why = append(e.Why, w.Say("why.rule", "basis", w.Say("basis."+rule.Basis)))
+	}
 }
 
 func oneOr(all []string, none string) string {
