@@ -221,30 +221,46 @@ const ownColumns = `id, event_id, source_id, name, email, ticket, status, attend
 // answers reads forms that were sent in under the address, or that fill her registration.
 // Where one of those came from another address, she may have bought for somebody else.
 func (u *under) answers(ctx context.Context) error {
-	var forms, ids pq.StringArray
-	if err := u.db.SelectContext(ctx, &forms, `select distinct event_id::text from links where form_id <> $1`, attendees.EventbriteForm); err != nil {
-		return quiet("look for linked forms", err)
-	}
+	events, ids := u.ownKeys(func(r ownRow) bool { return u.events[r.Event].State == attendees.Active })
+	var open pq.StringArray
 	var indexes pq.ByteaArray
-	open := slices.DeleteFunc(forms, func(text string) bool {
-		e, ok := u.events[uuid.MustParse(text)]
-		for _, index := range u.indexes[e.Key] {
-			indexes = append(indexes, index)
+	for key, e := range u.events {
+		if e.State != attendees.Active {
+			continue
 		}
-		return !ok || e.State != attendees.Active
-	})
-	if len(open) == 0 {
+		for _, index := range u.indexes[key] {
+			open, indexes = append(open, key.String()), append(indexes, index)
+		}
+	}
+	var found []struct {
+		Event string `db:"event_id"`
+		ID    string `db:"id"`
+	}
+	err := u.db.SelectContext(ctx, &found, `
+		select a.event_id, a.id
+		from unnest($1::uuid[], $2::bytea[]) as asked (event_id, address_index)
+		cross join lateral (
+			select *
+			from answered
+			where event_id = asked.event_id and address_index = asked.address_index
+			offset 0
+		) as a`, open, indexes)
+	if err != nil {
+		return quiet("find what was answered under an address", err)
+	}
+	answers := pq.StringArray{}
+	for _, f := range found {
+		events, answers = append(events, f.Event), append(answers, f.ID)
+	}
+	if len(events) == 0 {
 		return nil
 	}
-	for _, r := range u.own {
-		ids = append(ids, r.ID.String())
-	}
 	var rows []ownAnswerRow
-	err := u.db.SelectContext(ctx, &rows, `
+	err = u.db.SelectContext(ctx, &rows, `
 		select `+ownColumns+`, attendee_id, form_id, address_index, submitted_at, received_at
 		from personal
-		where event_id = any($1::uuid[]) and part = 'response' and (address_index = any($2) or attendee_id = any($3::uuid[]))
-		order by event_id, submitted_at, id`, open, indexes, ids)
+		where event_id = any($1::uuid[]) and part = 'response' and (id = any($2::uuid[]) or attendee_id = any($3::uuid[]))
+		order by event_id, submitted_at, id`, events, answers, ids)
 	if err != nil {
 		return quiet("read what was answered under an address", err)
 	}

@@ -51,6 +51,12 @@ func BenchmarkSubject(b *testing.B) {
 						from attendees where event_id = $1 and source_id like 'f%'`, e.Key)
 				}
 				if err == nil {
+					_, err = tx.Exec(`
+						insert into personal (event_id, id, part, source_id, name, form_id, address_index)
+						select event_id, gen_random_uuid(), 'response', source_id, 'Filler', 'form', address_index
+						from attendees where event_id = $1 and source_id like 'f%'`, e.Key)
+				}
+				if err == nil {
 					_, err = tx.Exec(`insert into links (event_id, form_id, purpose, linked_at) values ($1, 'form', 'forum', now())`, e.Key)
 				}
 				return err

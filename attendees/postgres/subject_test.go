@@ -248,8 +248,8 @@ func TestACaseTellsOfNobodyOnceItIsClosed(t *testing.T) {
 	if err := w.DropCases(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n := w.count(`select count(*) from cases`); n != 0 {
-		t.Errorf("%d cases are left after three years", n)
+	if n := w.count(`select count(*) from cases where closed_at is not null`); n != 0 {
+		t.Errorf("%d closed cases are left after three years", n)
 	}
 	w.ledgerIsSound()
 }
