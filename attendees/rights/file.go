@@ -180,6 +180,15 @@ func (f File) JSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// RequestsJSON is the list of requests alone.
+func (f File) RequestsJSON() ([]byte, error) {
+	text, err := json.Marshal(f.Requests)
+	if err != nil {
+		return nil, fmt.Errorf("write a person's requests: %w", err)
+	}
+	return append(text, '\n'), nil
+}
+
 // Zip is the file with its tables and a page to read, which the caller has made.
 func (f File) Zip(page []byte) ([]byte, error) {
 	text, err := f.JSON()

@@ -413,6 +413,14 @@ func TestWhatSheTakesAlongIsWhatTheSchemaSays(t *testing.T) {
 	if err := json.Unmarshal([]byte(a.body), &f); err != nil || len(f.Events) != 4 || len(f.Requests) != 1 || f.Requests[0].Asks != attendees.Rectification {
 		t.Errorf("the file has %d events and %v", len(f.Events), f.Requests)
 	}
+	r, err := http.NewRequestWithContext(t.Context(), "GET", h.server.URL+"/my-data/requests", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept", "application/json")
+	if a := b.do(r); !strings.HasPrefix(a.body, `[{"number":1,"asks":"rectification","event":"4711"`) {
+		t.Errorf("scripts read of her requests %s", a.body)
+	}
 	z := b.get("/my-data/data.zip")
 	archive, err := zip.NewReader(strings.NewReader(z.body), int64(len(z.body)))
 	if err != nil {

@@ -244,6 +244,15 @@ func (s *Site) myRequests(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if strings.Contains(r.Header.Get("Accept"), "application/json") { // scripts
+		text, err := s.desk.File(visitOf(r).Address, nil, cases).RequestsJSON()
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(text) // who has gone away needs no answer
+		return nil
+	}
 	words := s.words(r)
 	p := requestsPage{Words: words}
 	for _, c := range cases {

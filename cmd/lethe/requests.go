@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -231,6 +232,9 @@ func (a *app) requestsAddCommand() *cobra.Command {
 			}
 			if !strings.Contains(address, "@") {
 				return misused{errors.New("--email wants the address on file, or - to read it, so that it stands in no shell's history")}
+			}
+			if !slices.Contains([]string{"mail", "letter", "phone"}, r.CameBy) {
+				return misused{fmt.Errorf("--by %q: mail, letter or phone", r.CameBy)}
 			}
 			if received != "" {
 				var err error
