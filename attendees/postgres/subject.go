@@ -81,7 +81,7 @@ func (s *Store) HeldUnder(ctx context.Context, address attendees.Personal) ([]Ho
 	if seal.Normalise(address.Reveal()) == "" {
 		return nil, nil
 	}
-	for _, step := range []func(context.Context) error{u.registrations, u.answers, u.readable, u.sealed, u.uses} {
+	for _, step := range []func(context.Context) error{u.registrations, u.answers, u.readable, u.sealed, u.uses, u.whole} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -103,7 +103,7 @@ func (s *Store) HeldUnder(ctx context.Context, address attendees.Personal) ([]Ho
 type under struct {
 	*Store
 	address attendees.Personal
-	events  map[uuid.UUID]Event
+	events  map[uuid.UUID]Event    // by key, id and state alone, until whole has read those with something
 	indexes map[uuid.UUID][][]byte // the address's, for each event
 	held    map[uuid.UUID]*Holding
 	own     []ownRow // registrations that are hers alone
@@ -123,7 +123,7 @@ type ownRow struct {
 // all at once.
 func (u *under) registrations(ctx context.Context) error {
 	var events []Event
-	if err := u.db.SelectContext(ctx, &events, `select `+eventColumns+` from events where deleted_at is null`); err != nil {
+	if err := u.db.SelectContext(ctx, &events, `select id, source_id, state from events where deleted_at is null`); err != nil {
 		return quiet("list events", err)
 	}
 	u.events = make(map[uuid.UUID]Event, len(events))
@@ -160,6 +160,20 @@ func (u *under) registrations(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// whole reads the rest of the events under which something is held.
+func (u *under) whole(ctx context.Context) error {
+	var keys []uuid.UUID
+	for key := range u.held {
+		keys = append(keys, key)
+	}
+	var events []Event
+	err := u.db.SelectContext(ctx, &events, `select `+eventColumns+` from events where id = any($1::uuid[])`, pq.StringArray(texts(keys)))
+	for _, e := range events {
+		u.of(e.Key).Event = e
+	}
+	return quiet("read events", err)
 }
 
 func (r ownRow) record() *OwnRecord {
