@@ -45,6 +45,31 @@ type Policy struct {
 
 	Upstream     Upstream            // what becomes of responses at their source; "" is UpstreamAsk
 	FormUpstream map[FormID]Upstream // where a form has it otherwise
+
+	// CaseYears is for how long it is kept that somebody asked for what is hers, and with
+	// which outcome; not who.
+	CaseYears int
+	// Countries are those whose public holidays move a deadline: DE, or DE-BE for one state's.
+	Countries []string
+	// Organization is who decides about the data, as people know it; Contact is where they
+	// write, an address. Empty: the page says nothing of it.
+	Organization, Contact string
+	// Authority is whom people complain to (GDPR Art. 77).
+	Authority Authority
+	// Processors hold data for the organisation, each where and on what basis it says.
+	Processors []Processor
+}
+
+// Authority is a supervisory authority.
+type Authority struct{ Name, Address, URL string }
+
+// Processor is who holds data on the organisation's behalf (GDPR Art. 28).
+type Processor struct {
+	Name  string `json:"name"`
+	What  string `json:"what"`  // it holds
+	Where string `json:"where"` // a country or region
+	// Transfer is what a transfer out of the Union rests on (Art. 45, 46); empty: there is none.
+	Transfer string `json:"transfer,omitempty"`
 }
 
 // Allows tells whether some purpose names the field.
@@ -134,6 +159,12 @@ func BuiltIn() Policy {
 		UnmatchedDays:     14,
 		PersonOpensMonths: 24,
 		EvidenceYears:     3,
+		CaseYears:         3,
+		Countries:         []string{"DE"},
+		Processors: []Processor{
+			{"Eventbrite", "the registration itself", "United States", "EU-US Data Privacy Framework (Art. 45 GDPR), standard contractual clauses (Art. 46(2)(c) GDPR)"},
+			{"Typeform", "what was answered to a form", "European Union or United States, by the account's region", "standard contractual clauses (Art. 46(2)(c) GDPR), where it is the United States"},
+		},
 	}
 }
 

@@ -33,6 +33,17 @@ func ParsePolicy(text []byte, file string) (Policy, error) {
 		"forms":            func() error { return r.forms(&p) },
 		"person_opens_for": func() error { return r.number(&p.PersonOpensMonths, 0, maxPersonOpensMonths) },
 		"evidence_years":   func() error { return r.number(&p.EvidenceYears, 0, maxRuleYears) },
+		"case_years":       func() error { return r.number(&p.CaseYears, 0, maxCaseYears) },
+		"countries":        func() error { p.Countries = nil; return r.list(func() error { return r.country(&p) }) },
+		"organization": func() error {
+			return r.string(&p.Organization)
+		},
+		"contact":   func() error { return r.string(&p.Contact) },
+		"authority": func() error { return r.authority(&p.Authority) },
+		"processors": func() error {
+			p.Processors = nil
+			return r.list(func() error { return r.processor(&p) })
+		},
 		"financial_year_end": func() error {
 			return r.monthDay(&p.FinancialYearEnd)
 		},
@@ -61,6 +72,8 @@ const (
 	maxUnmatchedDays = 90
 	// maxPersonOpensMonths: no mailbox is its owner's for longer than ten years with certainty.
 	maxPersonOpensMonths = 120
+	// maxCaseYears: claims about a request are time-barred long before.
+	maxCaseYears = 10
 	// maxRuleYears: no statute that we know keeps longer than thirty.
 	maxRuleYears = 40
 )

@@ -48,7 +48,8 @@ func TestAPolicyFileReplacesTheBuiltInPolicy(t *testing.T) {
 		EventRules:        map[attendees.EventID]string{"4711": "none"},
 		GraceDays:         0,
 		UnmatchedDays:     7,
-		PersonOpensMonths: 24, EvidenceYears: 3,
+		PersonOpensMonths: 24, EvidenceYears: 3, CaseYears: 3,
+		Countries: attendees.BuiltIn().Countries, Processors: attendees.BuiltIn().Processors,
 		FinancialYearEnd: attendees.MonthDay{Month: time.February, Day: 29},
 		Upstream:         attendees.UpstreamWhenBlocked,
 		FormUpstream:     map[attendees.FormID]attendees.Upstream{"u6nXL7": attendees.UpstreamWhenDue, "abc": ""},
@@ -81,7 +82,7 @@ func TestWhatAPolicyFileDoesNotSayIsAsBuiltIn(t *testing.T) {
 // Each file is the whole one with a mistake in it.
 func TestAMistakeInAPolicyFileIsRefusedWithItsLine(t *testing.T) {
 	for what, c := range map[string]struct{ from, to, want string }{
-		"unknown key":            {`"retention":`, `"retentoin":`, `policy.json:7: unknown key "retentoin"; there are events, evidence_years, financial_year_end, forms, grace_days,`},
+		"unknown key":            {`"retention":`, `"retentoin":`, `policy.json:7: unknown key "retentoin"; there are authority, case_years, contact, countries, events,`},
 		"key in capitals":        {`"grace_days"`, `"Grace_Days"`, `policy.json:12: unknown key "Grace_Days"`},
 		"key of later":           {`"grace_days": 0`, `"mail": "yes"`, `policy.json:12: unknown key "mail"`},
 		"unknown upstream":       {`"upstream": "when_blocked"`, `"upstream": "soon"`, `policy.json:15: unknown way with responses at their source "soon"; there are ask, when_due, when_blocked, never`},

@@ -46,6 +46,9 @@ type Life struct {
 	Simulated bool         // whether the clock is
 	// KeepCopy lets the ledger's copy outside the database grow.
 	KeepCopy func(context.Context) error
+	// Remind tells staff which requests are due, once a day, and how many are overdue; nil:
+	// nobody does.
+	Remind func(context.Context) (overdue int, err error)
 }
 
 // sweeper works the second half of the schedule.
@@ -101,6 +104,15 @@ func (s *sweeper) sweep(ctx context.Context) error {
 	}
 	if err := s.nag(ctx); err != nil {
 		return err
+	}
+	if s.Remind != nil {
+		overdue, err := s.Remind(ctx)
+		if err != nil {
+			return err
+		}
+		if overdue > 0 {
+			s.log.Error("requests are overdue (GDPR Art. 12(3)): `lethe requests list` shows them", "requests", overdue)
+		}
 	}
 	if err := s.store.EndRun(ctx, postgres.Run{Block: len(toBlock), Delete: len(toDelete), Tidied: tidied}); err != nil {
 		return err

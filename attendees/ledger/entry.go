@@ -25,6 +25,8 @@ const (
 	Objected      Kind = "objected"      // the same, while an objection is looked into (Art. 21)
 	Lifted        Kind = "lifted"        // such a restriction ended
 	Withdrawn     Kind = "withdrawn"     // consent to one purpose was withdrawn (Art. 7(3))
+	Corrected     Kind = "corrected"     // one registration was corrected (Art. 16)
+	Decided       Kind = "decided"       // a request was answered (Art. 12(3))
 	HoldAdded     Kind = "hold_added"    // nothing of it is deleted until further notice
 	HoldEnded     Kind = "hold_released"
 	HoldDropped   Kind = "hold_dropped"   // what only a hold had kept went, unopened
@@ -49,10 +51,15 @@ type Entry struct {
 	Rule  string    `json:"rule,omitempty"`  // the retention rule that it was done under
 	Until string    `json:"until,omitempty"` // of a hold: a date
 	// Purpose is the one whose consent was withdrawn.
-	Purpose string           `json:"purpose,omitempty"`
-	Reason  string           `json:"reason,omitempty"`
-	Counts  map[string]int64 `json:"counts,omitempty"`
-	Person  []byte           `json:"person,omitempty"` // a commitment: see Commit
+	Purpose string `json:"purpose,omitempty"`
+	// Right, Outcome and Received are of a request: what was asked for, how it ended, and
+	// the day it came.
+	Right    string           `json:"right,omitempty"`
+	Outcome  string           `json:"outcome,omitempty"`
+	Received string           `json:"received,omitempty"`
+	Reason   string           `json:"reason,omitempty"`
+	Counts   map[string]int64 `json:"counts,omitempty"`
+	Person   []byte           `json:"person,omitempty"` // a commitment: see Commit
 	// What somebody needs to do it again by the ledger alone.
 	BlockOn  string `json:"block_on,omitempty"`  // of a blocking, or a plan that was accepted: the event's dates
 	DeleteOn string `json:"delete_on,omitempty"` // then
@@ -80,7 +87,7 @@ const (
 // Leaf is the entry as it stands in the tree: one line of JSON, always the same bytes
 // for the same entry.
 func (e Entry) Leaf() ([]byte, error) {
-	if e.Kind == "" || len(e.Reason) > maxText || !utf8.ValidString(e.Reason+e.Event+e.Form+e.Purpose+e.Rule+e.Until+e.BlockOn+e.DeleteOn+string(e.Doubt)+string(e.Kind)) {
+	if e.Kind == "" || len(e.Reason) > maxText || !utf8.ValidString(e.Reason+e.Event+e.Form+e.Purpose+e.Rule+e.Until+e.Right+e.Outcome+e.Received+e.BlockOn+e.DeleteOn+string(e.Doubt)+string(e.Kind)) {
 		return nil, fmt.Errorf("ledger: an entry wants a kind, and at most %d bytes of text", maxText)
 	}
 	e.At = e.At.UTC().Truncate(time.Second)

@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"cmp"
 	"fmt"
 	"html"
 	"io"
@@ -16,6 +17,8 @@ type Letter struct {
 	Text    []string // paragraphs of plain text
 	Link    string   // stands on a line of its own behind the first paragraph; may be empty
 	Quoted  string   // text that is kept as it is, line by line, at the end; may be empty
+	// Language is the one that it is written in, as BCP 47 has it; empty: en.
+	Language string
 }
 
 const redacted = "[letter]"
@@ -47,7 +50,7 @@ func (l Letter) Plain() string {
 // HTML is the letter's small twin: the same words, nothing fetched from anywhere.
 func (l Letter) HTML() string {
 	var b strings.Builder
-	b.WriteString("<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>" + html.EscapeString(l.Subject) + "</title>\n")
+	b.WriteString("<!doctype html>\n<html lang=\"" + html.EscapeString(cmp.Or(l.Language, "en")) + "\"><meta charset=\"utf-8\"><title>" + html.EscapeString(l.Subject) + "</title>\n")
 	for i, p := range l.Text {
 		b.WriteString("<p>" + html.EscapeString(p) + "</p>\n")
 		if i == 0 && l.Link != "" {

@@ -177,6 +177,11 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, open map[uui
 		default:
 			n.Changed++
 		}
+		if len(h.Corrected) > len("{}") {
+			if err := s.correct(&p, h.Corrected); err != nil {
+				return n, err
+			}
+		}
 		if len(h.Withdrawn) > 0 {
 			p.drop(s.withdrawnFields(h.Withdrawn))
 		}
@@ -237,6 +242,7 @@ type heldAttendee struct {
 	Status    attendees.Standing `db:"status"`
 	Forum     bool               `db:"forum"` // something that only the forums need is held
 	Withdrawn pq.StringArray     `db:"withdrawn"`
+	Corrected []byte             `db:"corrected"`
 }
 
 func (s *Store) held(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []part) (map[uuid.UUID]heldAttendee, error) {
@@ -247,7 +253,7 @@ func (s *Store) held(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []
 	var rows []heldAttendee
 	err := tx.SelectContext(ctx, &rows, `
 		select a.id, a.event_id, a.state, a.changed_at, a.address_index, a.withdrawn,
-			coalesce(p.digest, '') as digest, coalesce(p.status, '') as status,
+			coalesce(p.digest, '') as digest, coalesce(p.status, '') as status, coalesce(p.corrected, '{}') as corrected,
 			coalesce(p.affiliation <> '' or p.forums <> '{}' or p.answers <> '{}', false) as forum
 		from attendees a
 		left join personal p on p.event_id = $1 and p.id = a.id
@@ -300,16 +306,16 @@ func (s *Store) upsert(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 	}
 	// Under a hold who does not attend, or has withdrawn, loses nothing yet.
 	kept := `(excluded.status <> 'attending' or exists (select from attendees w where w.id = excluded.id and w.withdrawn <> '{}')) and ` +
-		holding("$1", "excluded.id", "$17")
+		holding("$1", "excluded.id", "$18")
 	_, err := tx.ExecContext(ctx, `
 		insert into personal (event_id, id, part, source_id, name, email, ticket, status, source_status, attended,
-			agreement_version, agreed_at, affiliation, forums, answers, digest, received_at)
+			agreement_version, agreed_at, affiliation, forums, answers, digest, corrected, received_at)
 		select $1, id, 'registration', source_id, name, email, ticket, status, source_status, attended,
-			agreement_version, nullif(agreed_at, '')::timestamptz, affiliation, forums::text[], answers::jsonb, digest, $2
+			agreement_version, nullif(agreed_at, '')::timestamptz, affiliation, forums::text[], answers::jsonb, digest, corrected::jsonb, $2
 		from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::boolean[],
-				$11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bytea[])
+				$11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bytea[], $17::text[])
 			as t (id, source_id, name, email, ticket, status, source_status, attended,
-				agreement_version, agreed_at, affiliation, forums, answers, digest)
+				agreement_version, agreed_at, affiliation, forums, answers, digest, corrected)
 		on conflict (event_id, id) do update set
 			name = excluded.name,
 			email = excluded.email,
@@ -323,9 +329,10 @@ func (s *Store) upsert(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 			forums = case when excluded.forums = '{}' and `+kept+` then personal.forums else excluded.forums end,
 			answers = case when excluded.answers = '{}' and `+kept+` then personal.answers else excluded.answers end,
 			filled = '{}',
-			digest = excluded.digest`,
+			digest = excluded.digest,
+			corrected = excluded.corrected`,
 		event, s.now(), c.ids, c.sourceIDs, c.names, c.emails, c.tickets, c.statuses, c.sourceStatuses, c.attended,
-		c.versions, c.agreed, c.affiliations, c.forums, c.answers, c.digests, s.today())
+		c.versions, c.agreed, c.affiliations, c.forums, c.answers, c.digests, c.corrected, s.today())
 	return quiet("save a room", err)
 }
 

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -155,10 +156,11 @@ func (s *Store) lastRead(ctx context.Context, tx *sqlx.Tx, o one) ([]ownPart, er
 		Filled       pq.StringArray `db:"filled"`
 		Submitted    sql.NullTime   `db:"submitted_at"`
 		MatchedBy    string         `db:"matched_by"`
+		Corrected    []byte         `db:"corrected"`
 	}
 	err := tx.SelectContext(ctx, &rows, `
 		select p.id, p.part, p.source_id, p.form_id, p.name, p.email, p.ticket, p.status, p.source_status, p.attended,
-			p.agreement_version, p.agreed_at, p.affiliation, p.forums, p.answers, p.filled, p.submitted_at, p.matched_by,
+			p.agreement_version, p.agreed_at, p.affiliation, p.forums, p.answers, p.filled, p.submitted_at, p.matched_by, p.corrected,
 			a.address_index <> '' and not exists (
 				select from attendees o
 				where o.event_id = a.event_id and o.address_index = a.address_index and o.id <> a.id) as alone
@@ -176,7 +178,7 @@ func (s *Store) lastRead(ctx context.Context, tx *sqlx.Tx, o one) ([]ownPart, er
 	for i, r := range rows {
 		parts[i] = ownPart{r.readable, r.Form}
 		if r.Part == partRegistration {
-			parts[i].Back = map[string]any{"source_status": r.SourceStatus, "filled": []string(r.Filled)}
+			parts[i].Back = map[string]any{"source_status": r.SourceStatus, "filled": []string(r.Filled), "corrected": json.RawMessage(r.Corrected)}
 			continue
 		}
 		parts[i].Back = map[string]any{"submitted_at": r.Submitted.Time, "matched_by": r.MatchedBy}

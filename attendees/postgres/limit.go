@@ -66,6 +66,9 @@ func (s *Store) DropSpent(ctx context.Context) error {
 			return quiet("drop old "+d.what, err)
 		}
 	}
+	if err := s.dropVisits(ctx); err != nil {
+		return err
+	}
 	_, err := s.db.ExecContext(ctx, `delete from sessions where expires_at < now()`)
 	return quiet("drop old sessions", err)
 }

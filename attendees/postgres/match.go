@@ -152,7 +152,10 @@ func (s *Store) fill(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, ids []uu
 		where p.event_id = $1 and p.id = own.id
 		  and (told.attendee_id is not null or p.filled <> '{}')`,
 		event, pq.StringArray(texts(ids)))
-	return quiet("fill records from responses", err)
+	if err != nil {
+		return quiet("fill records from responses", err)
+	}
+	return s.settle(ctx, tx, event, ids)
 }
 
 // clearAbsent empties what only the forums needed in the rows of those of the attendees who
@@ -172,9 +175,11 @@ func (s *Store) clearAbsent(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, i
 		set affiliation = case when 'affiliation' = any($3) then '' else affiliation end,
 		    forums = case when 'forums' = any($3) then '{}' else forums end,
 		    answers = case when 'answers' = any($3) then '{}' else answers end,
+		    corrected = corrected - $3::text[],
 		    digest = case when part = 'response' then '' else digest end
 		where event_id = $1 and (id = any($2::uuid[]) or part = 'response' and attendee_id = any($2::uuid[]))
-		  and ('affiliation' = any($3) and affiliation <> '' or 'forums' = any($3) and forums <> '{}' or 'answers' = any($3) and answers <> '{}')`,
+		  and ('affiliation' = any($3) and affiliation <> '' or 'forums' = any($3) and forums <> '{}' or 'answers' = any($3) and answers <> '{}'
+		       or corrected ?| $3::text[])`,
 		pq.StringArray(texts(absent)), pq.Array(s.policy.DroppedFields()))
 	return err
 }

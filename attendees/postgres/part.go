@@ -39,6 +39,7 @@ type part struct {
 	forums               []attendees.Personal
 	answers              string // JSON
 	digest, addressIndex []byte
+	corrected            string // JSON; empty: nothing was
 }
 
 func (s *Store) registrationPart(source attendees.SourceName, a attendees.Attendee) part {
@@ -114,7 +115,7 @@ func answersJSON(answers map[string]attendees.Answer) string {
 type columns struct {
 	ids, sourceIDs, registered, changed, names, emails, tickets pq.StringArray
 	statuses, sourceStatuses, versions, agreed, affiliations    pq.StringArray
-	forums, answers, forms, claims                              pq.StringArray
+	forums, answers, forms, claims, corrected                   pq.StringArray
 	attended                                                    pq.BoolArray
 	digests, indexes                                            pq.ByteaArray
 }
@@ -125,7 +126,7 @@ func columnsOf(parts []part) columns {
 	c := columns{
 		ids: text(), sourceIDs: text(), registered: text(), changed: text(), names: text(), emails: text(),
 		tickets: text(), statuses: text(), sourceStatuses: text(), versions: text(), agreed: text(),
-		affiliations: text(), forums: text(), answers: text(), forms: text(), claims: text(),
+		affiliations: text(), forums: text(), answers: text(), forms: text(), claims: text(), corrected: text(),
 		attended: make(pq.BoolArray, n), digests: make(pq.ByteaArray, n), indexes: make(pq.ByteaArray, n),
 	}
 	for i, p := range parts {
@@ -136,7 +137,7 @@ func columnsOf(parts []part) columns {
 		c.versions[i], c.agreed[i] = p.version, instant(p.agreed)
 		c.affiliations[i], c.forums[i], c.answers[i] = p.affiliation.Reveal(), literal(p.forums), p.answers
 		c.digests[i], c.indexes[i] = p.digest, p.addressIndex
-		c.forms[i] = string(p.form)
+		c.forms[i], c.corrected[i] = string(p.form), cmp.Or(p.corrected, "{}")
 		if p.claims != uuid.Nil {
 			c.claims[i] = p.claims.String()
 		}

@@ -22,6 +22,7 @@ type Whole struct {
 	Changed      time.Time
 	Answers      map[string][]attendees.Personal
 	From         map[attendees.Field]attendees.FormID // the form that filled a field; none: the registration
+	Corrected    map[attendees.Field]bool             // at the person's request; the source does not say so yet
 	Responses    []Answered
 }
 
@@ -106,10 +107,11 @@ func (s *Store) LookAt(ctx context.Context, event attendees.EventID, id attendee
 			Filled       fieldList       `db:"filled"`
 			Registered   *time.Time      `db:"registered_at"`
 			Changed      time.Time       `db:"changed_at"`
+			Corrected    json.RawMessage `db:"corrected"`
 		}
 		err = tx.GetContext(ctx, &r, `
 			select p.source_id, p.name, p.email, p.ticket, p.status, p.attended, p.agreement_version, p.agreed_at, p.affiliation,
-				p.forums, p.source_status, p.answers, p.filled, a.registered_at, a.changed_at
+				p.forums, p.source_status, p.answers, p.filled, p.corrected, a.registered_at, a.changed_at
 			from personal p
 			join attendees a on a.id = p.id
 			where p.event_id = $1 and p.id = $2 and p.part = 'registration'`, e.Key, key)
@@ -122,6 +124,14 @@ func (s *Store) LookAt(ctx context.Context, event attendees.EventID, id attendee
 		}
 		if err := json.Unmarshal(r.Answers, &w.Answers); err != nil {
 			return quiet("read an attendee", errAnswers)
+		}
+		corrected, err := parseCorrections(r.Corrected)
+		if err != nil {
+			return err
+		}
+		w.Corrected = map[attendees.Field]bool{}
+		for f := range corrected {
+			w.Corrected[f] = true
 		}
 		if err := w.read(ctx, tx, e, key, r.Filled); err != nil {
 			return err

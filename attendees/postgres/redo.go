@@ -53,6 +53,7 @@ func (r *redo) steps() []func(context.Context) error {
 		r.each(r.sealEarly, ledger.SealedEarly),
 		r.each(r.erase, ledger.Erased),
 		r.each(r.eraseAnswer, ledger.ErasedAnswer),
+		r.each(r.decide, ledger.Decided),
 		r.each(r.block, ledger.Blocked),
 		r.each(r.answer, ledger.Answered),
 		r.each(r.delete, ledger.Deleted),

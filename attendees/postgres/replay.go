@@ -21,7 +21,7 @@ type Replayed struct {
 	Holds   int
 	Waiting int // holds of registrations that the backup does not have
 	Erased  int
-	Lost    int // erasures and holds whose openings are gone: staff are asked
+	Lost    int // what the ledger alone cannot do again: staff are asked
 	Blocked []Redone
 	Deleted []Redone
 	Kept    []attendees.EventID // to be deleted, and held by now: deleted when the hold is released

@@ -171,6 +171,10 @@ type sealedFields struct {
 	Filled       []string  `json:"filled"`
 	Submitted    time.Time `json:"submitted_at"`
 	MatchedBy    string    `json:"matched_by"`
+
+	Corrected json.RawMessage `json:"corrected"`
+	// stated are fields that were corrected while the record was sealed.
+	stated []attendees.Field
 }
 
 // unseal makes a registration and its responses readable again.
@@ -188,6 +192,9 @@ func (s *Store) unseal(ctx context.Context, tx *sqlx.Tx, o one, opened []seal.Re
 		}
 		if err := json.Unmarshal(r.Fields, rows[from]); err != nil {
 			return errors.New("lift a restriction: a sealed record's fields are no JSON")
+		}
+		if f, ok := strings.CutPrefix(r.Part, partStatement); ok {
+			rows[from].stated = append(rows[from].stated, attendees.Field(f))
 		}
 	}
 	for _, from := range order {
@@ -223,6 +230,13 @@ func (s *Store) writeBack(ctx context.Context, tx *sqlx.Tx, o one, from string, 
 		p.forums = append(p.forums, attendees.Personal(forum))
 	}
 	p.drop(dropped)
+	corrected, err := parseCorrections(f.Corrected)
+	if err != nil {
+		return err
+	}
+	for _, field := range f.stated {
+		corrected[field] = correction{To: p.text(field)}
+	}
 	kind, form, response := partRegistration, "", ""
 	if from != "" {
 		form, response, _ = strings.Cut(from, ":")
@@ -237,12 +251,12 @@ func (s *Store) writeBack(ctx context.Context, tx *sqlx.Tx, o one, from string, 
 			claims = o.Key
 		}
 	}
-	_, err := tx.ExecContext(ctx, `
+	_, err = tx.ExecContext(ctx, `
 		insert into personal (event_id, id, part, source_id, name, email, ticket, status, source_status, attended, agreement_version,
-			agreed_at, affiliation, forums, answers, filled, form_id, attendee_id, claims, matched_by, address_index, submitted_at, received_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::text[], $15::jsonb, $16, $17, $18, $19, $20, $21, $22, $23)`,
+			agreed_at, affiliation, forums, answers, filled, form_id, attendee_id, claims, matched_by, address_index, submitted_at, received_at, corrected)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::text[], $15::jsonb, $16, $17, $18, $19, $20, $21, $22, $23, $24::jsonb)`,
 		p.event, p.id, kind, p.sourceID, p.name.Reveal(), p.email.Reveal(), p.ticket, p.status, f.SourceStatus, p.attended, p.version,
 		moment(p.agreed), p.affiliation.Reveal(), literal(p.forums), p.answers, pq.StringArray(append([]string{}, f.Filled...)),
-		form, attendee, claims, f.MatchedBy, append([]byte{}, p.addressIndex...), submitted, s.now())
+		form, attendee, claims, f.MatchedBy, append([]byte{}, p.addressIndex...), submitted, s.now(), corrected.json())
 	return quiet("make a record readable again", err)
 }

@@ -19,6 +19,7 @@ import (
 var personalColumns = []string{
 	"source_id", "name", "email", "ticket", "agreement_version", "agreed_at", "affiliation",
 	"forums", "answers", "digest", "address_index", "submitted_at", "listed", "looked_by", "found_by",
+	"corrected",
 }
 
 // house names a table of rooms: its partitions are its name and the event's key.

@@ -13,7 +13,7 @@ import (
 	"lethe/attendees/ledger"
 )
 
-// SecretUses tells how many hashes, halves and signatures still need each secret. One that
+// SecretUses tells how many hashes, halves, open requests and signatures still need each secret. One that
 // signed the ledger and is not here is called by its key in the ledger's checkpoints.
 func (s *Store) SecretUses(ctx context.Context) ([]KeyUse, error) {
 	signers, err := s.signers()
@@ -59,6 +59,8 @@ func (s *Store) SecretUses(ctx context.Context) ([]KeyUse, error) {
 			select key from holds where keyed_id is not null and released_at is null
 			union all
 			select key from outbox
+			union all
+			select key from cases where key <> ''
 		) as used
 		group by key
 		order by key`)

@@ -36,9 +36,11 @@ const (
 	taskErased     = "erased again"  // a registration changed upstream after it was erased
 	taskRestricted = "restricted"    // somebody outlives the event's delete date
 	taskRecall     = "destroy dumps" // sealed records were taken out
+	taskCorrect    = "correct"       // a correction stands over what the source says
 	// After a restored backup nobody knows whom an erasure or a hold was about.
-	taskLostErasure = "lost erasure"
-	taskLostHold    = "lost hold"
+	taskLostErasure    = "lost erasure"
+	taskLostHold       = "lost hold"
+	taskLostCorrection = "lost correction" // the ledger does not say what was corrected
 	// Nor what only people can do again.
 	taskLostRestriction = "lost restriction"
 	taskLists           = "destroy lists" // exports were recalled when it was blocked

@@ -61,6 +61,11 @@ func (s *Store) tearDown(ctx context.Context, h house, event uuid.UUID) error {
 	if err := try("truncate " + name); err != nil {
 		return quiet("empty a room", err)
 	}
+	if h == personalRooms {
+		if _, err := conn.ExecContext(ctx, `delete from answered where event_id = $1`, event); err != nil {
+			return quiet("forget who answered", err)
+		}
+	}
 	if attached {
 		err := try("alter table " + string(h) + " detach partition " + name + " concurrently")
 		if err != nil {

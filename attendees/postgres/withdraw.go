@@ -85,7 +85,8 @@ func (s *Store) clearWithdrawn(ctx context.Context, tx *sqlx.Tx, event uuid.UUID
 			    agreed_at = case when 'agreed_at' = any($3) then null else agreed_at end,
 			    affiliation = case when 'affiliation' = any($3) then '' else affiliation end,
 			    forums = case when 'forums' = any($3) then '{}' else forums end,
-			    answers = case when 'answers' = any($3) then '{}' else answers end
+			    answers = case when 'answers' = any($3) then '{}' else answers end,
+			    corrected = corrected - $3::text[]
 			where event_id = $1 and (id = $2 or part = 'response' and attendee_id = $2)
 			  and ('name' = any($3) and name <> '' or 'email' = any($3) and email <> '' or 'ticket' = any($3) and ticket <> ''
 			       or 'attended' = any($3) and attended or 'agreement_version' = any($3) and agreement_version <> ''

@@ -66,6 +66,8 @@ var shownPages = []shownPage{
 	{name: "ledger-verified", path: "/ledger", then: []step{
 		chromedp.Click(chromedp.CSS("main form button")), chromedp.WaitVisible(chromedp.CSS("[role=status]")),
 	}},
+	{name: "requests", path: "/requests"},
+	{name: "request-add", path: "/requests/add"},
 	{name: "operations", path: "/operations"},
 }
 

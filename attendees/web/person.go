@@ -113,6 +113,9 @@ func (p *personPage) fields(w postgres.Whole, e postgres.Event, policy *attendee
 		if form, ok := w.From[f]; ok {
 			shown.From = "the form " + formTitle(titles, form)
 		}
+		if w.Corrected[f] {
+			shown.From = "a correction that the person asked for: correct it at the source, too"
+		}
 		if slices.Contains(dropped, f) {
 			shown.Then = "deleted"
 		}

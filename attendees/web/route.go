@@ -45,6 +45,8 @@ func (s *Site) routes() []route {
 		s.planRoutes(),
 		s.ledgerRoutes(),
 		s.operationsRoutes(),
+		s.requestRoutes(),
+		s.myDataRoutes(),
 	)
 }
 

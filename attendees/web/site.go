@@ -14,11 +14,18 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/mail"
 	"lethe/attendees/postgres"
+	"lethe/attendees/rights"
+	"lethe/attendees/seal"
 )
 
 // Poster sees to it that a letter is sent, later.
 type Poster interface {
 	Post(ctx context.Context, l mail.Letter) error
+}
+
+// Sender sends a letter; *mail.Mailer is one.
+type Sender interface {
+	Send(ctx context.Context, l mail.Letter) error
 }
 
 // Puller asks for a pull of an event and of its forms, now.
@@ -41,6 +48,14 @@ type Options struct {
 	Post    Poster
 	Pull    Puller
 	Forms   Forms
+	// Send sends a letter at once, from memory: at /my-data an address that may be unknown
+	// has no business in a table. Nil: such letters are not sent.
+	Send Sender
+	// Sealer seals what somebody has restricted or erased; nil: that waits for staff.
+	Sealer *seal.Sealer
+	// KeepCopy lets the ledger's copy grow before an erasure is called done; nil: another
+	// machine does.
+	KeepCopy func(context.Context) error
 	// Jobs is River's own pages below /operations/jobs/; nil: there are none.
 	Jobs http.Handler
 	// Ready tells whether the database answers and is up to date.
@@ -61,6 +76,9 @@ type Site struct {
 	exports  chan struct{} // bounds how many lists leave at once
 	table    []route
 	people   headcount
+	desk     *rights.Desk
+	mydata   map[string]*template.Template
+	mails    *later // those of /my-data, so that a slow server keeps nobody from signing in
 }
 
 // New makes a site. Close ends it.
@@ -73,7 +91,21 @@ func New(o Options) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{Options: o, pages: pages, later: startLater(o.Log), exports: make(chan struct{}, maxExports)}
+	mydata, err := parseMyData()
+	if err != nil {
+		return nil, err
+	}
+	if o.KeepCopy == nil {
+		o.KeepCopy = func(context.Context) error { return nil }
+	}
+	desk, err := rights.NewDesk(rights.Desk{Store: o.Store, Sealer: o.Sealer, Post: o.Post, KeepCopy: o.KeepCopy, BaseURL: o.BaseURL, Now: o.Now})
+	if err != nil {
+		return nil, err
+	}
+	s := &Site{
+		Options: o, pages: pages, mydata: mydata, desk: desk, later: startLater(o.Log), mails: startLater(o.Log),
+		exports: make(chan struct{}, maxExports),
+	}
 	s.sessions = s.newSessions()
 	s.table = s.routes()
 	return s, nil
@@ -83,7 +115,9 @@ func New(o Options) (*Site, error) {
 func (s *Site) secure() bool { return strings.HasPrefix(s.BaseURL, "https://") }
 
 // Close does what was put off, until ctx ends. Call it when requests have ended.
-func (s *Site) Close(ctx context.Context) error { return s.later.close(ctx) }
+func (s *Site) Close(ctx context.Context) error {
+	return errors.Join(s.later.close(ctx), s.mails.close(ctx))
+}
 
 // Handler serves the site.
 func (s *Site) Handler() http.Handler {

@@ -39,6 +39,8 @@ type app struct {
 	log   *slog.Logger
 	// listener is where the web listens, once PORT is bound.
 	listener net.Listener
+	// visitor is whom the demo prints a link to /my-data for; empty: nobody.
+	visitor attendees.Personal
 
 	closers []func()
 }

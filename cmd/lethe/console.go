@@ -10,6 +10,7 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/mail"
 	"lethe/attendees/postgres"
+	"lethe/attendees/seal"
 	"lethe/attendees/web"
 	"lethe/jobs"
 	"lethe/migrations"
@@ -35,14 +36,27 @@ func (a *app) site(ctx context.Context, d database, address string, works bool) 
 	if err != nil {
 		return nil, err
 	}
+	mailer, err := a.mailer()
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := a.sealer(d)
+	if err != nil && !errors.Is(err, seal.ErrNoOfficer) {
+		return nil, err
+	}
 	var post web.Poster = queue
+	var send web.Sender
+	if mailer != nil {
+		send = mailer
+	}
 	if a.config.SMTP == "" && works {
-		post = terminalPost{a}
+		post, send = terminalPost{a}, terminalPost{a}
 	} else if a.config.SMTP == "" {
 		a.log.Warn("nobody can sign in by mail unless the worker has it", "set", "SMTP_URL")
 	}
 	return web.New(web.Options{
-		Store: d.Store, BaseURL: address, Post: post, Pull: queue, Forms: sources, Jobs: river, Now: a.now, Log: a.log,
+		Store: d.Store, BaseURL: address, Post: post, Pull: queue, Forms: sources, Jobs: river, Now: a.now, Log: a.log, Send: send, Sealer: sealer,
+		KeepCopy: func(ctx context.Context) error { return a.keepCopy(ctx, d) },
 		Ready: func(ctx context.Context) error {
 			has, needs, err := migrations.Version(ctx, d.DB().DB)
 			if err == nil && has < needs {
@@ -62,6 +76,9 @@ func (p terminalPost) Post(_ context.Context, l mail.Letter) error {
 	_, err := fmt.Fprintf(p.out, "\nA mail, which SMTP_URL would send: %s\n%s\n", l.Subject, l.Plain())
 	return err
 }
+
+// Send writes a letter, too.
+func (p terminalPost) Send(ctx context.Context, l mail.Letter) error { return p.Post(ctx, l) }
 
 // terminalUser is whoever sees the terminal. No mail ever goes to that name (RFC 2606).
 const terminalUser = "you@this-terminal.invalid"
@@ -88,6 +105,13 @@ func (a *app) welcome(ctx context.Context, d database, site *web.Site, works boo
 		return err
 	}
 	fmt.Fprintf(a.out, "Sign in, within 15 minutes and once: %s\nOthers get theirs by mail, once SMTP_URL is set: `lethe users add` says who may.\n", link)
+	if a.visitor == "" {
+		return nil
+	}
+	if link, err = site.VisitLink(ctx, a.visitor); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "And as an attendee, to see what is held of her: %s\n", link)
 	return nil
 }
 

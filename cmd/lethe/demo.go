@@ -38,7 +38,7 @@ sealed, deleted, and both proven. Nothing of yours is touched.`,
 					return err
 				}
 			}
-			d := &demo{app: a}
+			d := &demo{app: a, exits: exit}
 			if err := d.prepare(cmd.Context()); err != nil {
 				return err
 			}
@@ -71,6 +71,7 @@ type demo struct {
 
 	jump    time.Duration // how far the demo's time is ahead
 	officer seal.Officer
+	exits   bool     // it ends when everything has been shown
 	watched []string // names and addresses of people whose traces are looked for
 }
 
@@ -167,7 +168,7 @@ func (d *demo) chapter(title, command string) {
 func (d *demo) show(ctx context.Context) error {
 	for _, part := range []func(context.Context) error{
 		d.discover, d.link, d.pull, d.people, d.export, d.idle, d.faults,
-		d.keys, d.history, d.block, d.open, d.delete, d.again, d.prove,
+		d.keys, d.history, d.block, d.open, d.delete, d.again, d.prove, d.visit,
 	} {
 		if err := part(ctx); err != nil {
 			return err

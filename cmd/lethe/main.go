@@ -92,7 +92,7 @@ New here? lethe demo shows it on a sandbox with invented people.`,
 	})
 	root.AddCommand(
 		a.demoCommand(), a.upCommand(), a.webCommand(), a.workerCommand(), a.migrateCommand(),
-		a.syncCommand(), a.eventsCommand(), a.exportCommand(), a.retentionCommand(), a.holdCommand(), a.forgetCommand(), a.usersCommand(),
+		a.syncCommand(), a.eventsCommand(), a.exportCommand(), a.retentionCommand(), a.holdCommand(), a.requestsCommand(), a.forgetCommand(), a.usersCommand(),
 		a.ledgerCommand(), a.keysCommand(), a.unsealCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	return root

@@ -79,7 +79,7 @@ func (a *app) replay(ctx context.Context, d database, file ledger.File, elsewher
 		fmt.Fprintf(a.out, "%s of registrations that the backup does not have: they hold as soon as those are pulled.\n", plural(r.Waiting, "hold"))
 	}
 	if r.Lost > 0 {
-		fmt.Fprintf(a.out, "LOOK: of %s it is not known any more whom they were about, since their openings are gone. `lethe retention audit` says what to do.\n",
+		fmt.Fprintf(a.out, "LOOK: %s could not be done again by the ledger alone. `lethe retention audit` says what to do.\n",
 			plural(r.Lost, "entry"))
 	}
 	return nil

@@ -97,8 +97,13 @@ func (a *app) serveStore(ctx context.Context, d database, serves, works bool) er
 		if err != nil && !errors.Is(err, seal.ErrNoOfficer) {
 			return err
 		}
+		desk, err := a.desk(d, a.config.BaseURL)
+		if err != nil {
+			return err
+		}
 		worker, err := jobs.Schedule(ctx, d.URL, p, jobs.Life{
 			Sealer: sealer, Simulated: a.simulated, KeepCopy: func(ctx context.Context) error { return a.keepCopy(ctx, d) },
+			Remind: desk.Remind,
 		}, sender(mailer), a.log)
 		if err != nil {
 			return err
