@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -103,7 +102,7 @@ func (s *Store) HeldUnder(ctx context.Context, address attendees.Personal) ([]Ho
 type under struct {
 	*Store
 	address attendees.Personal
-	events  map[uuid.UUID]Event    // by key, id and state alone, until whole has read those with something
+	events  map[uuid.UUID]Event    // by key, id, state and history alone, until whole has read those with something
 	indexes map[uuid.UUID][][]byte // the address's, for each event
 	held    map[uuid.UUID]*Holding
 	own     []ownRow // registrations that are hers alone
@@ -123,7 +122,7 @@ type ownRow struct {
 // all at once.
 func (u *under) registrations(ctx context.Context) error {
 	var events []Event
-	if err := u.db.SelectContext(ctx, &events, `select id, source_id, state from events where deleted_at is null`); err != nil {
+	if err := u.db.SelectContext(ctx, &events, `select id, source_id, state, history from events where deleted_at is null`); err != nil {
 		return quiet("list events", err)
 	}
 	u.events = make(map[uuid.UUID]Event, len(events))
@@ -383,90 +382,6 @@ func (r ownFields) fields(from attendees.SourceName) []OwnField {
 		add(attendees.Answers+"."+attendees.Field(name), values...)
 	}
 	return all
-}
-
-// sealed opens her sealed records with the address that she proved.
-func (u *under) sealed(ctx context.Context) error {
-	unread := func(r ownRow) bool { return len(u.of(r.Event).Own.Fields) == 0 }
-	events, ids := u.ownKeys(unread)
-	if len(ids) == 0 {
-		return nil
-	}
-	var rows []struct {
-		SealedRecord
-		Room uuid.UUID `db:"event_id"`
-		At   time.Time `db:"sealed_at"`
-	}
-	err := u.db.SelectContext(ctx, &rows, `
-		select event_id, attendee_id, part, coalesce(person, '') as person, person_key, sealed_at
-		from sealed
-		where event_id = any($1::uuid[]) and attendee_id = any($2::uuid[])
-		order by event_id, attendee_id, part`, events, ids)
-	if err != nil {
-		return quiet("read sealed records", err)
-	}
-	fields := map[uuid.UUID]*ownFields{}
-	for _, r := range rows {
-		h := u.of(r.Room)
-		h.Own.SealedAt = r.At
-		if strings.Contains(r.Part, ":") {
-			continue // a form that fills the record, which has it already
-		}
-		r.Event, r.Attendee = h.Event.ID, h.Own.ID
-		if len(r.Person) == 0 {
-			h.Closed = true
-			continue
-		}
-		record, err := u.OpenedBy(u.address)(r.SealedRecord)
-		if errors.Is(err, seal.ErrKey) {
-			h.Closed = true
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if fields[r.Key] == nil {
-			fields[r.Key] = &ownFields{}
-		}
-		if err := fields[r.Key].take(record); err != nil {
-			return err
-		}
-	}
-	for _, r := range u.own {
-		if !unread(r) {
-			continue
-		}
-		h := u.of(r.Event)
-		h.Own.State = attendees.Blocked
-		if f := fields[r.ID]; f != nil && !h.Closed {
-			h.Own.Fields = f.fields(attendees.Eventbrite)
-		}
-		if len(h.Own.Fields) == 0 {
-			h.Closed = true
-		}
-	}
-	return nil
-}
-
-// take adds the fields of one part that was opened.
-func (r *ownFields) take(record seal.Record) error {
-	var f sealedFields
-	if r.Answers != nil {
-		f = sealedFields{
-			Name: r.Name.Reveal(), Email: r.Email.Reveal(), Ticket: r.Ticket, Attended: r.Attended, Version: r.Version, AgreedAt: r.AgreedAt,
-			Affiliation: r.Affiliation.Reveal(), Forums: r.Forums, Answers: r.Answers, Status: r.Status, Filled: r.Filled, Corrected: r.Corrected,
-		}
-	}
-	if err := json.Unmarshal(record.Fields, &f); err != nil {
-		return errors.New("open a sealed record: its fields are no JSON")
-	}
-	if f.Answers == nil {
-		f.Answers = json.RawMessage("{}")
-	}
-	r.Name, r.Email, r.Ticket, r.Attended, r.Version = attendees.Personal(f.Name), attendees.Personal(f.Email), f.Ticket, f.Attended, f.Version
-	r.AgreedAt, r.Affiliation, r.Forums, r.Answers = f.AgreedAt, attendees.Personal(f.Affiliation), f.Forums, f.Answers
-	r.Status, r.Filled, r.Corrected = f.Status, f.Filled, f.Corrected
-	return nil
 }
 
 // uses reads which lists carry her, who looked at her, and whether a hold stands.
