@@ -102,7 +102,7 @@ func (s *Store) HeldUnder(ctx context.Context, address attendees.Personal) ([]Ho
 type under struct {
 	*Store
 	address attendees.Personal
-	events  map[uuid.UUID]Event    // by key, id and state alone, until whole has read those with something
+	events  map[uuid.UUID]Event    // by key, id, state and history alone, until whole has read those with something
 	indexes map[uuid.UUID][][]byte // the address's, for each event
 	held    map[uuid.UUID]*Holding
 	own     []ownRow // registrations that are hers alone
@@ -122,7 +122,7 @@ type ownRow struct {
 // all at once.
 func (u *under) registrations(ctx context.Context) error {
 	var events []Event
-	if err := u.db.SelectContext(ctx, &events, `select id, source_id, state from events where deleted_at is null`); err != nil {
+	if err := u.db.SelectContext(ctx, &events, `select id, source_id, state, history from events where deleted_at is null`); err != nil {
 		return quiet("list events", err)
 	}
 	u.events = make(map[uuid.UUID]Event, len(events))
