@@ -19,7 +19,7 @@ import (
 
 // MaxBody bounds one reply: a page of 1,000 long responses has a few MB, so whatever
 // is larger is not what was asked for.
-const MaxBody = 64 << 20
+const MaxBody = 16 << 20
 
 // attempt is one try: it sits below the retries, so that whatever goes out is paced,
 // counted, timed and held against the budget. It reads the whole body, for a body
