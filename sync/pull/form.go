@@ -17,13 +17,16 @@ import (
 // Form reads a linked form's new responses, the fields that some link maps and no
 // other: what is not needed never leaves Typeform. It costs one call when there are
 // none, and nothing where every event of the form is past its block date. Of an event
-// whose people are sealed as they come the registrations come first: the form waits.
+// whose people are sealed as they come the registrations come first: the form waits. A form
+// that was linked anew while it was read is read once more: nobody else may ask for it, since
+// whoever did found it being read.
 func (p *Puller) Form(ctx context.Context, id attendees.FormID) (Report, error) {
 	if p.Typeform == nil {
 		return Report{}, fmt.Errorf("pull form %s: %w", id, ErrNoToken)
 	}
 	var history []attendees.EventID
-	report, err := p.feed(ctx, postgres.FormFeed(id), func(f *postgres.Feed) (Report, error) {
+	kept := true
+	read := func(f *postgres.Feed) (Report, error) {
 		r := formRun{Puller: p, form: id, feed: f, report: newReport()}
 		if err := r.links(ctx); err != nil {
 			return r.report, err
@@ -38,9 +41,16 @@ func (p *Puller) Form(ctx context.Context, id attendees.FormID) (Report, error) 
 			return r.report, err
 		}
 		history = r.history
-		err := r.read(ctx)
+		var err error
+		kept, err = r.read(ctx)
 		return r.report, err
-	})
+	}
+	report, err := p.feed(ctx, postgres.FormFeed(id), read)
+	for again := 0; err == nil && !kept && again < rereads; again++ {
+		var more Report
+		more, err = p.feed(ctx, postgres.FormFeed(id), read)
+		report.Add(more)
+	}
 	for i := 0; err == nil && i < len(history); i++ {
 		err = p.endHistory(ctx, &report, history[i])
 	}
@@ -113,7 +123,9 @@ func (r *formRun) region(ctx context.Context) error {
 	return r.Typeform.CheckRegion(typeform.Form{Form: attendees.Form{ID: r.form, Host: host}})
 }
 
-func (r *formRun) read(ctx context.Context) error {
+// read reads the form, and tells whether its progress was kept: it is not where the form was
+// linked anew meanwhile.
+func (r *formRun) read(ctx context.Context) (kept bool, err error) {
 	f := r.feed
 	var since, until time.Time
 	if f.Watermark != nil {
@@ -127,20 +139,21 @@ func (r *formRun) read(ctx context.Context) error {
 	}
 	pages, err := r.walk(ctx, since, until, true)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if pages > 1 || !until.IsZero() {
 		if _, err := r.walk(ctx, f.RunStarted.Add(-formOverlap), time.Time{}, false); err != nil {
-			return err
+			return false, err
 		}
 	}
 	now := r.Now()
 	f.Watermark, f.Finished = f.RunStarted, &now
 	f.RunStarted, f.RunUntil, f.FailedAt, f.Failure = nil, nil, nil, ""
-	return r.Store.InTx(ctx, func(tx *sqlx.Tx) error {
-		_, err := r.Store.SaveFeed(ctx, tx, *f)
+	err = r.Store.InTx(ctx, func(tx *sqlx.Tx) error {
+		kept, err = r.Store.SaveFeed(ctx, tx, *f)
 		return err
 	})
+	return kept, err
 }
 
 func (r *formRun) walk(ctx context.Context, since, until time.Time, counts bool) (pages int, err error) {
