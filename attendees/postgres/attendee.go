@@ -266,7 +266,7 @@ func (s *Store) held(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []
 }
 
 // leaveRooms takes people who moved to another event out of their old one's room, and a
-// hold on one of them along. What they answered there belongs to nobody there any more; of
+// hold that keeps one of them along. What they answered there belongs to nobody there any more; of
 // somebody held it keeps her name, so that it stays.
 func (s *Store) leaveRooms(ctx context.Context, tx *sqlx.Tx, to uuid.UUID, moved []uuid.UUID, held map[uuid.UUID]heldAttendee) error {
 	byOld := map[uuid.UUID][]uuid.UUID{}
@@ -289,6 +289,9 @@ func (s *Store) leaveRooms(ctx context.Context, tx *sqlx.Tx, to uuid.UUID, moved
 		_, err = tx.ExecContext(ctx, `update holds set event_id = $1 where attendee_id = any($2::uuid[])`, to, who)
 		if err != nil {
 			return quiet("take a hold along", err)
+		}
+		if err := s.holdAlong(ctx, tx, event, to, ids); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"lethe/attendees"
 	"lethe/attendees/ledger"
@@ -102,34 +103,61 @@ func (s *Store) AddHold(ctx context.Context, event attendees.EventID, attendee a
 		if e.State == attendees.Deleted {
 			return fmt.Errorf("event %s is deleted: there is nothing left to hold", event)
 		}
-		var ends any
-		if until != (attendees.Date{}) {
-			ends = day{until}
-		}
 		h = Hold{Event: event, Attendee: attendee, Reason: reason, By: by, AddedAt: s.now()}
-		err = tx.GetContext(ctx, &h.ID, `
-			insert into holds (event_id, attendee_id, reason, until, added_by, added_at)
-			values ($1, $2, $3, $4, $5, $6)
-			returning id`, e.Key, whom, reason, ends, by, h.AddedAt)
-		if err != nil {
-			return quiet("add a hold", err)
+		if until != (attendees.Date{}) {
+			h.Until = &day{until}
 		}
-		if e.State == attendees.Blocked && e.BlockedAt == nil {
-			if err := s.blockAnew(ctx, tx, e.Key); err != nil {
-				return err
-			}
-		}
-		entry := ledger.Entry{Kind: ledger.HoldAdded, Event: string(event), Reason: reason}
-		if ends != nil {
-			entry.Until = until.String()
-		}
-		if err := s.recordAbout(ctx, tx, entry, attendee); err != nil {
+		if err := s.insertHold(ctx, tx, e.Key, whom, &h); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `update holds set entry = (select max(index) from ledger_entries) where id = $1`, h.ID)
-		return quiet("add a hold", err)
+		if e.State == attendees.Blocked && e.BlockedAt == nil {
+			return s.blockAnew(ctx, tx, e.Key)
+		}
+		return nil
 	})
 	return h, err
+}
+
+func (s *Store) insertHold(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, whom any, h *Hold) error {
+	var until any
+	entry := ledger.Entry{Kind: ledger.HoldAdded, Event: string(h.Event), Reason: h.Reason}
+	if h.Until != nil {
+		until, entry.Until = *h.Until, h.Until.String()
+	}
+	err := tx.GetContext(ctx, &h.ID, `
+		insert into holds (event_id, attendee_id, reason, until, added_by, added_at)
+		values ($1, $2, $3, $4, $5, $6)
+		returning id`, event, whom, h.Reason, until, h.By, h.AddedAt)
+	if err != nil {
+		return quiet("add a hold", err)
+	}
+	if err := s.recordAbout(ctx, tx, entry, h.Attendee); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `update holds set entry = (select max(index) from ledger_entries) where id = $1`, h.ID)
+	return quiet("add a hold", err)
+}
+
+// holdAlong keeps under a hold whom one on all of her old event held: nobody leaves a hold
+// by moving to another event.
+func (s *Store) holdAlong(ctx context.Context, tx *sqlx.Tx, old, to uuid.UUID, moved []uuid.UUID) error {
+	var holds []Hold
+	err := tx.SelectContext(ctx, &holds, `
+		select h.reason, h.until, h.added_by, n.source_id as event, a.source_id as attendee
+		from holds h
+		join attendees a on a.id = any($3::uuid[])
+		join events n on n.id = $2
+		where h.event_id = $1 and h.attendee_id is null and `+standing("$4"), old, to, pq.StringArray(texts(moved)), s.today())
+	if err != nil {
+		return quiet("look for holds", err)
+	}
+	for _, h := range holds {
+		h.AddedAt = s.now()
+		if err := s.insertHold(ctx, tx, to, attendeeKey(attendees.Eventbrite, h.Attendee), &h); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // blockAnew lets a blocking that was cut off begin again, under a hold: whoever can still
