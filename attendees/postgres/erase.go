@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"lethe/attendees"
 	"lethe/attendees/ledger"
@@ -98,9 +99,12 @@ func (s *Store) eraseInPart(ctx context.Context, tx *sqlx.Tx, o one, sealer *sea
 		return nil, err
 	}
 	if readable {
-		if responses, err = s.sealOne(ctx, tx, o, false, sealer); err != nil {
-			return nil, err
-		}
+		responses, err = s.sealOne(ctx, tx, o, false, sealer)
+	} else {
+		responses, err = s.barSealed(ctx, tx, o)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if err := s.dropUnowed(ctx, tx, o); err != nil {
 		return nil, err
@@ -111,12 +115,35 @@ func (s *Store) eraseInPart(ctx context.Context, tx *sqlx.Tx, o one, sealer *sea
 	return responses, s.askRewrite(ctx, tx, sealedRooms, o.event.Key)
 }
 
+// barSealed keeps out what somebody who is sealed already answered to forms, and makes it
+// due at its source. Of an event that was sealed as it came it is owed, and stays.
+func (s *Store) barSealed(ctx context.Context, tx *sqlx.Tx, o one) ([][]byte, error) {
+	if o.event.History {
+		return nil, nil
+	}
+	parts, err := s.ownSealed(ctx, tx, o)
+	if err != nil {
+		return nil, err
+	}
+	var answers []answerID
+	for _, p := range parts {
+		if r, ok := answerOf(p.Part); ok {
+			answers = append(answers, r)
+		}
+	}
+	return s.barResponses(ctx, tx, o.event, o.ID, answers...)
+}
+
 // dropUnowed drops the sealed parts of a registration that no duty keeps. Of an event that
 // was sealed as it came, what was answered to forms is owed, too: it stands nowhere else.
 func (s *Store) dropUnowed(ctx context.Context, tx *sqlx.Tx, o one) error {
+	var stated pq.StringArray
+	for _, f := range s.policy.DroppedFields() {
+		stated = append(stated, partStatement+string(f))
+	}
 	_, err := tx.ExecContext(ctx, `
 		delete from sealed
-		where event_id = $1 and attendee_id = $2 and (part like 'held%' or part like 'response:%' and not $3)`,
-		o.event.Key, o.Key, o.event.History)
+		where event_id = $1 and attendee_id = $2 and (part like 'held%' or part = any($4) or part like 'response:%' and not $3)`,
+		o.event.Key, o.Key, o.event.History, stated)
 	return quiet("drop what no duty keeps", err)
 }

@@ -243,7 +243,7 @@ func (l *life) restrict(*rapid.T) {
 	_, err := l.Restrict(l.world.t.Context(), attendees.AttendeeID(who), why, l.sealer)
 	s := l.souls[who]
 	var unknown *postgres.UnknownAttendeeError
-	if errors.As(err, &unknown) && s == nil || !l.done(err) {
+	if errors.As(err, &unknown) && s == nil || errors.Is(err, postgres.ErrErased) && s.why == attendees.ErasureAsked || !l.done(err) {
 		return
 	}
 	if readable := s.why == "" && !s.early && l.look(s.event).BlockedAt == nil; !readable {

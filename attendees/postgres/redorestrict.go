@@ -57,7 +57,7 @@ func (r *redo) restrictAgain(ctx context.Context, e redoEntry, p heldPerson) err
 		return err
 	}
 	return r.alone(ctx, p.ID, func(tx *sqlx.Tx, o one) error {
-		if o.Reason == why {
+		if o.Reason == why || o.Reason == attendees.ErasureAsked {
 			return nil
 		}
 		return r.restrict(ctx, tx, o, why, r.sealer)

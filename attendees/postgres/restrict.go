@@ -16,13 +16,18 @@ import (
 	"lethe/attendees/seal"
 )
 
+// ErrErased says that a record was erased as far as a duty allows: what is left is sealed
+// until the duty ends, so a restriction has nothing to add, and lifting it would bring her back.
+var ErrErased = errors.New("the record was erased as far as a duty allows: what is left of it is sealed already")
+
 // Restrict seals all that is held of one registration and drops nothing: it may only be
 // stored (GDPR Art. 18(2)). why is attendees.RestrictionAsked or attendees.Objected. No
 // pull touches it, and it outlives its event's delete date until it is lifted or erased.
 // The exports that carry it are recalled and returned (Art. 19).
 //
-// Of a record that is sealed already it changes what becomes of it. It may be called
-// twice. Without an officer's key it is seal.ErrNoOfficer.
+// Of a record that is sealed already it changes what becomes of it; of one whose erasure a
+// duty limits it is ErrErased. It may be called twice. Without an officer's key it is
+// seal.ErrNoOfficer.
 func (s *Store) Restrict(ctx context.Context, id attendees.AttendeeID, why attendees.Reason, sealer *seal.Sealer) ([]Receipt, error) {
 	kind := map[attendees.Reason]ledger.Kind{attendees.RestrictionAsked: ledger.Restricted, attendees.Objected: ledger.Objected}[why]
 	if kind == "" {
@@ -37,6 +42,9 @@ func (s *Store) Restrict(ctx context.Context, id attendees.AttendeeID, why atten
 	}
 	var carried []Receipt
 	err = s.alone(ctx, id, func(tx *sqlx.Tx, o one) (err error) {
+		if o.Reason == attendees.ErasureAsked {
+			return ErrErased
+		}
 		if o.Reason == why {
 			return nil
 		}
@@ -197,8 +205,14 @@ func (s *Store) unseal(ctx context.Context, tx *sqlx.Tx, o one, opened []seal.Re
 			rows[from].stated = append(rows[from].stated, attendees.Field(f))
 		}
 	}
+	dropped := s.withdrawnFields(o.Withdrawn)
+	if held, err := s.isHeld(ctx, tx, o.event.Key, o.Key); err != nil {
+		return err
+	} else if held {
+		dropped = nil // the release drops them
+	}
 	for _, from := range order {
-		if err := s.writeBack(ctx, tx, o, from, rows[from], s.withdrawnFields(o.Withdrawn)); err != nil {
+		if err := s.writeBack(ctx, tx, o, from, rows[from], dropped); err != nil {
 			return err
 		}
 	}
@@ -236,6 +250,9 @@ func (s *Store) writeBack(ctx context.Context, tx *sqlx.Tx, o one, from string, 
 	}
 	for _, field := range f.stated {
 		corrected[field] = correction{To: p.text(field)}
+	}
+	for _, field := range dropped {
+		delete(corrected, field)
 	}
 	kind, form, response := partRegistration, "", ""
 	if from != "" {

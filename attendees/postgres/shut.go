@@ -13,6 +13,7 @@ import (
 type shutOut struct {
 	byID      map[uuid.UUID]verdict
 	byAddress map[string]verdict
+	kept      map[answerID]bool // stand sealed already, whoever their source says they are of
 }
 
 // verdict is what is to be done with a response.
@@ -24,6 +25,9 @@ type verdict struct {
 // of is the verdict on one response. By its address alone it is somebody's only where
 // nobody else of the event has that address.
 func (o shutOut) of(p part) verdict {
+	if o.kept[answerID{string(p.form), p.sourceID}] {
+		return verdict{sealed: true}
+	}
 	if p.claims != uuid.Nil {
 		return o.byID[p.claims]
 	}
@@ -32,7 +36,22 @@ func (o shutOut) of(p part) verdict {
 
 // shut finds those of an event whom the responses may be of.
 func (s *Store) shut(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []part) (shutOut, error) {
-	out := shutOut{byID: map[uuid.UUID]verdict{}, byAddress: map[string]verdict{}}
+	out := shutOut{byID: map[uuid.UUID]verdict{}, byAddress: map[string]verdict{}, kept: map[answerID]bool{}}
+	var froms pq.StringArray
+	for _, p := range parts {
+		froms = append(froms, string(p.form)+":"+p.sourceID)
+	}
+	var kept []answerID
+	err := tx.SelectContext(ctx, &kept, `
+		select distinct split_part(part, ':', 2) as form_id, split_part(part, ':', 3) as source_id
+		from sealed
+		where event_id = $1 and substr(part, strpos(part, ':') + 1) = any($2)`, event, froms)
+	if err != nil {
+		return out, quiet("look for sealed responses", err)
+	}
+	for _, r := range kept {
+		out.kept[r] = true
+	}
 	var rows []struct {
 		ID        uuid.UUID      `db:"id"`
 		Index     []byte         `db:"address_index"`
@@ -41,7 +60,7 @@ func (s *Store) shut(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []
 		Alone     bool           `db:"alone"`
 	}
 	c := columnsOf(parts)
-	err := tx.SelectContext(ctx, &rows, `
+	err = tx.SelectContext(ctx, &rows, `
 		select a.id, a.address_index, a.state = 'blocked' as sealed, a.withdrawn,
 			not exists (
 				select from attendees o

@@ -91,7 +91,7 @@ func (s *Store) clearWithdrawn(ctx context.Context, tx *sqlx.Tx, event uuid.UUID
 			  and ('name' = any($3) and name <> '' or 'email' = any($3) and email <> '' or 'ticket' = any($3) and ticket <> ''
 			       or 'attended' = any($3) and attended or 'agreement_version' = any($3) and agreement_version <> ''
 			       or 'agreed_at' = any($3) and agreed_at is not null or 'affiliation' = any($3) and affiliation <> ''
-			       or 'forums' = any($3) and forums <> '{}' or 'answers' = any($3) and answers <> '{}')`,
+			       or 'forums' = any($3) and forums <> '{}' or 'answers' = any($3) and answers <> '{}' or corrected ?| $3::text[])`,
 			event, w.ID, pq.Array(s.withdrawnFields(w.Withdrawn)))
 		if err != nil {
 			return quiet("empty what was withdrawn", err)

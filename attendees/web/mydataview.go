@@ -84,10 +84,11 @@ func (s *Site) heldEvent(w rights.Words, h postgres.Holding) heldEvent {
 	case h.Own != nil:
 		s.ownEvent(w, h, &e, say)
 		act(string(attendees.Rectification), "second")
-		restricted := h.Own.Reason == attendees.RestrictionAsked || h.Own.Reason == attendees.Objected
-		if restricted {
+		switch h.Own.Reason {
+		case attendees.RestrictionAsked, attendees.Objected:
 			act(rightLift, "second")
-		} else {
+		case attendees.ErasureAsked: // sealed for good
+		default:
 			act(string(attendees.Restriction), "second")
 			act(string(attendees.Objection), "second")
 		}
