@@ -137,7 +137,7 @@ func (s *Store) OpenCase(ctx context.Context, c Case, text CaseText) (_ Case, me
 			insert into cases (asks, event_id, came_by, received_on, verified_at, deadline, whose)
 			values ($1, $2, $3, $4, $5, $6, $7)
 			returning number`,
-			c.Asks, c.Event, c.CameBy, day{c.Received}, moment(c.Verified), day{c.Deadline}, s.keyed(ownerUse, text.Contact.Reveal())[0])
+			c.Asks, c.Event, c.CameBy, day{c.Received}, moment(c.Verified), day{c.Deadline}, s.whose(c.Event, text.Contact)[0])
 		if err != nil {
 			return quiet("open a request", err)
 		}
@@ -163,7 +163,7 @@ func (s *Store) sameCase(ctx context.Context, tx *sqlx.Tx, c Case, text CaseText
 		select `+caseColumns+`
 		from cases
 		where closed_at is null and verified_at is not null and whose = any($1) and asks = $2 and event_id = $3 and number <> $4
-		order by number`, pq.ByteaArray(s.keyed(ownerUse, text.Contact.Reveal())), c.Asks, c.Event, c.Number)
+		order by number`, pq.ByteaArray(s.whose(c.Event, text.Contact)), c.Asks, c.Event, c.Number)
 	if err != nil {
 		return nil, CaseText{}, quiet("look for the same request", err)
 	}
@@ -225,11 +225,27 @@ func (s *Store) Cases(ctx context.Context) ([]Case, error) {
 
 // CasesOf lists the open cases of the person of an address.
 func (s *Store) CasesOf(ctx context.Context, address attendees.Personal) ([]Case, error) {
+	var events []attendees.EventID
+	err := s.db.SelectContext(ctx, &events, `select distinct event_id from cases where closed_at is null`)
+	if err != nil {
+		return nil, quiet("look for requests", err)
+	}
+	var hers pq.ByteaArray
+	for _, event := range events {
+		hers = append(hers, s.whose(event, attendees.Personal(seal.Normalise(address.Reveal())))...)
+	}
 	return s.cases(ctx, `
 		select `+caseColumns+`
 		from cases
 		where closed_at is null and whose = any($1)
-		order by number`, pq.ByteaArray(s.keyed(ownerUse, seal.Normalise(address.Reveal()))))
+		order by number`, hers)
+}
+
+// whose is by whom a case is found again, under each of the instance's keys, the newest
+// first. It differs by event: nobody who has the database alone sees that two are one
+// person's.
+func (s *Store) whose(event attendees.EventID, contact attendees.Personal) [][]byte {
+	return s.keyed(ownerUse, string(event)+"\x00"+contact.Reveal())
 }
 
 func (s *Store) cases(ctx context.Context, query string, args ...any) ([]Case, error) {

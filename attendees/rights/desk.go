@@ -61,18 +61,26 @@ type Request struct {
 // maxMessage bounds what a person writes with a request, in bytes: two pages.
 const maxMessage = 8 << 10
 
-// ErrRequest says that a request is none: an unknown right, or a correction that cannot
-// stand.
-var ErrRequest = errors.New("that is no request: it wants a right, and for a rectification a field and its value")
+// ErrRequest says that a request is none: an unknown right or event, or a correction that
+// cannot stand.
+var ErrRequest = errors.New("that is no request: it wants a right, an event that is known or none, and for a rectification a field and its value")
 
-func (d *Desk) check(r Request) error {
+func (d *Desk) check(ctx context.Context, r Request) error {
 	if !r.Asks.Known() || len(r.Message) > maxMessage {
 		return ErrRequest
 	}
 	if r.Asks == attendees.Rectification && d.Store.CheckCorrection(r.Field, r.Value) != nil {
 		return ErrRequest
 	}
-	return nil
+	if r.Event == "" {
+		return nil
+	}
+	// What stands in the ledger for good is no free text.
+	_, err := d.Store.Event(ctx, r.Event)
+	if errors.As(err, new(*postgres.UnknownEventError)) {
+		return ErrRequest
+	}
+	return err
 }
 
 func (d *Desk) today() attendees.Date { return attendees.DateOf(d.Now().UTC()) }
@@ -89,7 +97,7 @@ func (d *Desk) AnswerBy() attendees.Date { return d.Deadline(postgres.Case{Recei
 // that it is about. What no human judgement is needed for is done before it returns; it
 // gives the cases as they stand then, and a letter says what was done.
 func (d *Desk) Take(ctx context.Context, address attendees.Personal, r Request) ([]postgres.Case, error) {
-	if err := d.check(r); err != nil {
+	if err := d.check(ctx, r); err != nil {
 		return nil, err
 	}
 	held, err := d.Store.HeldUnder(ctx, address)
@@ -145,7 +153,7 @@ func (d *Desk) settle(ctx context.Context, c postgres.Case, h postgres.Holding) 
 	}
 	outcome, err := d.do(ctx, c, text, h.Own.ID, &l, "asked for by the person")
 	switch {
-	case errors.Is(err, seal.ErrNoOfficer):
+	case errors.Is(err, seal.ErrNoOfficer), errors.Is(err, postgres.ErrErased):
 		return d.wait(ctx, c, l, "letter.waits")
 	case err != nil:
 		return c, err

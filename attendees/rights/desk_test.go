@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -332,5 +333,34 @@ func TestStaffHearOfWhatIsDueInTenFiveAndOneDaysAndOfWhatIsOverdueEachDay(t *tes
 	}
 	if want := []int{10, 5, 1, -1, -2, -3, -4, -5, -6, -7, -8}; !slices.Equal(told, want) {
 		t.Errorf("staff heard of it %v days before, want %v", told, want)
+	}
+}
+
+// An event's id stands in the ledger for good.
+func TestNobodyWritesWhatSheLikesAsAnEvent(t *testing.T) {
+	o := newOffice(t)
+	o.save("1", "4711", hers)
+	ask := rights.Request{Asks: attendees.ErasureRight, Event: "anything about anybody", CameBy: "page", Language: "en"}
+	if _, err := o.Take(t.Context(), hers, ask); !errors.Is(err, rights.ErrRequest) {
+		t.Errorf("it gives %v", err)
+	}
+	if _, err := o.Add(t.Context(), hers, ask); !errors.Is(err, rights.ErrRequest) {
+		t.Errorf("of staff it gives %v", err)
+	}
+}
+
+func TestTheDatabaseDoesNotTellThatTwoCasesAreOnePersons(t *testing.T) {
+	o := newOffice(t)
+	o.save("1", "4711", hers)
+	o.save("2", "4712", hers)
+	if _, err := o.Take(t.Context(), hers, rights.Request{Asks: attendees.Objection, CameBy: "page", Language: "en"}); err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	must(t, o.Store.DB().Get(&n, `select count(distinct whose) from cases where closed_at is null`))
+	open, err := o.Store.CasesOf(t.Context(), hers)
+	must(t, err)
+	if n != 2 || len(open) != 2 {
+		t.Errorf("%d owners of %d cases, expected 2 of 2", n, len(open))
 	}
 }
