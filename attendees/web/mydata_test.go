@@ -506,12 +506,13 @@ func TestAVisitMayDoOnlyWhatIsForItsOwnAddress(t *testing.T) {
 	for _, form := range []url.Values{
 		{"right": {"nonsense"}, "event": {"4711"}}, {"right": {"rectification"}, "event": {"4711"}, "field": {"agreed_at"}, "value": {"x"}},
 		{"right": {"rectification"}, "event": {"4711"}, "field": {"name"}, "value": {""}}, {},
+		{"right": {"erasure"}, "event": {"nonsense"}},
 	} {
 		if a := b.post("/my-data/requests", form); a.status != http.StatusUnprocessableEntity {
 			t.Errorf("%v answers %d", form, a.status)
 		}
 	}
-	l := b.request("erasure", "nonsense", nil)
+	l := h.visitor("zaphira@example.org").request("erasure", "4712", nil)
 	if !strings.Contains(strings.Join(l.Text, " "), "Nothing is held") {
 		t.Errorf("of an event that she has nothing to do with the letter says %q", l.Text)
 	}
