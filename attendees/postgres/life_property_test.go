@@ -21,6 +21,7 @@ import (
 
 // soul is somebody who is held, as the promises would have it.
 type soul struct {
+	moved     bool // has left another event
 	event     attendees.EventID
 	why       attendees.Reason // why she alone is sealed
 	early     bool             // she was sealed before her event was blocked

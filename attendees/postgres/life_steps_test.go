@@ -42,7 +42,8 @@ func (l *life) list(id attendees.EventID, people ...string) {
 		case s == nil:
 			l.souls[who] = &soul{event: id}
 		case s.event != id && s.why == "" && !s.early && l.look(s.event).Open(l.clock.now):
-			l.souls[who] = &soul{event: id, withdrawn: s.withdrawn}
+			// Back where she was, what she answered there finds her again.
+			l.souls[who] = &soul{event: id, withdrawn: s.withdrawn, moved: true, unsure: s.moved || s.unsure}
 			l.moveHolds(who, id)
 		case s.event == id && s.why == "":
 			s.unsure = s.unsure || s.lab == "" // she may have been gone, and her answers with her
@@ -53,6 +54,13 @@ func (l *life) list(id attendees.EventID, people ...string) {
 		_, err := l.Save(ctx, tx, attendees.Eventbrite, batch)
 		return err
 	}))
+	holds, err := l.Holds(ctx)
+	l.must(err)
+	for _, h := range holds { // who moved took one along from her event
+		if _, known := l.holds[h.ID]; !known && h.Attendee != "" {
+			l.holds[h.ID] = h
+		}
+	}
 }
 
 func (l *life) moveHolds(who string, to attendees.EventID) {
