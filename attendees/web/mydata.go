@@ -6,10 +6,8 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"html/template"
 	"net/http"
 	"net/url"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -70,36 +68,6 @@ func (s *Site) myDataRoutes() []route {
 		{pattern: "POST /my-data/requests", bare: true, do: s.visited(s.takeRequest)},
 		{pattern: "POST /my-data/lift", bare: true, do: s.visited(s.liftMine)},
 	}
-}
-
-// parseMyData reads the attendee's pages: each by itself, with their own layout.
-func parseMyData() (map[string]*template.Template, error) {
-	shared, err := template.New("layout.html").Funcs(inPages).ParseFS(myDataFiles, "mydata/layout.html", "mydata/parts.html")
-	if err == nil {
-		shared, err = shared.ParseFS(pageFiles, "pages/parts.html")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("web: %w", err)
-	}
-	names, err := myDataFiles.ReadDir("mydata")
-	if err != nil {
-		return nil, fmt.Errorf("web: %w", err)
-	}
-	pages := map[string]*template.Template{}
-	for _, n := range names {
-		if n.Name() == "layout.html" || n.Name() == "parts.html" {
-			continue
-		}
-		page, err := shared.Clone()
-		if err == nil {
-			page, err = page.ParseFS(myDataFiles, path.Join("mydata", n.Name()))
-		}
-		if err != nil {
-			return nil, fmt.Errorf("web: %w", err)
-		}
-		pages[n.Name()] = page
-	}
-	return pages, nil
 }
 
 // spokenPage is what the attendee's layout shows around a page, in her language.

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"io/fs"
 	"net/http"
 	"path"
 	"strconv"
@@ -27,14 +28,17 @@ type navItem struct {
 	Current     bool
 }
 
-// parsePages reads the pages: each by itself, with the layout and the parts that several
-// share.
-func parsePages() (map[string]*template.Template, error) {
-	shared, err := template.New("layout.html").Funcs(inPages).ParseFS(pageFiles, "pages/layout.html", "pages/parts.html")
+// parsePages reads a folder's pages: each by itself, with the layout and the parts that
+// several share. Those of pages serve any folder; its own come after them.
+func parsePages(files fs.FS, folder string) (map[string]*template.Template, error) {
+	shared, err := template.New("layout.html").Funcs(inPages).ParseFS(pageFiles, "pages/parts.html")
+	if err == nil {
+		shared, err = shared.ParseFS(files, folder+"/layout.html", folder+"/parts.html")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
-	names, err := pageFiles.ReadDir("pages")
+	names, err := fs.ReadDir(files, folder)
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
@@ -45,7 +49,7 @@ func parsePages() (map[string]*template.Template, error) {
 		}
 		page, err := shared.Clone()
 		if err == nil {
-			page, err = page.ParseFS(pageFiles, path.Join("pages", n.Name()))
+			page, err = page.ParseFS(files, path.Join(folder, n.Name()))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("web: %w", err)

@@ -87,11 +87,11 @@ func New(o Options) (*Site, error) {
 		return nil, errors.New("web: a site wants a store, a poster, a puller, forms, a clock, a log and the address that people see")
 	}
 	o.BaseURL = strings.TrimSuffix(o.BaseURL, "/")
-	pages, err := parsePages()
+	pages, err := parsePages(pageFiles, "pages")
 	if err != nil {
 		return nil, err
 	}
-	mydata, err := parseMyData()
+	mydata, err := parsePages(myDataFiles, "mydata")
 	if err != nil {
 		return nil, err
 	}
