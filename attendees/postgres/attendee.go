@@ -7,7 +7,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -429,43 +428,4 @@ func (s *Store) closeShared(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, w
 		return quiet("close a shared address", err)
 	}
 	return s.askRewrite(ctx, tx, sealedRooms, event)
-}
-
-// texts are ids as lib/pq takes them fastest.
-func texts(ids []uuid.UUID) []string {
-	out := make([]string, len(ids))
-	for i, id := range ids {
-		out[i] = id.String()
-	}
-	return out
-}
-
-// instant is a time as text for an array of them; empty where it is unknown.
-func instant(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339Nano)
-}
-
-// literal is a text array as text, so that arrays of different lengths can stand in
-// one array.
-func literal(values []attendees.Personal) string {
-	if len(values) == 0 {
-		return "{}"
-	}
-	var b strings.Builder
-	for i, v := range values {
-		b.WriteByte("{,"[min(i, 1)])
-		b.WriteByte('"')
-		for _, c := range []byte(v.Reveal()) {
-			if c == '"' || c == '\\' {
-				b.WriteByte('\\')
-			}
-			b.WriteByte(c)
-		}
-		b.WriteByte('"')
-	}
-	b.WriteByte('}')
-	return b.String()
 }

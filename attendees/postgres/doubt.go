@@ -102,3 +102,50 @@ func (s *Store) RecordDump(ctx context.Context, e Event, records int, by string)
 		return err
 	})
 }
+
+// asksAgreement tells whether some link fills "agreed" for a purpose that is sealed.
+func (b *blocker) asksAgreement(ctx context.Context, tx *sqlx.Tx) (asks bool, err error) {
+	var sealed []string
+	for _, u := range b.policy.Purposes {
+		if u.Sealed {
+			sealed = append(sealed, string(u.Name))
+		}
+	}
+	err = tx.GetContext(ctx, &asks, `
+		select exists (
+			select from link_fields
+			where event_id = $1 and purpose = any($2) and field = 'agreed')`, b.event.Key, pq.Array(sealed))
+	return asks, quiet("look whether agreements were asked for", err)
+}
+
+// tally keeps how many there were, and finds whether to believe that so many never
+// agreed: where more than half did not, the form may be the wrong one.
+func (b *blocker) tally(ctx context.Context, tx *sqlx.Tx) error {
+	var all, agreed int
+	err := tx.QueryRowxContext(ctx, `
+		select count(*), count(agreed_at)
+		from personal
+		where event_id = $1 and part = 'registration'`, b.event.Key).Scan(&all, &agreed)
+	if err != nil {
+		return quiet("count an event", err)
+	}
+	b.event.Doubted = b.doubts || b.agrees && 2*agreed < all
+	if _, err := tx.ExecContext(ctx, `delete from counts where event_id = $1`, b.event.Key); err != nil {
+		return quiet("close an event's counts", err) // they are exact, under 5 too
+	}
+	_, err = tx.ExecContext(ctx, `
+		insert into tallies (event_id, what, people)
+		select $1, what, n
+		from (
+			select 'registered' as what, count(*) as n from personal where event_id = $1 and part = 'registration'
+			union all
+			select 'attended', count(*) from personal where event_id = $1 and part = 'registration' and attended
+			union all
+			select 'agreed', count(agreed_at) from personal where event_id = $1 and part = 'registration'
+			union all
+			select 'ticket: ' || ticket, count(*) from personal where event_id = $1 and part = 'registration' and ticket <> '' group by ticket
+		) as counted
+		where n >= $2
+		on conflict do nothing`, b.event.Key, tallyLeast)
+	return quiet("keep an event's counts", err)
+}

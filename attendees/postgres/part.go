@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -155,4 +156,43 @@ func keysOf(parts []part) []uuid.UUID {
 		set[p.id] = true
 	}
 	return slices.Collect(maps.Keys(set))
+}
+
+// texts are ids as lib/pq takes them fastest.
+func texts(ids []uuid.UUID) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = id.String()
+	}
+	return out
+}
+
+// instant is a time as text for an array of them; empty where it is unknown.
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+// literal is a text array as text, so that arrays of different lengths can stand in
+// one array.
+func literal(values []attendees.Personal) string {
+	if len(values) == 0 {
+		return "{}"
+	}
+	var b strings.Builder
+	for i, v := range values {
+		b.WriteByte("{,"[min(i, 1)])
+		b.WriteByte('"')
+		for _, c := range []byte(v.Reveal()) {
+			if c == '"' || c == '\\' {
+				b.WriteByte('\\')
+			}
+			b.WriteByte(c)
+		}
+		b.WriteByte('"')
+	}
+	b.WriteByte('}')
+	return b.String()
 }
