@@ -39,7 +39,7 @@ type house struct {
 	clock   *clock
 	post    *caught
 	server  *httptest.Server
-	log     *bytes.Buffer
+	log     *pgtest.Log
 	queue   *jobs.Queue
 	url     string // of the database
 	active  sync.WaitGroup
@@ -110,12 +110,12 @@ func newHouse(t testing.TB) *house { return newHouseAt(t, "http://lethe.test") }
 // newHouseAt is a house that people come to by base; "": by its own address.
 func newHouseAt(t testing.TB, base string) *house {
 	t.Helper()
-	h := &house{t: t, clock: &clock{}, post: &caught{letters: make(chan mail.Letter, 1000)}, log: &bytes.Buffer{}}
+	h := &house{t: t, clock: &clock{}, post: &caught{letters: make(chan mail.Letter, 1000)}, log: &pgtest.Log{}}
 	h.server = httptest.NewUnstartedServer(nil)
 	if base == "" {
 		base = "http://" + h.server.Listener.Addr().String()
 	}
-	log := slog.New(slog.NewTextHandler(&syncWriter{w: h.log}, nil))
+	log := slog.New(slog.NewTextHandler(h.log, nil))
 	keys, err := seal.NewKeyring(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, seal.SecretSize)))
 	if err != nil {
 		t.Fatal(err)
@@ -162,18 +162,6 @@ func newHouseAt(t testing.TB, base string) *house {
 		}
 	})
 	return h
-}
-
-// syncWriter is a log that tests read.
-type syncWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (w *syncWriter) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.w.Write(b)
 }
 
 // fill makes events, one of them blocked, a hold, a task, receipts and feeds.

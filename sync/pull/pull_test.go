@@ -38,25 +38,13 @@ type world struct {
 	eventbrite *eventbritetest.Server
 	typeform   *typeformtest.Server
 	urls       [2]string
-	log        *bytes.Buffer
+	log        *pgtest.Log
 	org        attendees.OrganizationID
-}
-
-// syncBuffer takes a log from several goroutines.
-type syncBuffer struct {
-	mu sync.Mutex
-	*bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
 }
 
 func newWorld(t testing.TB, o eventbritetest.Options) world {
 	t.Helper()
-	w := world{t: t, eventbrite: eventbritetest.New(o), typeform: typeformtest.New(typeformtest.Options{}), log: &bytes.Buffer{}}
+	w := world{t: t, eventbrite: eventbritetest.New(o), typeform: typeformtest.New(typeformtest.Options{}), log: &pgtest.Log{}}
 	url, stop, err := w.eventbrite.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +63,7 @@ func newWorld(t testing.TB, o eventbritetest.Options) world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := slog.New(slog.NewTextHandler(&syncBuffer{Buffer: w.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w.Puller = w.another(postgres.New(pgtest.New(t), keys, &policy, time.Now), log)
 	t.Cleanup(func() { // every test of a pull is one of the first promise, too
 		for _, secret := range []string{eventbritetest.Secret, typeformtest.Secret} {
