@@ -54,10 +54,11 @@ func (s *Store) Save(ctx context.Context, tx *sqlx.Tx, source attendees.SourceNa
 		byEvent[p.event] = append(byEvent[p.event], p)
 		all = append(all, p.id)
 	}
-	left, err := s.eventsOf(ctx, tx, all)
+	where, err := s.eventsOf(ctx, tx, all)
 	if err != nil {
 		return nil, err
 	}
+	left := rooms(where, all)
 	events := make([]uuid.UUID, 0, len(byEvent)+len(left))
 	for event := range byEvent {
 		events = append(events, event)
@@ -77,13 +78,13 @@ func (s *Store) Save(ctx context.Context, tx *sqlx.Tx, source attendees.SourceNa
 		parts := newestOnly(byEvent[event])
 		id := parts[0].outside
 		if e, ok := open[event]; ok {
-			if changes[id], err = s.saveRoom(ctx, tx, e, open, parts); err != nil {
+			if changes[id], err = s.saveRoom(ctx, tx, e, open, where, parts); err != nil {
 				return nil, err
 			}
 			continue
 		}
 		changes[id] = Changes{Late: len(parts)}
-		if err := s.goneElsewhere(ctx, tx, open, parts, changes); err != nil {
+		if err := s.goneElsewhere(ctx, tx, open, where, parts, changes); err != nil {
 			return nil, err
 		}
 	}
@@ -93,14 +94,32 @@ func (s *Store) Save(ctx context.Context, tx *sqlx.Tx, source attendees.SourceNa
 	return changes, s.leaveOthers(ctx, tx, slices.Collect(maps.Keys(open)))
 }
 
-// eventsOf are the events that the attendees are held for at present.
-func (s *Store) eventsOf(ctx context.Context, tx *sqlx.Tx, ids []uuid.UUID) ([]uuid.UUID, error) {
-	var events []uuid.UUID
-	err := tx.SelectContext(ctx, &events, `
-		select distinct event_id
+// eventsOf tells for which event each of the attendees is held at present.
+func (s *Store) eventsOf(ctx context.Context, tx *sqlx.Tx, ids []uuid.UUID) (map[uuid.UUID]uuid.UUID, error) {
+	var rows []struct {
+		ID    uuid.UUID `db:"id"`
+		Event uuid.UUID `db:"event_id"`
+	}
+	err := tx.SelectContext(ctx, &rows, `
+		select id, event_id
 		from attendees
 		where id = any($1::uuid[])`, pq.StringArray(texts(ids)))
-	return events, quiet("look up attendees", err)
+	where := make(map[uuid.UUID]uuid.UUID, len(rows))
+	for _, r := range rows {
+		where[r.ID] = r.Event
+	}
+	return where, quiet("look up attendees", err)
+}
+
+// rooms are the events that the attendees are held for, each once.
+func rooms(where map[uuid.UUID]uuid.UUID, ids []uuid.UUID) []uuid.UUID {
+	var events []uuid.UUID
+	for _, id := range ids {
+		if event, held := where[id]; held && !slices.Contains(events, event) {
+			events = append(events, event)
+		}
+	}
+	return events
 }
 
 // newestOnly keeps of each registration the version that changed last, the later one
@@ -126,10 +145,11 @@ func newestOnly(parts []part) []part {
 	return kept
 }
 
-// saveRoom stores one open event's registrations; open are those that people may leave.
-func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, open map[uuid.UUID]Event, parts []part) (Changes, error) {
+// saveRoom stores one open event's registrations; open are those that people may leave,
+// where tells for which event each was held before.
+func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, open map[uuid.UUID]Event, where map[uuid.UUID]uuid.UUID, parts []part) (Changes, error) {
 	var n Changes
-	held, err := s.held(ctx, tx, e.Key, parts)
+	held, err := s.held(ctx, tx, where, parts)
 	if err != nil {
 		return n, err
 	}
@@ -177,7 +197,7 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, open map[uui
 			n.Changed++
 		}
 		if len(h.Corrected) > len("{}") {
-			if err := s.correct(&p, h.Corrected); err != nil {
+			if err := s.correct(&p, h.Corrected, open[h.Event].ID); err != nil {
 				return n, err
 			}
 		}
@@ -192,7 +212,7 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, open map[uui
 	if len(fresh)+len(changed) == 0 {
 		return n, nil
 	}
-	if err := s.leaveRooms(ctx, tx, e.Key, moved, held); err != nil {
+	if err := s.leaveRooms(ctx, tx, e.Key, moved, held, true); err != nil {
 		return n, err
 	}
 	if err := s.meetHolds(ctx, tx, e.Key, unknown(parts, held)); err != nil {
@@ -244,10 +264,11 @@ type heldAttendee struct {
 	Corrected []byte             `db:"corrected"`
 }
 
-func (s *Store) held(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []part) (map[uuid.UUID]heldAttendee, error) {
-	ids := make(pq.StringArray, len(parts))
+// held reads what is held of attendees, in the rooms where they are.
+func (s *Store) held(ctx context.Context, tx *sqlx.Tx, where map[uuid.UUID]uuid.UUID, parts []part) (map[uuid.UUID]heldAttendee, error) {
+	ids := make([]uuid.UUID, len(parts))
 	for i, p := range parts {
-		ids[i] = p.id.String()
+		ids[i] = p.id
 	}
 	var rows []heldAttendee
 	err := tx.SelectContext(ctx, &rows, `
@@ -255,8 +276,8 @@ func (s *Store) held(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []
 			coalesce(p.digest, '') as digest, coalesce(p.status, '') as status, coalesce(p.corrected, '{}') as corrected,
 			coalesce(p.affiliation <> '' or p.forums <> '{}' or p.answers <> '{}', false) as forum
 		from attendees a
-		left join personal p on p.event_id = $1 and p.id = a.id
-		where a.id = any($2::uuid[])`, event, ids)
+		left join personal p on p.event_id = any($1::uuid[]) and p.event_id = a.event_id and p.id = a.id
+		where a.id = any($2::uuid[])`, pq.StringArray(texts(rooms(where, ids))), pq.StringArray(texts(ids)))
 	held := make(map[uuid.UUID]heldAttendee, len(rows))
 	for _, h := range rows {
 		held[h.ID] = h
@@ -264,10 +285,12 @@ func (s *Store) held(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []
 	return held, quiet("read attendees", err)
 }
 
-// leaveRooms takes people who moved to another event out of their old one's room, and a
-// hold that keeps one of them along. What they answered there belongs to nobody there any more; of
-// somebody held it keeps her name, so that it stays.
-func (s *Store) leaveRooms(ctx context.Context, tx *sqlx.Tx, to uuid.UUID, moved []uuid.UUID, held map[uuid.UUID]heldAttendee) error {
+// leaveRooms takes people who moved to another event out of their old one's room, and
+// the holds that keep one of them along. With rows their registrations go over as they
+// stand, for upsert to meet: what was corrected, and what a hold keeps, is known there
+// alone. What they answered in the old event belongs to nobody there any more; of somebody
+// held it keeps her name, so that it stays.
+func (s *Store) leaveRooms(ctx context.Context, tx *sqlx.Tx, to uuid.UUID, moved []uuid.UUID, held map[uuid.UUID]heldAttendee, rows bool) error {
 	byOld := map[uuid.UUID][]uuid.UUID{}
 	for _, id := range moved {
 		byOld[held[id].Event] = append(byOld[held[id].Event], id)
@@ -282,6 +305,11 @@ func (s *Store) leaveRooms(ctx context.Context, tx *sqlx.Tx, to uuid.UUID, moved
 		if err != nil {
 			return quiet("unlink responses", err)
 		}
+		if rows {
+			if err := s.carryOver(ctx, tx, event, to, who); err != nil {
+				return err
+			}
+		}
 		if _, err := s.leaveEarly(ctx, tx, "leave a room", event, `delete from personal where event_id = $1 and id = any($2::uuid[])`, who); err != nil {
 			return err
 		}
@@ -294,6 +322,20 @@ func (s *Store) leaveRooms(ctx context.Context, tx *sqlx.Tx, to uuid.UUID, moved
 		}
 	}
 	return nil
+}
+
+func (s *Store) carryOver(ctx context.Context, tx *sqlx.Tx, from, to uuid.UUID, who pq.StringArray) error {
+	if _, err := tx.ExecContext(ctx, `update attendees set event_id = $1 where id = any($2::uuid[])`, to, who); err != nil {
+		return quiet("move attendees", err)
+	}
+	const columns = `id, part, source_id, name, email, ticket, status, source_status, attended,
+		agreement_version, agreed_at, affiliation, forums, answers, digest, corrected, received_at`
+	_, err := tx.ExecContext(ctx, `
+		insert into personal (event_id, `+columns+`)
+		select $2, `+columns+`
+		from personal
+		where event_id = $1 and id = any($3::uuid[])`, from, to, who)
+	return quiet("move registrations", err)
 }
 
 // upsert writes registrations: their ids and index to attendees, what is readable

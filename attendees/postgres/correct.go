@@ -40,7 +40,7 @@ func parseCorrections(text []byte) (corrections, error) {
 }
 
 func (c corrections) json() string {
-	if len(c) == 0 || len(c) == 1 && c[holder].To != "" {
+	if _, ok := c[holder]; len(c) == 0 || ok && len(c) == 1 {
 		return "{}"
 	}
 	text, err := json.Marshal(c)
@@ -111,15 +111,19 @@ func forumsOf(text string) []attendees.Personal {
 	return all
 }
 
-// correct lets corrections stand over what the source says. Where the source says the same
-// by now, or the registration is another person's, they have had their time.
-func (s *Store) correct(p *part, raw []byte) error {
+// correct lets corrections, made for the event from, stand over what the source says. Where
+// the source says the same by now, or the registration is another person's, they have had
+// their time.
+func (s *Store) correct(p *part, raw []byte, from attendees.EventID) error {
 	c, err := parseCorrections(raw)
 	if err != nil || len(c) == 0 {
 		return err
 	}
-	if !s.sameHolder(p, c) {
+	if !s.sameHolder(p, c, from) {
 		return nil
+	}
+	if from != p.outside {
+		c[holder] = correction{To: hex.EncodeToString(p.addressIndex)}
 	}
 	dropped := []attendees.Field{}
 	if p.status != attendees.Attending {
@@ -139,7 +143,7 @@ func (s *Store) correct(p *part, raw []byte) error {
 	return nil
 }
 
-func (s *Store) sameHolder(p *part, c corrections) bool {
+func (s *Store) sameHolder(p *part, c corrections, from attendees.EventID) bool {
 	then, err := hex.DecodeString(c[holder].To)
 	if err != nil || len(then) == 0 || len(p.addressIndex) == 0 {
 		return err == nil
@@ -147,7 +151,7 @@ func (s *Store) sameHolder(p *part, c corrections) bool {
 	if to, ok := c[attendees.Email]; ok && seal.Normalise(to.To) == seal.Normalise(p.email.Reveal()) {
 		return true
 	}
-	return slices.ContainsFunc(s.keys.AddressIndexes(string(p.outside), p.email.Reveal()), func(index []byte) bool {
+	return slices.ContainsFunc(s.keys.AddressIndexes(string(from), p.email.Reveal()), func(index []byte) bool {
 		return bytes.Equal(index, then)
 	})
 }

@@ -40,11 +40,11 @@ func (s *Store) SealRegistrations(ctx context.Context, tx *sqlx.Tx, sealer *seal
 	}
 	parts = newestOnly(parts)
 	key := eventKey(source, id)
-	left, err := s.eventsOf(ctx, tx, keysOf(parts))
+	where, err := s.eventsOf(ctx, tx, keysOf(parts))
 	if err != nil {
 		return n, err
 	}
-	events, err := s.lockEvents(ctx, tx, append(left, key))
+	events, err := s.lockEvents(ctx, tx, append(rooms(where, keysOf(parts)), key))
 	if err != nil {
 		return n, err
 	}
@@ -53,7 +53,7 @@ func (s *Store) SealRegistrations(ctx context.Context, tx *sqlx.Tx, sealer *seal
 		n.Late += len(parts)
 		return n, err
 	}
-	known, err := s.held(ctx, tx, key, parts)
+	known, err := s.held(ctx, tx, where, parts)
 	if err != nil {
 		return n, err
 	}
@@ -82,9 +82,15 @@ func (s *Store) SealRegistrations(ctx context.Context, tx *sqlx.Tx, sealer *seal
 		default:
 			n.Unchanged++ // but other questions may be linked by now
 		}
+		if there && len(h.Corrected) > len("{}") {
+			if err := s.correct(&p, h.Corrected, events[h.Event].ID); err != nil {
+				return n, err
+			}
+		}
+		p.drop(s.withdrawnFields(h.Withdrawn))
 		write = append(write, p)
 	}
-	if err := s.leaveRooms(ctx, tx, b.event.Key, moved, known); err != nil {
+	if err := s.leaveRooms(ctx, tx, b.event.Key, moved, known, false); err != nil {
 		return n, err
 	}
 	for _, id := range moved {

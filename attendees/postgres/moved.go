@@ -15,8 +15,8 @@ import (
 // goneElsewhere takes those off their open event's lists whom their source now has in
 // another event, one that takes nobody in: they are not coming, wherever they are. It
 // counts them in changes. A version older than what is held says nothing.
-func (s *Store) goneElsewhere(ctx context.Context, tx *sqlx.Tx, open map[uuid.UUID]Event, parts []part, changes map[attendees.EventID]Changes) error {
-	held, err := s.held(ctx, tx, parts[0].event, parts)
+func (s *Store) goneElsewhere(ctx context.Context, tx *sqlx.Tx, open map[uuid.UUID]Event, where map[uuid.UUID]uuid.UUID, parts []part, changes map[attendees.EventID]Changes) error {
+	held, err := s.held(ctx, tx, where, parts)
 	if err != nil {
 		return err
 	}
