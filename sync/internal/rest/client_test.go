@@ -287,7 +287,7 @@ func TestCancelledCallEndsAtOnce(t *testing.T) {
 	defer cancel()
 	began := time.Now()
 	_, err := c.Get(ctx, "/x/", nil)
-	if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 2*time.Second {
+	if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 10*time.Second {
 		t.Errorf("error %v after %v", err, time.Since(began))
 	}
 	gone, stop := context.WithCancel(t.Context())
