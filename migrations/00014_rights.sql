@@ -7,6 +7,7 @@ alter table personal add column corrected jsonb not null default '{}';
 alter table personal alter column corrected set statistics 0;
 comment on column personal.corrected is 'corrections that the person asked for, by field: they stand over the source''s value until it agrees';
 comment on column sealed.part is 'registration; response:FORM:ID: what the person answered in a form, where the event was sealed as it came; held, or held:…: the fields without a duty, which a hold or a restriction keeps; statement.FIELD: a correction of what is sealed; response:FORM: of nobody, which a hold keeps';
+comment on column sealed.sealed_at is 'on which day it was sealed, as its midnight in UTC';
 create index on personal (event_id) where part = 'receipt';
 
 -- A look at somebody who is sealed for herself stays until its room goes: it names nobody.

@@ -330,8 +330,12 @@ func (b *blocker) saveSealed(ctx context.Context, rows []sealedRow) error {
 	return b.InTx(ctx, func(tx *sqlx.Tx) error { return b.keepSealed(ctx, tx, rows) })
 }
 
+// day is the present one, as its midnight in UTC. By the second it would tell which records
+// of several events one person had sealed in one go.
+func (b *blocker) day() time.Time { return b.now().UTC().Truncate(24 * time.Hour) }
+
 func (b *blocker) keepSealed(ctx context.Context, tx *sqlx.Tx, rows []sealedRow) error {
-	event, now, officers := b.event.Key.String(), b.now(), pq.StringArray(b.sealer.Officers().IDs())
+	event, day, officers := b.event.Key.String(), b.day(), pq.StringArray(b.sealer.Officers().IDs())
 	err := copyRows(ctx, tx, `
 		copy sealed (event_id, attendee_id, part, officers, person, person_key, officer_keys, agreed, sealed_at)
 		from stdin`, rows, func(r *sealedRow) []any {
@@ -340,7 +344,7 @@ func (b *blocker) keepSealed(ctx context.Context, tx *sqlx.Tx, rows []sealedRow)
 		if r.sealed.Person != nil {
 			person, key = r.sealed.Person, r.sealed.Key
 		}
-		return []any{event, r.attendee.String(), r.part, r.sealed.Officers, person, key, officers, r.agreed, now}
+		return []any{event, r.attendee.String(), r.part, r.sealed.Officers, person, key, officers, r.agreed, day}
 	})
 	return quiet("keep sealed records", err)
 }

@@ -241,8 +241,8 @@ func (s *Store) CheckCorrection(f attendees.Field, value attendees.Personal) err
 
 // Correct lets a value that the person proposed stand over what the source says (GDPR Art.
 // 16), until the source agrees; staff are asked to correct it there, too. Of a sealed
-// record the correction is sealed beside it, to the officers and to the address that she
-// proved. Exports that carry her are recalled and returned (Art. 19).
+// record the correction is sealed beside it, to the officers and, where that is the record's
+// own, to the address that she proved. Exports that carry her are recalled and returned (Art. 19).
 func (s *Store) Correct(ctx context.Context, id attendees.AttendeeID, f attendees.Field, value, address attendees.Personal, sealer *seal.Sealer) (carried []Receipt, err error) {
 	if err := s.CheckCorrection(f, value); err != nil {
 		return nil, err
@@ -324,6 +324,9 @@ func (s *Store) correctReadable(ctx context.Context, tx *sqlx.Tx, o one, f atten
 		if err != nil {
 			return quiet("correct an address", err)
 		}
+		if err := s.closeShared(ctx, tx, o.event.Key, []part{{addressIndex: s.keys.AddressIndex(string(o.event.ID), value.Reveal())}}); err != nil {
+			return err
+		}
 	}
 	if err := s.askRewrite(ctx, tx, personalRooms, o.event.Key); err != nil {
 		return err
@@ -346,11 +349,17 @@ func (s *Store) stateBeside(ctx context.Context, tx *sqlx.Tx, o one, f attendees
 	if sealer == nil {
 		return seal.ErrNoOfficer
 	}
-	var hers bool
-	err := tx.GetContext(ctx, &hers, `
-		select exists (
-			select from sealed
-			where event_id = $1 and attendee_id = $2 and part = 'registration' and person is not null)`, o.event.Key, o.Key)
+	// Staff may have named a record of another address than the one that asks.
+	var record struct {
+		Hers   bool  `db:"hers"`
+		Agreed *bool `db:"agreed"` // who never did, goes with this
+	}
+	err := tx.GetContext(ctx, &record, `
+		select s.person is not null and a.address_index = any($3) as hers, s.agreed
+		from sealed s
+		join attendees a on a.id = s.attendee_id
+		where s.event_id = $1 and s.attendee_id = $2 and s.part = 'registration'`,
+		o.event.Key, o.Key, pq.ByteaArray(s.keys.AddressIndexes(string(o.event.ID), address.Reveal())))
 	if err != nil {
 		return quiet("look at a sealed record", err)
 	}
@@ -367,7 +376,7 @@ func (s *Store) stateBeside(ctx context.Context, tx *sqlx.Tx, o one, f attendees
 	}
 	part := partStatement + string(f)
 	half := ""
-	if hers {
+	if record.Hers {
 		half = address.Reveal()
 	}
 	sealed, err := sealer.Seal(seal.Record{Event: string(o.event.ID), Attendee: string(o.ID), Part: part, Fields: fields}, half)
@@ -378,7 +387,11 @@ func (s *Store) stateBeside(ctx context.Context, tx *sqlx.Tx, o one, f attendees
 		return quiet("replace a correction", err)
 	}
 	b := blocker{Store: s, sealer: sealer, event: o.event}
-	return b.keepSealed(ctx, tx, []sealedRow{{attendee: o.Key, part: part, sealed: sealed}})
+	row := sealedRow{attendee: o.Key, part: part, sealed: sealed}
+	if record.Agreed != nil {
+		row.agreed = *record.Agreed
+	}
+	return b.keepSealed(ctx, tx, []sealedRow{row})
 }
 
 func forumTexts(text string) []string {

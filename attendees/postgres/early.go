@@ -105,6 +105,10 @@ func (s *Store) sealOne(ctx context.Context, tx *sqlx.Tx, o one, whole bool, sea
 			rows = append(rows, row)
 		}
 	}
+	// A blocking that was cut off may have sealed her already.
+	if _, err := tx.ExecContext(ctx, `delete from sealed where event_id = $1 and attendee_id = $2`, o.event.Key, o.Key); err != nil {
+		return nil, quiet("seal a registration anew", err)
+	}
 	if err := b.keepSealed(ctx, tx, rows); err != nil {
 		return nil, err
 	}

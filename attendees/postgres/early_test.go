@@ -2,10 +2,12 @@ package postgres_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"lethe/attendees"
 	"lethe/attendees/postgres"
+	"lethe/attendees/seal"
 )
 
 func TestWhatIsErasedIsNotRestrictedAndSoNeverLifted(t *testing.T) {
@@ -102,5 +104,108 @@ func TestAWithdrawalOfOneRestrictedHoldsAfterTheLift(t *testing.T) {
 				t.Errorf("%d rows hold the withdrawn correction, expected %d", n, test.rows)
 			}
 		})
+	}
+}
+
+func TestAnAnswerThatNamesAStrangerIsStillHersByItsAddress(t *testing.T) {
+	w, _ := ada(t)
+	if _, err := w.Restrict(t.Context(), "1", attendees.RestrictionAsked, sealer(t, officer(t))); err != nil {
+		t.Fatal(err)
+	}
+	answers := map[attendees.QuestionID]attendees.Answer{"affiliation": {"Secret Lab"}}
+	w.answer("4711", response("r8", "404", "", "ada@example.org", answers), response("r9", "2", "", "ada@example.org", answers))
+	if n := w.count(`select count(*) from personal where source_id = 'r8'`); n != 0 {
+		t.Error("an answer under her address is readable, because it names somebody whom nobody knows")
+	}
+	if n := w.count(`select count(*) from personal where source_id = 'r9'`); n != 1 {
+		t.Error("an answer that names somebody else is kept out for its address")
+	}
+}
+
+func TestARequestThatComesAfterABlockingWasCutOffIsDone(t *testing.T) {
+	for name, do := range map[string]func(w world, who attendees.AttendeeID, s *seal.Sealer) error{
+		"restriction": func(w world, who attendees.AttendeeID, s *seal.Sealer) error {
+			_, err := w.Restrict(w.t.Context(), who, attendees.RestrictionAsked, s)
+			return err
+		},
+		"erasure": func(w world, who attendees.AttendeeID, s *seal.Sealer) error {
+			_, err := w.Erase(w.t.Context(), who, "asked", s)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			people := []attendees.Registration{}
+			for i := range 3000 {
+				people = append(people, person(fmt.Sprint(i), "4711", "Person", fmt.Sprint(i, "@example.org")))
+			}
+			w.save(people...)
+			w.clock.now = july
+			s := sealer(t, officer(t))
+			w.blockInPart("4711", s)
+			var who attendees.AttendeeID
+			if err := w.DB().Get(&who, `select a.source_id from sealed s join attendees a on a.id = s.attendee_id limit 1`); err != nil {
+				t.Fatal(err)
+			}
+			if err := do(w, who, s); err != nil {
+				t.Fatal(err)
+			}
+			w.block("4711", s)
+			if n := w.count(`select count(*) from (select from sealed where part = 'registration' group by attendee_id having count(*) > 1) as twice`); n > 0 {
+				t.Errorf("%d are sealed twice", n)
+			}
+		})
+	}
+}
+
+func TestACorrectedAddressClosesTheHalfOfWhoHasItToo(t *testing.T) {
+	w, _ := ada(t)
+	s := sealer(t, officer(t))
+	if _, err := w.Restrict(t.Context(), "1", attendees.RestrictionAsked, s); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Correct(t.Context(), "2", attendees.Email, "ada@example.org", "bo@example.org", s); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.count(`select count(person) from sealed`); n != 0 {
+		t.Errorf("%d parts still open for an address that two people have", n)
+	}
+}
+
+func TestACorrectionOpensForTheRecordsOwnAddressAlone(t *testing.T) {
+	w, _ := ada(t)
+	s := sealer(t, officer(t))
+	if _, err := w.Restrict(t.Context(), "1", attendees.RestrictionAsked, s); err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[attendees.Personal]int{"bo@example.org": 0, "ADA@example.org": 1} {
+		if _, err := w.Correct(t.Context(), "1", attendees.Name, "Augusta Example", address, s); err != nil {
+			t.Fatal(err)
+		}
+		if n := w.count(`select count(person) from sealed where part like 'statement.%'`); n != want {
+			t.Errorf("%d halves of the correction, want %d", n, want)
+		}
+	}
+}
+
+func TestACorrectionGoesWithWhomNoAgreementKeeps(t *testing.T) {
+	w, _ := ada(t)
+	w.linkAgreement("4711")
+	s := sealer(t, officer(t))
+	if _, err := w.Restrict(t.Context(), "2", attendees.RestrictionAsked, s); err != nil { // who never agreed
+		t.Fatal(err)
+	}
+	if _, err := w.Correct(t.Context(), "2", attendees.Name, "Bob Example", "bo@example.org", s); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.now = july
+	w.block("4711", s)
+	if err := w.Lift(t.Context(), "2", w.OpenedBy("bo@example.org")); err != nil {
+		t.Fatal(err)
+	}
+	w.tidy()
+	if n := w.count(`select count(*) from sealed s join attendees a on a.id = s.attendee_id where a.source_id = '2'`) +
+		w.count(`select count(*) from sealed s where not exists (select from attendees a where a.id = s.attendee_id)`); n != 0 {
+		t.Errorf("%d parts of her are left", n)
 	}
 }

@@ -216,7 +216,7 @@ func (b *blocker) upsertSealed(ctx context.Context, tx *sqlx.Tx, rows []sealedRo
 			officer_keys = excluded.officer_keys,
 			agreed = excluded.agreed,
 			sealed_at = excluded.sealed_at`,
-		b.event.Key, pq.StringArray(b.sealer.Officers().IDs()), b.now(), ids, parts, officers, persons, keys, agreed)
+		b.event.Key, pq.StringArray(b.sealer.Officers().IDs()), b.day(), ids, parts, officers, persons, keys, agreed)
 	return quiet("keep sealed records", err)
 }
 

@@ -11,7 +11,7 @@ import (
 // shutOut is what responses must not bring in: anything of those who are sealed for
 // themselves, and what others have withdrawn their consent to.
 type shutOut struct {
-	byID      map[uuid.UUID]verdict
+	byID      map[uuid.UUID]verdict // of the event's own whom a response names
 	byAddress map[string]verdict
 	kept      map[answerID]bool // stand sealed already, whoever their source says they are of
 }
@@ -22,14 +22,14 @@ type verdict struct {
 	withdrawn pq.StringArray // the purposes whose fields it loses
 }
 
-// of is the verdict on one response. By its address alone it is somebody's only where
-// nobody else of the event has that address.
+// of is the verdict on one response. Where it names nobody of the event it is by its address
+// somebody's, if nobody else of the event has that address.
 func (o shutOut) of(p part) verdict {
 	if o.kept[answerID{string(p.form), p.sourceID}] {
 		return verdict{sealed: true}
 	}
-	if p.claims != uuid.Nil {
-		return o.byID[p.claims]
+	if v, here := o.byID[p.claims]; here {
+		return v
 	}
 	return o.byAddress[string(p.addressIndex)]
 }
@@ -66,12 +66,13 @@ func (s *Store) shut(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []
 				select from attendees o
 				where o.event_id = $1 and o.address_index = a.address_index and o.id <> a.id and o.state = 'active') as alone
 		from attendees a
-		where a.event_id = $1 and (a.state = 'blocked' or a.withdrawn <> '{}')
-		  and (a.id::text = any($2) or a.address_index <> '' and a.address_index = any($3))`, event, c.claims, c.indexes)
+		where a.event_id = $1
+		  and (a.id = any(array_remove($2::text[], '')::uuid[])
+		       or (a.state = 'blocked' or a.withdrawn <> '{}') and a.address_index <> '' and a.address_index = any($3))`, event, c.claims, c.indexes)
 	for _, r := range rows {
 		v := verdict{sealed: r.Sealed, withdrawn: r.Withdrawn}
 		out.byID[r.ID] = v
-		if r.Alone && len(r.Index) > 0 {
+		if r.Alone && len(r.Index) > 0 && (r.Sealed || len(r.Withdrawn) > 0) {
 			out.byAddress[string(r.Index)] = v
 		}
 	}

@@ -109,17 +109,17 @@ func (d *Desk) Take(ctx context.Context, address attendees.Personal, r Request) 
 		held = []postgres.Holding{{Event: postgres.Event{ID: r.Event}}}
 	}
 	var cases []postgres.Case
+	var failed error // of one event: the others are settled all the same
 	for _, h := range held {
 		c, err := d.open(ctx, address, r, h.Event.ID, d.Now())
 		if err != nil {
-			return cases, err
+			return cases, errors.Join(failed, err)
 		}
-		if c, err = d.settle(ctx, c, h); err != nil {
-			return cases, err
-		}
+		c, err = d.settle(ctx, c, h)
+		failed = errors.Join(failed, err)
 		cases = append(cases, c)
 	}
-	return cases, d.KeepCopy(ctx)
+	return cases, errors.Join(failed, d.KeepCopy(ctx))
 }
 
 func (d *Desk) open(ctx context.Context, address attendees.Personal, r Request, event attendees.EventID, verified time.Time) (postgres.Case, error) {
@@ -142,6 +142,7 @@ func (d *Desk) settle(ctx context.Context, c postgres.Case, h postgres.Holding) 
 		return c, err
 	}
 	l := d.letter(c, text, h.Event)
+	unsaid := l
 	alone := h.Own != nil && !h.Closed
 	switch {
 	case h.Own == nil && h.Shared == 0 && len(h.Answers) == 0:
@@ -155,8 +156,9 @@ func (d *Desk) settle(ctx context.Context, c postgres.Case, h postgres.Holding) 
 	switch {
 	case errors.Is(err, seal.ErrNoOfficer), errors.Is(err, postgres.ErrErased):
 		return d.wait(ctx, c, l, "letter.waits")
-	case err != nil:
-		return c, err
+	case err != nil: // staff see to what could not be done, even if nobody waits for the page
+		c, waits := d.wait(context.WithoutCancel(ctx), c, unsaid, "letter.waits")
+		return c, errors.Join(err, waits)
 	case c.Asks == attendees.Objection:
 		return d.wait(ctx, c, l, "letter.objected")
 	}
@@ -368,15 +370,15 @@ func (d *Desk) Proved(ctx context.Context, address attendees.Personal, numbers [
 	if err != nil {
 		return err
 	}
+	var failed error
 	for _, c := range fresh {
 		i := slices.IndexFunc(held, func(h postgres.Holding) bool { return h.Event.ID == c.Event })
 		h := postgres.Holding{Event: postgres.Event{ID: c.Event}}
 		if i >= 0 {
 			h = held[i]
 		}
-		if _, err := d.settle(ctx, c, h); err != nil {
-			return err
-		}
+		_, err := d.settle(ctx, c, h)
+		failed = errors.Join(failed, err)
 	}
-	return d.KeepCopy(ctx)
+	return errors.Join(failed, d.KeepCopy(ctx))
 }

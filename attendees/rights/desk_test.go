@@ -364,3 +364,22 @@ func TestTheDatabaseDoesNotTellThatTwoCasesAreOnePersons(t *testing.T) {
 		t.Errorf("%d owners of %d cases, expected 2 of 2", n, len(open))
 	}
 }
+
+func TestWhatCannotBeDoneWaitsForStaffAndTheOtherEventsDoNot(t *testing.T) {
+	o := newOffice(t)
+	o.save("1", "4711", hers)
+	o.save("2", "4712", hers)
+	if _, err := o.Store.DB().Exec(`alter table attendees add constraint broken check (source_id <> '1' or state = 'active')`); err != nil {
+		t.Fatal(err)
+	}
+	cases, err := o.Take(t.Context(), hers, rights.Request{Asks: attendees.Restriction, CameBy: "page"})
+	if err == nil {
+		t.Error("a database that refuses goes unnoticed")
+	}
+	if len(cases) != 2 || !cases[0].Open() || cases[1].Outcome != attendees.Granted {
+		t.Errorf("the cases are %+v, want one that waits and one that is done", cases)
+	}
+	if text := o.to(string(hers)); strings.Count(text, "\n") != 2 || !strings.Contains(text, "4711") {
+		t.Errorf("she is told %q", text)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -254,10 +255,11 @@ func (s *Site) useVisitLink(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.desk.Proved(r.Context(), v.Address, v.Cases); err != nil {
-		return err
-	}
+	// The link is used up: whatever becomes of her requests, she is in.
 	http.SetCookie(w, s.visitCookie(token, 0))
+	if err := s.desk.Proved(r.Context(), v.Address, v.Cases); err != nil {
+		s.Log.Error("requests that were proved are not all settled", "err", err)
+	}
 	http.Redirect(w, r, paths{}.MyData(s.words(r).Language), http.StatusSeeOther)
 	return nil
 }
@@ -306,11 +308,15 @@ func (s *Site) askOnceMore(w http.ResponseWriter, r *http.Request) error {
 		Language: words.Language,
 	}
 	if event != "" {
-		e, err := s.Store.Event(r.Context(), event)
+		held, err := s.Store.HeldUnder(r.Context(), visitOf(r).Address)
 		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(held, func(h postgres.Holding) bool { return h.Event.ID == event })
+		if i < 0 {
 			return s.notTaken(w, r)
 		}
-		p.Name = e.Name
+		p.Name = held[i].Event.Name
 	}
 	if right == rightLift {
 		p.Action = paths{}.LiftMine(words.Language)

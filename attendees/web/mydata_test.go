@@ -361,6 +361,9 @@ func TestErasedAtHerOwnRequestSheIsNowhereAndMayComeBack(t *testing.T) {
 	if a := b.get("/my-data/ask?right=erasure&event=4711"); a.status != http.StatusOK || !strings.Contains(a.body, "cannot be taken back") {
 		t.Errorf("the page that asks once more answers %d", a.status)
 	}
+	if a := b.get("/my-data/ask?right=erasure&event=4712"); a.status != http.StatusUnprocessableEntity || strings.Contains(a.body, "Array Summit") {
+		t.Errorf("an event that she has nothing to do with answers %d", a.status)
+	}
 	began := time.Now()
 	letter := b.request("erasure", "4711", url.Values{"message": {"please"}})
 	t.Logf("erased within %s", time.Since(began))
