@@ -150,20 +150,9 @@ const tallyLeast = 5
 
 // readable is one registration as it is read for the last time.
 type readable struct {
-	ID          uuid.UUID          `db:"id"`
-	SourceID    string             `db:"source_id"`
-	Name        attendees.Personal `db:"name"`
-	Email       attendees.Personal `db:"email"`
-	Ticket      string             `db:"ticket"`
-	Status      string             `db:"status"`
-	Attended    bool               `db:"attended"`
-	Version     string             `db:"agreement_version"`
-	AgreedAt    *time.Time         `db:"agreed_at"`
-	Affiliation attendees.Personal `db:"affiliation"`
-	Forums      pq.StringArray     `db:"forums"`
-	Answers     json.RawMessage    `db:"answers"`
-	Alone       bool               `db:"alone"` // nobody else of the event has the address
-	Held        bool               `db:"held"`
+	fieldRow
+	Alone bool `db:"alone"` // nobody else of the event has the address
+	Held  bool `db:"held"`
 	// Back is what a restricted record needs besides to become readable again as it was.
 	Back map[string]any `db:"-"`
 }

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -154,13 +153,11 @@ func (p ownPart) part(kept bool) string {
 func (s *Store) lastRead(ctx context.Context, tx *sqlx.Tx, o one) ([]ownPart, error) {
 	var rows []struct {
 		readable
-		Part         string         `db:"part"`
-		Form         string         `db:"form_id"`
-		SourceStatus string         `db:"source_status"`
-		Filled       pq.StringArray `db:"filled"`
-		Submitted    sql.NullTime   `db:"submitted_at"`
-		MatchedBy    string         `db:"matched_by"`
-		Corrected    []byte         `db:"corrected"`
+		Part         string       `db:"part"`
+		Form         string       `db:"form_id"`
+		SourceStatus string       `db:"source_status"`
+		Submitted    sql.NullTime `db:"submitted_at"`
+		MatchedBy    string       `db:"matched_by"`
 	}
 	err := tx.SelectContext(ctx, &rows, `
 		select p.id, p.part, p.source_id, p.form_id, p.name, p.email, p.ticket, p.status, p.source_status, p.attended,
@@ -182,7 +179,7 @@ func (s *Store) lastRead(ctx context.Context, tx *sqlx.Tx, o one) ([]ownPart, er
 	for i, r := range rows {
 		parts[i] = ownPart{r.readable, r.Form}
 		if r.Part == partRegistration {
-			parts[i].Back = map[string]any{"source_status": r.SourceStatus, "filled": []string(r.Filled), "corrected": json.RawMessage(r.Corrected)}
+			parts[i].Back = map[string]any{"source_status": r.SourceStatus, "filled": []string(r.Filled), "corrected": r.Corrected}
 			continue
 		}
 		parts[i].Back = map[string]any{"submitted_at": r.Submitted.Time, "matched_by": r.MatchedBy}

@@ -21,7 +21,7 @@ func TestWhatIsErasedIsNotRestrictedAndSoNeverLifted(t *testing.T) {
 			t.Errorf("for %s it gives %v", why, err)
 		}
 	}
-	if err := w.Lift(t.Context(), "1", w.OpenedBy("ada@example.org")); err == nil {
+	if err := w.Lift(t.Context(), "1", w.OpenedBy("ada@example.org"), "told"); err == nil {
 		t.Error("it is lifted")
 	}
 }
@@ -97,7 +97,7 @@ func TestAWithdrawalOfOneRestrictedHoldsAfterTheLift(t *testing.T) {
 			if _, err := w.Restrict(t.Context(), "1", attendees.RestrictionAsked, s); err != nil {
 				t.Fatal(err)
 			}
-			if err := w.Lift(t.Context(), "1", w.OpenedBy("ada@example.org")); err != nil {
+			if err := w.Lift(t.Context(), "1", w.OpenedBy("ada@example.org"), "told"); err != nil {
 				t.Fatal(err)
 			}
 			if n := w.count(`select count(*) from personal where part = 'registration' and (affiliation = 'Secret Lab' or corrected::text like '%Secret Lab%')`); n != test.rows {
@@ -200,7 +200,7 @@ func TestACorrectionGoesWithWhomNoAgreementKeeps(t *testing.T) {
 	}
 	w.clock.now = july
 	w.block("4711", s)
-	if err := w.Lift(t.Context(), "2", w.OpenedBy("bo@example.org")); err != nil {
+	if err := w.Lift(t.Context(), "2", w.OpenedBy("bo@example.org"), "told"); err != nil {
 		t.Fatal(err)
 	}
 	w.tidy()

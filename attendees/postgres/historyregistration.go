@@ -169,10 +169,10 @@ func (b *blocker) sealParts(ctx context.Context, tx *sqlx.Tx, parts []part, know
 
 // readable is a part as a record is made of it.
 func (p part) readable() readable {
-	r := readable{
+	r := readable{fieldRow: fieldRow{
 		ID: p.id, SourceID: p.sourceID, Name: p.name, Email: p.email, Ticket: p.ticket, Status: string(p.status),
 		Attended: p.attended, Version: p.version, Affiliation: p.affiliation, Answers: []byte(p.answers),
-	}
+	}}
 	if !p.agreed.IsZero() {
 		agreed := p.agreed.UTC()
 		r.AgreedAt = &agreed

@@ -271,10 +271,10 @@ func (l *life) lift(*rapid.T) {
 	ctx, id := l.world.t.Context(), attendees.AttendeeID(who)
 	err := seal.ErrKey
 	if rapid.Bool().Draw(l.T, "own visit") {
-		err = l.Lift(ctx, id, l.OpenedBy(attendees.Personal(who+"@example.org")))
+		err = l.Lift(ctx, id, l.OpenedBy(attendees.Personal(who+"@example.org")), "told")
 	}
 	if errors.Is(err, seal.ErrKey) {
-		err = l.Lift(ctx, id, openedWith(l.officer))
+		err = l.Lift(ctx, id, openedWith(l.officer), "told")
 	}
 	if !l.done(err) {
 		return

@@ -196,3 +196,23 @@ func literal(values []attendees.Personal) string {
 	b.WriteByte('}')
 	return b.String()
 }
+
+// fieldRow are the readable columns of a registration or a response that a person can be
+// told of.
+type fieldRow struct {
+	ID          uuid.UUID          `db:"id"`
+	Event       uuid.UUID          `db:"event_id"`
+	SourceID    string             `db:"source_id"`
+	Name        attendees.Personal `db:"name"`
+	Email       attendees.Personal `db:"email"`
+	Ticket      string             `db:"ticket"`
+	Status      string             `db:"status"`
+	Attended    bool               `db:"attended"`
+	Version     string             `db:"agreement_version"`
+	AgreedAt    *time.Time         `db:"agreed_at"`
+	Affiliation attendees.Personal `db:"affiliation"`
+	Forums      pq.StringArray     `db:"forums"`
+	Answers     json.RawMessage    `db:"answers"`
+	Filled      pq.StringArray     `db:"filled"`
+	Corrected   json.RawMessage    `db:"corrected"`
+}

@@ -28,7 +28,7 @@ func TestRestrictionsWithdrawalsAndEarlySealingsAreRedone(t *testing.T) {
 	done(w.Restrict(t.Context(), "1", attendees.RestrictionAsked, s))
 	done(w.Restrict(t.Context(), "5", attendees.Objected, s))
 	done(w.Restrict(t.Context(), "4", attendees.RestrictionAsked, s))
-	done(nil, w.Lift(t.Context(), "4", openedWith(chief)))
+	done(nil, w.Lift(t.Context(), "4", openedWith(chief), "told"))
 	done(w.Withdraw(t.Context(), "2", attendees.Forum))
 	done(w.Erase(t.Context(), "3", "asked", s))
 	file := w.copied()

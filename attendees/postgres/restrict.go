@@ -102,8 +102,8 @@ func (s *Store) OpenedBy(address attendees.Personal) Opener {
 // Lift ends a restriction: what open opens becomes readable again, as it was, and is read
 // anew from its sources; once the event's block date has come it is blocked like the
 // others. The person is told before (GDPR Art. 18(3)): that is the caller's duty. It is
-// seal.ErrKey where open has not the key.
-func (s *Store) Lift(ctx context.Context, id attendees.AttendeeID, open Opener) error {
+// seal.ErrKey where open has not the key. reason stands in the ledger.
+func (s *Store) Lift(ctx context.Context, id attendees.AttendeeID, open Opener, reason string) error {
 	return s.alone(ctx, id, func(tx *sqlx.Tx, o one) error {
 		if o.Reason != attendees.RestrictionAsked && o.Reason != attendees.Objected {
 			return fmt.Errorf("attendee %s is not restricted: there is nothing to lift", id)
@@ -131,7 +131,7 @@ func (s *Store) Lift(ctx context.Context, id attendees.AttendeeID, open Opener) 
 		if err := s.askRewrite(ctx, tx, sealedRooms, o.event.Key); err != nil {
 			return err
 		}
-		return s.recordAbout(ctx, tx, ledger.Entry{Kind: ledger.Lifted, Event: string(o.event.ID)}, id)
+		return s.recordAbout(ctx, tx, ledger.Entry{Kind: ledger.Lifted, Event: string(o.event.ID), Reason: reason}, id)
 	})
 }
 

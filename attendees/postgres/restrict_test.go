@@ -67,13 +67,13 @@ func TestARestrictedRecordIsSealedWholeAndComesBackAsItWas(t *testing.T) {
 		t.Errorf("sealed are %v", records)
 	}
 
-	if err := w.Lift(t.Context(), "1", w.OpenedBy("bo@example.org")); !errors.Is(err, seal.ErrKey) {
+	if err := w.Lift(t.Context(), "1", w.OpenedBy("bo@example.org"), "told"); !errors.Is(err, seal.ErrKey) {
 		t.Errorf("somebody else lifts it: %v", err)
 	}
-	if err := w.Lift(t.Context(), "1", openedWith(officer(t))); !errors.Is(err, seal.ErrKey) {
+	if err := w.Lift(t.Context(), "1", openedWith(officer(t)), "told"); !errors.Is(err, seal.ErrKey) {
 		t.Errorf("a stranger's key lifts it: %v", err)
 	}
-	if err := w.Lift(t.Context(), "1", w.OpenedBy(" ADA@example.org")); err != nil {
+	if err := w.Lift(t.Context(), "1", w.OpenedBy(" ADA@example.org"), "told"); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "listed again", w.forum(), before)
@@ -83,7 +83,7 @@ func TestARestrictedRecordIsSealedWholeAndComesBackAsItWas(t *testing.T) {
 	equal(t, "pulled again", w.save(newer)["4711"], postgres.Changes{Changed: 1})
 	w.answer("4711", answer)
 	equal(t, "listed after the pull", w.forum(), before)
-	if err := w.Lift(t.Context(), "1", openedWith(chief)); err == nil {
+	if err := w.Lift(t.Context(), "1", openedWith(chief), "told"); err == nil {
 		t.Error("what is not restricted is lifted")
 	}
 	equal(t, "ledger", w.ledgerIsSound(), []ledger.Kind{ledger.Opened, ledger.Restricted, ledger.Unsealed, ledger.Lifted})
@@ -114,7 +114,7 @@ func TestARestrictedRecordOutlivesItsEventUntilItIsLiftedOrErased(t *testing.T) 
 	}) {
 		t.Errorf("staff are asked %v (%v)", tasks, err)
 	}
-	if err := w.Lift(t.Context(), "1", openedWith(chief)); err != nil {
+	if err := w.Lift(t.Context(), "1", openedWith(chief), "told"); err != nil {
 		t.Fatal(err)
 	}
 	if records := w.opened("4711", chief); len(records) != 1 {
@@ -219,7 +219,7 @@ func TestWithdrawnConsentTakesItsFieldsAndKeepsThemOut(t *testing.T) {
 	if _, err := w.Restrict(t.Context(), "1", attendees.RestrictionAsked, sealer(t, chief)); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Lift(t.Context(), "1", openedWith(chief)); err != nil {
+	if err := w.Lift(t.Context(), "1", openedWith(chief), "told"); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "forum after a restriction", w.forum(), []string{boOnForum})

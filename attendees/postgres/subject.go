@@ -201,31 +201,12 @@ func (u *under) share(event uuid.UUID) {
 }
 
 type ownAnswerRow struct {
-	ownFields
+	fieldRow
 	Attendee  *uuid.UUID       `db:"attendee_id"`
 	Form      attendees.FormID `db:"form_id"`
 	Index     []byte           `db:"address_index"`
 	Submitted *time.Time       `db:"submitted_at"`
 	Received  time.Time        `db:"received_at"`
-}
-
-// ownFields are the readable columns that hold a person's fields.
-type ownFields struct {
-	ID          uuid.UUID          `db:"id"`
-	Event       uuid.UUID          `db:"event_id"`
-	SourceID    string             `db:"source_id"`
-	Name        attendees.Personal `db:"name"`
-	Email       attendees.Personal `db:"email"`
-	Ticket      string             `db:"ticket"`
-	Status      string             `db:"status"`
-	Attended    bool               `db:"attended"`
-	Version     string             `db:"agreement_version"`
-	AgreedAt    *time.Time         `db:"agreed_at"`
-	Affiliation attendees.Personal `db:"affiliation"`
-	Forums      pq.StringArray     `db:"forums"`
-	Answers     json.RawMessage    `db:"answers"`
-	Filled      pq.StringArray     `db:"filled"`
-	Corrected   json.RawMessage    `db:"corrected"`
 }
 
 const ownColumns = `id, event_id, source_id, name, email, ticket, status, attended, agreement_version, agreed_at, affiliation, forums,
@@ -305,7 +286,7 @@ func (u *under) readable(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	var rows []ownFields
+	var rows []fieldRow
 	err := u.db.SelectContext(ctx, &rows, `
 		select `+ownColumns+`
 		from personal
@@ -328,7 +309,7 @@ func (u *under) ownKeys(wanted func(ownRow) bool) (events, ids pq.StringArray) {
 }
 
 // fields are those that say something, in the policy's order.
-func (r ownFields) fields(from attendees.SourceName) []OwnField {
+func (r fieldRow) fields(from attendees.SourceName) []OwnField {
 	corrected, err := parseCorrections(r.Corrected)
 	if err != nil {
 		corrected = nil

@@ -149,7 +149,7 @@ func TestACorrectionStandsUntilItsSourceAgrees(t *testing.T) {
 	}
 	correct(attendees.Ticket, "Student")
 	w.lines("corrected while sealed", w.seen("new@example.org"), "4711 1 blocked name=Ada Example! email=new@example.org! ticket=Student status=attending attended=no")
-	if err := w.Lift(t.Context(), "1", w.OpenedBy("new@example.org")); err != nil {
+	if err := w.Lift(t.Context(), "1", w.OpenedBy("new@example.org"), "told"); err != nil {
 		t.Fatal(err)
 	}
 	w.save(again)

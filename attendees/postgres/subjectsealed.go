@@ -35,8 +35,8 @@ func (u *under) sealed(ctx context.Context) error {
 	if err != nil {
 		return quiet("read sealed records", err)
 	}
-	fields := map[uuid.UUID]*ownFields{}
-	answers := map[string]*ownFields{}
+	fields := map[uuid.UUID]*fieldRow{}
+	answers := map[string]*fieldRow{}
 	for _, r := range rows {
 		h := u.of(r.Room)
 		h.Own.SealedAt = r.At
@@ -64,7 +64,7 @@ func (u *under) sealed(ctx context.Context) error {
 			return err
 		}
 		if fields[r.Key] == nil {
-			fields[r.Key] = &ownFields{}
+			fields[r.Key] = &fieldRow{}
 		}
 		if err := fields[r.Key].take(record); err != nil {
 			return err
@@ -90,7 +90,7 @@ func (u *under) sealed(ctx context.Context) error {
 // sealedAnswer opens what she answered to a form of an event that was sealed as it came:
 // it stands nowhere else. One that came from another address does not open for hers, and
 // staff alone can say whose it is.
-func (u *under) sealedAnswer(r SealedRecord, answers map[string]*ownFields) error {
+func (u *under) sealedAnswer(r SealedRecord, answers map[string]*fieldRow) error {
 	if len(r.Person) == 0 {
 		return nil
 	}
@@ -103,13 +103,13 @@ func (u *under) sealedAnswer(r SealedRecord, answers map[string]*ownFields) erro
 	}
 	_, from, _ := strings.Cut(r.Part, ":") // form and response: a hold keeps it in two parts
 	if answers[from] == nil {
-		answers[from] = &ownFields{ID: r.Key}
+		answers[from] = &fieldRow{ID: r.Key}
 	}
 	return answers[from].take(record)
 }
 
 // answered are the fields of forms that her registration does not say itself.
-func answered(own []OwnField, id uuid.UUID, answers map[string]*ownFields) (more []OwnField) {
+func answered(own []OwnField, id uuid.UUID, answers map[string]*fieldRow) (more []OwnField) {
 	for _, from := range slices.Sorted(maps.Keys(answers)) {
 		if answers[from].ID != id {
 			continue
@@ -125,7 +125,7 @@ func answered(own []OwnField, id uuid.UUID, answers map[string]*ownFields) (more
 }
 
 // take adds the fields of one part that was opened.
-func (r *ownFields) take(record seal.Record) error {
+func (r *fieldRow) take(record seal.Record) error {
 	var f sealedFields
 	if r.Answers != nil {
 		f = sealedFields{

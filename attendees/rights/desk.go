@@ -333,7 +333,7 @@ func (d *Desk) Lift(ctx context.Context, address attendees.Personal, event atten
 		if h.Event.ID != event || h.Own == nil || h.Closed {
 			continue
 		}
-		if err := d.Store.Lift(ctx, h.Own.ID, d.Store.OpenedBy(address)); err != nil {
+		if err := d.Store.Lift(ctx, h.Own.ID, d.Store.OpenedBy(address), "the person's own visit"); err != nil {
 			return err
 		}
 		return d.KeepCopy(ctx)

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"lethe/attendees"
 	"lethe/attendees/postgres"
 )
 
@@ -18,60 +17,67 @@ const (
 	staleFor = 10 * time.Minute
 )
 
-// numbers keeps what was counted lately. They are counts alone, nobody's name.
-type numbers struct {
+// counts keeps what was counted lately, of each event or of all. It is counts alone,
+// nobody's name. What it gives is shared: it is read, not changed.
+type counts[K comparable, V any] struct {
+	later *later
+	count func(context.Context, K) (V, error)
+
 	mu   sync.Mutex
-	kept map[attendees.EventID]*counted
+	kept map[K]*counted[V]
 }
 
-type counted struct {
-	numbers postgres.Numbers
-	at      time.Time // by this machine's clock, whatever the simulated one says
-	again   bool      // somebody counts anew
+type counted[V any] struct {
+	value V
+	at    time.Time // by this machine's clock, whatever the simulated one says
+	again bool      // somebody counts anew
 }
 
-// numbersOf counts an open event, or tells what was counted a moment ago.
+func newCounts[K comparable, V any](later *later, count func(context.Context, K) (V, error)) *counts[K, V] {
+	return &counts[K, V]{later: later, count: count, kept: map[K]*counted[V]{}}
+}
+
+// of counts, or tells what was counted a moment ago.
+func (c *counts[K, V]) of(ctx context.Context, k K) (V, error) {
+	c.mu.Lock()
+	one := c.kept[k]
+	if one != nil && time.Since(one.at) < staleFor {
+		defer c.mu.Unlock()
+		if time.Since(one.at) >= freshFor && !one.again {
+			one.again = true
+			c.later.do(func(ctx context.Context) error {
+				_, err := c.anew(ctx, k)
+				return err
+			})
+		}
+		return one.value, nil
+	}
+	c.mu.Unlock()
+	return c.anew(ctx, k)
+}
+
+func (c *counts[K, V]) anew(ctx context.Context, k K) (V, error) {
+	v, err := c.count(ctx, k)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.kept, func(other K, one *counted[V]) bool { return other == k || time.Since(one.at) > staleFor })
+	if err == nil {
+		c.kept[k] = &counted[V]{value: v, at: time.Now()}
+	}
+	return v, err
+}
+
+// forget has it counted anew: somebody has just changed it.
+func (c *counts[K, V]) forget(k K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.kept, k)
+}
+
+// numbersOf counts an open event's people.
 func (s *Site) numbersOf(ctx context.Context, e postgres.Event) (postgres.Numbers, error) {
 	if !e.Open(s.Now()) {
 		return postgres.Numbers{}, &postgres.BlockedError{Event: e}
 	}
-	s.numbers.mu.Lock()
-	c := s.numbers.kept[e.ID]
-	if c != nil && time.Since(c.at) < staleFor {
-		defer s.numbers.mu.Unlock()
-		if time.Since(c.at) >= freshFor && !c.again {
-			c.again = true
-			s.later.do(func(ctx context.Context) error {
-				_, err := s.countAnew(ctx, e.ID)
-				return err
-			})
-		}
-		return c.numbers, nil
-	}
-	s.numbers.mu.Unlock()
-	return s.countAnew(ctx, e.ID)
-}
-
-func (s *Site) countAnew(ctx context.Context, id attendees.EventID) (postgres.Numbers, error) {
-	n, err := s.Store.Numbers(ctx, id)
-	s.numbers.mu.Lock()
-	defer s.numbers.mu.Unlock()
-	maps.DeleteFunc(s.numbers.kept, func(k attendees.EventID, c *counted) bool {
-		return k == id || time.Since(c.at) > staleFor
-	})
-	if err != nil {
-		return n, err
-	}
-	if s.numbers.kept == nil {
-		s.numbers.kept = map[attendees.EventID]*counted{}
-	}
-	s.numbers.kept[id] = &counted{numbers: n, at: time.Now()}
-	return n, nil
-}
-
-// forgetNumbers has an event counted anew: somebody has just changed it.
-func (s *Site) forgetNumbers(id attendees.EventID) {
-	s.numbers.mu.Lock()
-	defer s.numbers.mu.Unlock()
-	delete(s.numbers.kept, id)
+	return s.numbers.of(ctx, e.ID)
 }

@@ -189,7 +189,7 @@ func (s *Site) linkAnswer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.forgetNumbers(e.ID)
+	s.numbers.forget(e.ID)
 	http.Redirect(w, r, paths{}.Person(e.ID, who), http.StatusSeeOther)
 	return nil
 }

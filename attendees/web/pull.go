@@ -79,7 +79,7 @@ func (s *Site) pulling(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.Slow = !began && now.Sub(since) > slowAfter
 	if p.Done {
-		s.forgetNumbers(e.ID)
+		s.numbers.forget(e.ID)
 	} else if now.Sub(since) < watchFor {
 		w.Header().Set("Refresh", strconv.Itoa(refreshEvery))
 	}

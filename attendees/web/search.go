@@ -35,7 +35,7 @@ type search struct {
 
 // keepSearch keeps a search in the session, in place of the last one, and names it.
 func (s *Site) keepSearch(ctx context.Context, e attendees.EventID, text string) (id string, err error) {
-	one := search{ID: rand.Text()[:10], Event: e, Text: clean(text), Until: time.Now().Add(searchFor)}
+	one := search{ID: rand.Text()[:10], Event: e, Text: clean(text), Until: s.Now().Add(searchFor)}
 	plain, err := json.Marshal(one)
 	if err != nil {
 		return "", fmt.Errorf("keep a search: %w", err)
@@ -64,7 +64,7 @@ func (s *Site) searched(ctx context.Context, e attendees.EventID, id string) (at
 		if err != nil || json.Unmarshal(plain, &one) != nil {
 			continue
 		}
-		return attendees.Personal(one.Text), one.ID == id && one.Event == e && time.Now().Before(one.Until)
+		return attendees.Personal(one.Text), one.ID == id && one.Event == e && s.Now().Before(one.Until)
 	}
 	return "", false
 }

@@ -72,10 +72,10 @@ type Site struct {
 	pages    map[string]*template.Template
 	sessions *scs.SessionManager
 	later    *later
-	numbers  numbers
+	numbers  *counts[attendees.EventID, postgres.Numbers]
+	people   *counts[struct{}, postgres.Headcount] // of all events
 	exports  chan struct{} // bounds how many lists leave at once
 	table    []route
-	people   headcount
 	desk     *rights.Desk
 	mydata   map[string]*template.Template
 	mails    *later // those of /my-data, so that a slow server keeps nobody from signing in
@@ -106,6 +106,8 @@ func New(o Options) (*Site, error) {
 		Options: o, pages: pages, mydata: mydata, desk: desk, later: startLater(o.Log), mails: startLater(o.Log),
 		exports: make(chan struct{}, maxExports),
 	}
+	s.numbers = newCounts(s.later, s.Store.Numbers)
+	s.people = newCounts(s.later, func(ctx context.Context, _ struct{}) (postgres.Headcount, error) { return s.Store.Headcount(ctx) })
 	s.sessions = s.newSessions()
 	s.table = s.routes()
 	return s, nil

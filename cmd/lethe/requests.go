@@ -401,7 +401,7 @@ func (a *app) requestsLiftCommand() *cobra.Command {
 			id := attendees.AttendeeID(strings.TrimSpace(args[0]))
 			err = d.Lift(cmd.Context(), id, func(r postgres.SealedRecord) (seal.Record, error) {
 				return officer.Open(r.Officers, string(r.Event), string(r.Attendee), r.Part)
-			})
+			}, reason)
 			if err != nil {
 				return err
 			}
@@ -413,6 +413,6 @@ func (a *app) requestsLiftCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&key, "identity", "i", "", "the officer's key file")
-	cmd.Flags().StringVar(&reason, "reason", "", "how the person was told; name nobody in it")
+	cmd.Flags().StringVar(&reason, "reason", "", "how the person was told; it stands in the ledger, so name nobody in it")
 	return cmd
 }
