@@ -9,6 +9,7 @@ alter table attendees
 	alter column reason set statistics 0,
 	alter column withdrawn set statistics 0;
 create index on attendees (event_id) where state = 'blocked' or withdrawn <> '{}';
+create index on attendees (event_id) where reason in ('restriction', 'objection');
 comment on column attendees.reason is 'why this registration alone is blocked: erasure, restriction or objection; empty: its event is over';
 comment on column attendees.withdrawn is 'the purposes for which consent was withdrawn: their fields never come back';
 comment on column sealed.part is 'registration; held: the fields without a duty, which a hold or a restriction keeps; response: and a form, of nobody, which a hold keeps; response: or held: and a form and an id, of a restricted registration';

@@ -74,12 +74,6 @@ func (s *Store) block(ctx context.Context, id attendees.EventID, b blocker) (Blo
 	return b.finish(ctx)
 }
 
-// lockLife lets one at a time block or delete an event. The lock dies with its
-// connection.
-func (s *Store) lockLife(ctx context.Context, id attendees.EventID) (unlock func(), err error) {
-	return s.LockFeed(ctx, FeedName("life/"+string(id)), func() {})
-}
-
 // TooEarlyError says that the day has not come.
 type TooEarlyError struct {
 	Event attendees.EventID

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -152,37 +151,3 @@ func (s *Store) readFormsAgain(ctx context.Context, tx *sqlx.Tx, event uuid.UUID
 	}
 	return nil
 }
-
-// LockFeed waits until nobody else reads the feed, and calls waiting once if it has
-// to. The lock dies with its connection: there is no lease to expire too early, nor
-// one to wait for after a kill. The caller must call unlock.
-func (s *Store) LockFeed(ctx context.Context, name FeedName, waiting func()) (unlock func(), err error) {
-	conn, err := s.db.Connx(ctx)
-	if err != nil {
-		return nil, quiet("lock a feed", err)
-	}
-	release := func() {
-		// A connection that cannot say goodbye is closed, and the lock with it.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockTimeout)
-		defer cancel()
-		_, _ = conn.ExecContext(ctx, `select pg_advisory_unlock_all()`)
-		_ = conn.Close()
-	}
-	var got bool
-	if err := conn.GetContext(ctx, &got, `select pg_try_advisory_lock(hashtextextended($1, 0))`, name); err != nil {
-		release()
-		return nil, quiet("lock a feed", err)
-	}
-	if got {
-		return release, nil
-	}
-	waiting()
-	if _, err := conn.ExecContext(ctx, `select pg_advisory_lock(hashtextextended($1, 0))`, name); err != nil {
-		release()
-		return nil, fmt.Errorf("wait for feed %s: %w", name, quiet("lock a feed", err))
-	}
-	return release, nil
-}
-
-// unlockTimeout is for a database that has just gone away.
-const unlockTimeout = 2 * time.Second

@@ -24,11 +24,12 @@ type Store struct {
 	keys   *seal.Keyring
 	policy *attendees.Policy
 	now    func() time.Time
+	locks  locks
 }
 
 // New makes a store on a migrated database.
 func New(db *sqlx.DB, keys *seal.Keyring, policy *attendees.Policy, now func() time.Time) *Store {
-	return &Store{db: db, keys: keys, policy: policy, now: now}
+	return &Store{db: db, keys: keys, policy: policy, now: now, locks: newLocks()}
 }
 
 // DB is the database itself, for River, which enqueues jobs in our transactions.
@@ -42,7 +43,7 @@ func (s *Store) Policy() *attendees.Policy { return s.policy }
 
 const (
 	// maxConns leaves room on a server of 100 connections for several processes.
-	maxConns = 12
+	maxConns = 20
 	// connLife lets a pool follow a database that moved.
 	connLife = 30 * time.Minute
 )

@@ -27,7 +27,7 @@ const (
 // are just planning a query, so it is tried several times. It may be called again
 // after it was cut off anywhere, and when there is no room any more.
 func (s *Store) tearDown(ctx context.Context, h house, event uuid.UUID) error {
-	unlock, err := s.LockFeed(ctx, FeedName("teardown/"+string(h)), func() {}) // one detach of a table at a time
+	unlock, err := s.lockTeardown(ctx, h) // one detach of a table at a time
 	if err != nil {
 		return err
 	}
