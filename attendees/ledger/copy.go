@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 )
 
@@ -39,12 +40,18 @@ func Grown(fresh bool, leaves [][]byte, checkpoint string) string {
 // maxLine bounds a line of a copy in bytes.
 const maxLine = maxLeaf + 16
 
-// ReadCopy reads a copy. What stands behind its last checkpoint line is left out and
+// errUnbegun says that a copy was cut off before its first line was whole.
+var errUnbegun = fmt.Errorf("it was never begun: %w", fs.ErrNotExist)
+
+// ReadCopy reads a copy; fs.ErrNotExist says that none was begun. What stands behind its last checkpoint line is left out and
 // not counted in Whole: it was never finished.
 func ReadCopy(r io.Reader) (Copy, error) {
 	var c Copy
 	lines := bufio.NewReaderSize(r, maxLine)
 	line, err := lines.ReadSlice('\n')
+	if errors.Is(err, io.EOF) && strings.HasPrefix(copyHeader, string(line)) {
+		return c, errUnbegun
+	}
 	if err != nil || string(line) != copyHeader {
 		return c, errors.New("this is no copy of a ledger")
 	}

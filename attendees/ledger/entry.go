@@ -36,7 +36,7 @@ const (
 	Answered      Kind = "answered"       // an operator settled whether those who never agreed stay
 	Accepted      Kind = "accepted"       // an operator accepted a plan that a fuse had stopped
 	Replayed      Kind = "replayed"       // a restored backup was brought up to date
-	Adopted       Kind = "adopted"        // a lost copy was given up
+	Adopted       Kind = "adopted"        // a lost copy was given up, or a time that was ahead
 	GoneUpstream  Kind = "gone_upstream"  // responses were seen to be gone at their source
 )
 

@@ -37,7 +37,7 @@ func (t Table) Groups(from int64, v *Verifiers) ([]Group, error) {
 	return groups, nil
 }
 
-// Read reads the copy. os.ErrNotExist says that there is none.
+// Read reads the copy. os.ErrNotExist says that there is none, or none was begun.
 func (f File) Read() (Copy, error) {
 	file, err := os.Open(f.Path)
 	if err != nil {
@@ -72,15 +72,9 @@ func (f File) Append(more func(have [][]byte) ([]Group, []Opening, error)) (err 
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
 		return fmt.Errorf("hold the ledger's copy: %w", err)
 	}
-	var c Copy
-	info, err := file.Stat()
-	if err != nil {
-		return fmt.Errorf("read the ledger's copy: %w", err)
-	}
-	if info.Size() > 0 {
-		if c, err = readFile(file); err != nil {
-			return err
-		}
+	c, err := readFile(file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
 	groups, openings, err := more(c.Leaves)
 	if err != nil {

@@ -59,7 +59,7 @@ func (e edge) root() tlog.Hash {
 }
 
 // Verify checks everything: that each leaf is an entry, that the tree's hashes are
-// those of its leaves, that times never run backwards, that each checkpoint is signed
+// those of its leaves, that times never run backwards (but where an operator adopts it), that each checkpoint is signed
 // and is the tree's own at its size, so that the tree has only grown, that the last one
 // covers all, and that openings are their entries' own. The error is a *Damage that names
 // the first wrong entry.
@@ -77,7 +77,7 @@ func (t Table) Verify(v *Verifiers) (Checkpoint, error) {
 			if l.err != nil {
 				return &Damage{n, l.err.Error()}
 			}
-			if l.entry.At.Before(last) {
+			if l.entry.At.Before(last) && l.entry.Kind != Adopted {
 				return &Damage{n, "it is older than the one before it"}
 			}
 			last = l.entry.At

@@ -114,6 +114,9 @@ func (b *blocker) begin(ctx context.Context, id attendees.EventID) error {
 		if e.Today(b.now()).Before(e.BlockOn.Date) {
 			return &TooEarlyError{Event: id, What: "blocked", On: e.BlockOn.Date}
 		}
+		if err := b.behindLedger(ctx, tx, b.now()); err != nil {
+			return err // what cannot be recorded is not begun
+		}
 		if b.agrees, err = b.asksAgreement(ctx, tx); err != nil {
 			return err
 		}

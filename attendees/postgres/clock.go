@@ -2,8 +2,11 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"time"
+
+	"github.com/jmoiron/sqlx"
 
 	"lethe/attendees"
 )
@@ -15,7 +18,14 @@ const (
 	// skewCounts is for how long a source's word on the time counts: clocks are set right,
 	// and a source that is asked no more must not stop everything.
 	skewCounts = 24 * time.Hour
+	// unaskedFor is how long sources whose word is older are waited for, and unaskedCounts
+	// for how long that they were counts.
+	unaskedFor, unaskedCounts = 24 * time.Hour, 7 * 24 * time.Hour
 )
+
+// unasked is the mark that sources which once told the time are waited for: since then no
+// word of theirs is young enough. After a jump of host and database alike it looks so, too.
+const unasked Mark = "unasked"
 
 // sourceClock is the mark of what a source's clock said in its latest reply: by how many
 // seconds it was ahead of the database's, which is the same for whoever asks.
@@ -34,28 +44,37 @@ func (s *Store) NoteSkew(ctx context.Context, source attendees.SourceName, skew 
 }
 
 // CheckClock refuses to believe the clock where it differs from the database's, or from
-// what a source's latest replies said, or stands before the ledger's newest entry. A
-// simulated clock is compared with the ledger alone.
+// what a source's latest replies said, or stands before the ledger's newest entry; and, for
+// a day, where sources have told the time before and no reply is young enough. A simulated
+// clock is compared with the ledger alone.
 func (s *Store) CheckClock(ctx context.Context, simulated bool) error {
 	now := s.now()
 	if !simulated {
-		if err := s.compareClocks(ctx, now); err != nil {
+		if err := s.compareClocks(ctx, s.db, now); err != nil {
+			return err
+		}
+		if err := s.waitForSources(ctx, now); err != nil {
 			return err
 		}
 	}
-	_, last, err := s.ledgerHead(ctx, s.db)
+	return s.behindLedger(ctx, s.db, now)
+}
+
+// behindLedger is ErrClock where a time stands before the ledger's newest entry.
+func (s *Store) behindLedger(ctx context.Context, q sqlx.QueryerContext, now time.Time) error {
+	_, last, err := s.ledgerHead(ctx, q)
 	if err == nil && now.UTC().Truncate(time.Second).Before(last) {
 		err = ErrClock
 	}
 	return err
 }
 
-func (s *Store) compareClocks(ctx context.Context, now time.Time) error {
+func (s *Store) compareClocks(ctx context.Context, q sqlx.QueryerContext, now time.Time) error {
 	var theirs []struct {
 		Whose string    `db:"whose"`
 		Now   time.Time `db:"now"`
 	}
-	err := s.db.SelectContext(ctx, &theirs, `
+	err := sqlx.SelectContext(ctx, q, &theirs, `
 		select 'the database' as whose, clock_timestamp() as now
 		union all
 		select 'the source ' || substr(name, length($1) + 1), clock_timestamp() + value::float8 * interval '1 second'
@@ -66,10 +85,47 @@ func (s *Store) compareClocks(ctx context.Context, now time.Time) error {
 	}
 	for _, c := range theirs {
 		if d := now.Sub(c.Now).Abs(); d > MaxSkew {
-			return fmt.Errorf("this machine's clock and that of %s are %s apart: nothing is blocked or deleted until one of them is right again, by NTP", c.Whose, d.Round(time.Second))
+			return fmt.Errorf("this machine's clock and that of %s are %s apart: nothing is recorded, blocked or deleted until one of them is right again, by NTP", c.Whose, d.Round(time.Second))
 		}
 	}
 	return nil
+}
+
+func (s *Store) waitForSources(ctx context.Context, now time.Time) error {
+	var latest sql.NullTime
+	if err := s.db.GetContext(ctx, &latest, `select max(at) from marks where starts_with(name, $1)`, sourceClocks); err != nil {
+		return quiet("ask others for the time", err)
+	}
+	if !latest.Valid || now.Sub(latest.Time) <= skewCounts {
+		_, err := s.db.ExecContext(ctx, `delete from marks where name = $1`, unasked)
+		return quiet("note that a source was heard", err)
+	}
+	since, err := s.Marked(ctx, unasked)
+	if err != nil {
+		return err
+	}
+	waited := now.Sub(since)
+	if waited < 0 || waited > unaskedCounts {
+		waited = 0
+		if err := s.SetMark(ctx, unasked); err != nil {
+			return err
+		}
+	}
+	if waited < unaskedFor {
+		return fmt.Errorf("by this machine's clock no source has told the time since %s: nothing is blocked or deleted for a day, or until one answers; `lethe sync` asks them", latest.Time.UTC().Format("2 January 2006 15:04"))
+	}
+	return nil
+}
+
+// believe refuses a time that nothing must be recorded under, since an append-only ledger
+// keeps it: one that is not the database's, nor what a source has just told. On a simulated
+// database any time is.
+func (s *Store) believe(ctx context.Context, tx *sqlx.Tx, now time.Time) error {
+	var simulated bool
+	if err := tx.GetContext(ctx, &simulated, `select exists (select from marks where name = $1)`, Simulated); err != nil || simulated {
+		return quiet("read a mark", err)
+	}
+	return s.compareClocks(ctx, tx, now)
 }
 
 // At is the same store at another time, to look at a plan as it will stand then.

@@ -157,7 +157,8 @@ func (s *Store) CheckConfirmed(ctx context.Context) error {
 	return err
 }
 
-// AdoptLedger gives a lost copy up: the next one begins with the ledger as it is.
+// AdoptLedger gives a lost copy up: the next one begins with the ledger as it is. Its entry
+// alone may be older than the one before it, for where that was made by a wrong clock.
 func (s *Store) AdoptLedger(ctx context.Context, reason string) error {
 	return s.InTx(ctx, func(tx *sqlx.Tx) error {
 		if _, err := tx.ExecContext(ctx, `delete from marks where name = $1`, Copied); err != nil {

@@ -123,6 +123,9 @@ func (s *Store) mayDelete(ctx context.Context, tx *sqlx.Tx, id attendees.EventID
 	case e.BlockedAt == nil:
 		return e, fmt.Errorf("event %s is not blocked yet: that comes first", id)
 	}
+	if err := s.behindLedger(ctx, tx, s.now()); err != nil {
+		return e, err // what cannot be recorded is not begun
+	}
 	held, err := s.isHeld(ctx, tx, e.Key, uuid.Nil)
 	if err == nil && held {
 		err = &HeldError{What: "event " + string(id)}

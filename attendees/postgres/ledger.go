@@ -18,7 +18,8 @@ import (
 )
 
 // ErrClock says that the host's clock stands before what was already done.
-var ErrClock = errors.New("the clock stands before the ledger's newest entry: nothing is recorded, blocked or deleted until it is right again")
+var ErrClock = errors.New("the clock stands before the ledger's newest entry: nothing is recorded, blocked or deleted until it is right again; " +
+	"if it is, and was wrong when that entry was made: `lethe ledger adopt --reason …`")
 
 // signers sign the ledger's checkpoints, each with a secret's own key; the newest first.
 func (s *Store) signers() ([]*ledger.Signer, error) {
@@ -64,8 +65,11 @@ func (s *Store) record(ctx context.Context, tx *sqlx.Tx, entries ...ledger.Entry
 		return 0, err
 	}
 	now := s.now().UTC().Truncate(time.Second)
-	if now.Before(last) {
+	if now.Before(last) && (len(entries) == 0 || entries[0].Kind != ledger.Adopted) {
 		return 0, ErrClock
+	}
+	if err := s.believe(ctx, tx, now); err != nil {
+		return 0, err
 	}
 	first = size
 	if size == 0 {

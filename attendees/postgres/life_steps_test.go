@@ -36,6 +36,17 @@ func (l *life) list(id attendees.EventID, people ...string) {
 		r := person(who, string(id), "Person "+who, who+"@example.org")
 		r.Changed = l.upstream
 		batch = append(batch, l.Policy().Minimise(r, nil))
+	}
+	ctx := l.world.t.Context()
+	err := l.InTx(ctx, func(tx *sqlx.Tx) error {
+		_, err := l.Save(ctx, tx, attendees.Eventbrite, batch)
+		return err
+	})
+	if errors.Is(err, postgres.ErrClock) { // who moves takes a hold along, and that is recorded
+		return
+	}
+	l.must(err)
+	for _, who := range people {
 		s := l.souls[who]
 		switch {
 		case !open || l.forgotten[who]:
@@ -49,11 +60,6 @@ func (l *life) list(id attendees.EventID, people ...string) {
 			s.unsure = s.unsure || s.lab == "" // she may have been gone, and her answers with her
 		}
 	}
-	ctx := l.world.t.Context()
-	l.must(l.InTx(ctx, func(tx *sqlx.Tx) error {
-		_, err := l.Save(ctx, tx, attendees.Eventbrite, batch)
-		return err
-	}))
 	holds, err := l.Holds(ctx)
 	l.must(err)
 	for _, h := range holds { // who moved took one along from her event

@@ -379,3 +379,27 @@ func openingOf(t *testing.T, f ledger.File, index int64) []byte {
 	t.Fatalf("entry %d has no opening in %q", index, text)
 	return nil
 }
+
+// A crash or a full disk while the first copy is made leaves a file of nothing, or of a
+// piece of its first line.
+func TestACopyThatWasNeverBegunIsBegunAnew(t *testing.T) {
+	for _, left := range []string{"", "lethe le"} {
+		w := newWorld(t)
+		w.save(person("1", "4711", "Ada Example", "ada@example.org"))
+		w.forget("1")
+		f := ledger.File{Path: filepath.Join(t.TempDir(), "copy")}
+		if err := os.WriteFile(f.Path, []byte(left), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.copyTo(f)
+		w.mayRun(f, nil)
+		if err := os.WriteFile(f.Path, []byte(left), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.mayRun(f, postgres.ErrNoCopy) // one that was whole is missing
+		if err := w.RestoreCopy(t.Context(), f); err != nil {
+			t.Error(err)
+		}
+		w.mayRun(f, nil)
+	}
+}

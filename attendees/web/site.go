@@ -74,7 +74,7 @@ type Site struct {
 	later    *later
 	numbers  *counts[attendees.EventID, postgres.Numbers]
 	people   *counts[struct{}, postgres.Headcount] // of all events
-	exports  chan struct{} // bounds how many lists leave at once
+	exports  chan struct{}                         // bounds how many lists leave at once
 	table    []route
 	desk     *rights.Desk
 	mydata   map[string]*template.Template

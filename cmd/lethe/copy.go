@@ -116,7 +116,7 @@ func (a *app) adoptCommand() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use:   "adopt --reason REASON",
-		Short: "Give up a copy of the ledger that is truly lost, and begin a new one",
+		Short: "Give up a copy of the ledger that is truly lost, or a time that was ahead",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := wantReason(reason); err != nil {
@@ -126,9 +126,14 @@ func (a *app) adoptCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			newest, err := d.LedgerTime(cmd.Context())
+			if err != nil {
+				return err
+			}
 			switch err := a.checkLedger(cmd.Context(), d); {
+			case err == nil && newest.After(a.now()): // made by a clock that was ahead
 			case err == nil:
-				return errors.New("the ledger and its copy agree: there is nothing to give up")
+				return errors.New("the ledger and its copy agree, and the newest entry is not ahead of the clock: there is nothing to give up")
 			case !errors.Is(err, postgres.ErrNoCopy):
 				return fmt.Errorf("there is a copy, so it is not lost: %w", err)
 			}
@@ -138,7 +143,7 @@ func (a *app) adoptCommand() *cobra.Command {
 			if err := a.keepCopy(cmd.Context(), d); err != nil {
 				return err
 			}
-			fmt.Fprintln(a.out, "The ledger as it stands is taken for whole, and that is recorded. A new copy begins.")
+			fmt.Fprintln(a.out, "The ledger as it stands is taken for whole, and that is recorded. Its copy goes on from here.")
 			return nil
 		},
 	}

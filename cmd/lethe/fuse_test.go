@@ -15,9 +15,6 @@ import (
 func TestARunByHandStopsAtTheFuseUntilThePlanIsAccepted(t *testing.T) {
 	s := newSandbox(t, 5, eventbritetest.Options{})
 	db := pgtest.New(t)
-	if _, err := db.Exec(`insert into marks (name) values ('simulated')`); err != nil {
-		t.Fatal(err)
-	}
 	officer, err := seal.NewOfficer()
 	if err != nil {
 		t.Fatal(err)

@@ -70,9 +70,6 @@ func TestARestoredBackupIsRefusedUntilItIsReplayed(t *testing.T) {
 	held := s.eventbrite.Attendees(s.event, nil)
 	forgotten, kept := string(held[0].ID), string(held[1].ID)
 	db := pgtest.New(t)
-	if _, err := db.Exec(`insert into marks (name) values ('simulated')`); err != nil {
-		t.Fatal(err)
-	}
 	officer, err := seal.NewOfficer()
 	if err != nil {
 		t.Fatal(err)
@@ -132,9 +129,6 @@ func TestABackupRestoredAfterDeletionIsBroughtUpToDateHoweverOftenItIsKilled(t *
 	}, eventbritetest.Questions()...)
 	s.eventbrite.AddPeople(open, 5)
 	db := pgtest.New(t)
-	if _, err := db.Exec(`insert into marks (name) values ('simulated')`); err != nil {
-		t.Fatal(err)
-	}
 	officer, err := seal.NewOfficer()
 	if err != nil {
 		t.Fatal(err)

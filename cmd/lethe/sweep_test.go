@@ -104,9 +104,6 @@ func days(env []string, n int) []string {
 func simulated(t *testing.T) *sqlx.DB {
 	t.Helper()
 	db := pgtest.New(t)
-	if _, err := db.Exec(`insert into marks (name) values ('simulated')`); err != nil {
-		t.Fatal(err)
-	}
 	return db
 }
 

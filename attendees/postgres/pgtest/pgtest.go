@@ -89,6 +89,10 @@ func makeTemplate(ctx context.Context) error {
 	if err := migrations.Up(ctx, db); err != nil {
 		return fmt.Errorf("migrate the template: %w", err)
 	}
+	// Its people are invented, and its time may be, too.
+	if _, err := db.ExecContext(ctx, `insert into marks (name) values ($1)`, postgres.Simulated); err != nil {
+		return fmt.Errorf("mark the template: %w", err)
+	}
 	return nil
 }
 
