@@ -71,6 +71,9 @@ func (s *Store) block(ctx context.Context, id attendees.EventID, b blocker) (Blo
 	if err := s.tearDown(ctx, personalRooms, b.event.Key); err != nil {
 		return Blocking{}, err
 	}
+	if b.half {
+		return Blocking{Coming: true}, s.InTx(ctx, func(tx *sqlx.Tx) error { return s.come(ctx, tx, b.event) })
+	}
 	return b.finish(ctx)
 }
 
@@ -93,6 +96,7 @@ type blocker struct {
 	agrees bool // a link fills "agreed": without a yes there is no contract
 	held   bool // a hold stands on the event: nothing is dropped
 	coming bool // it is sealed as it comes, and its feeds have not run dry
+	half   bool // it was read in part: the rest seals as it comes
 	doubts bool // the ledger says that it was in doubt, whatever a backup counts
 }
 
@@ -128,11 +132,17 @@ func (b *blocker) begin(ctx context.Context, id attendees.EventID) error {
 				return err
 			}
 		}
+		if b.half, err = b.halfRead(ctx, tx); err != nil {
+			return err
+		}
 		if e.State != attendees.Active {
 			return nil // it was cut off: what was decided then stands
 		}
 		if err := b.tally(ctx, tx); err != nil {
 			return err
+		}
+		if b.half {
+			e.Doubted = b.agrees // the rest may bring a yes: nobody goes yet
 		}
 		if _, err := tx.ExecContext(ctx, `update events set state = 'blocked', doubted = $2 where id = $1`, e.Key, e.Doubted); err != nil {
 			return quiet("block an event", err)

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"database/sql"
-	"errors"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -79,16 +78,19 @@ func (s *Store) dutyKeeps(ctx context.Context, tx *sqlx.Tx, o one) (bool, error)
 	if err != nil || !asks {
 		return err == nil, err // where no form asks for it the registration is the agreement
 	}
+	if o.event.SealsAsItComes(s.now()) {
+		return true, nil // her yes may be still to come
+	}
+	// A sealed registration tells nothing where nobody without a yes was sealed; a response's
+	// part tells where it is not the registration that does.
 	var agreed sql.NullBool
 	err = tx.GetContext(ctx, &agreed, `
-		select agreed_at is not null from personal where event_id = $1 and id = $2
-		union all
-		select agreed from sealed where event_id = $1 and attendee_id = $2 and part = 'registration'
-		limit 1`, o.event.Key, o.Key)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	return !agreed.Valid || agreed.Bool, quiet("look whether an agreement was concluded", err)
+		select bool_or(yes)
+		from (
+			select agreed_at is not null as yes from personal where event_id = $1 and id = $2
+			union all
+			select coalesce(agreed, part = 'registration') from sealed where event_id = $1 and attendee_id = $2) as said`, o.event.Key, o.Key)
+	return agreed.Bool, quiet("look whether an agreement was concluded", err)
 }
 
 // eraseInPart leaves of a registration what a duty keeps, sealed. It gives the keyed ids of

@@ -123,6 +123,7 @@ func (s *Store) saveEvent(ctx context.Context, source attendees.SourceName, e at
 		if err != nil && !isNew {
 			return quiet("look up an event", err)
 		}
+		before := was
 		plan, err := s.policy.Schedule(e, was.FirstSeenOn.Date)
 		if err != nil {
 			return fmt.Errorf("schedule event %s: %w", e.ID, err)
@@ -165,7 +166,10 @@ func (s *Store) saveEvent(ctx context.Context, source attendees.SourceName, e at
 		if err != nil {
 			return quiet("save an event", err)
 		}
-		return s.noteHistory(ctx, tx, id, fresh)
+		if err := s.noteHistory(ctx, tx, id, fresh); err != nil || isNew {
+			return err
+		}
+		return s.reopen(ctx, tx, before, id)
 	})
 	if err != nil {
 		return false, err

@@ -200,9 +200,10 @@ func (s *Store) barred(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 		KeyedID []byte     `db:"keyed_id"`
 		MadeAt  time.Time  `db:"made_at"`
 		AskedAt *time.Time `db:"asked_at"`
+		Event   uuid.UUID  `db:"event_id"`
 	}
 	err := tx.SelectContext(ctx, &found, `
-		select keyed_id, made_at, asked_at
+		select keyed_id, made_at, asked_at, event_id
 		from tombstones
 		where keyed_id = any($1)`, pq.ByteaArray(ids))
 	if err != nil {
@@ -216,6 +217,11 @@ func (s *Store) barred(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 			}
 			p := whose[i]
 			barred[p.id] = true
+			if f.Event != event {
+				if err := s.followTombstone(ctx, tx, f.KeyedID, event); err != nil {
+					return nil, err
+				}
+			}
 			if f.AskedAt == nil && p.changed.After(f.MadeAt) {
 				if err := s.askAbout(ctx, tx, event, f.KeyedID); err != nil {
 					return nil, err
@@ -224,6 +230,18 @@ func (s *Store) barred(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 		}
 	}
 	return barred, nil
+}
+
+// followTombstone lets a tombstone stand until the later of two events is deleted: its own,
+// and the one that its source has the registration in by now.
+func (s *Store) followTombstone(ctx context.Context, tx *sqlx.Tx, keyedID []byte, event uuid.UUID) error {
+	_, err := tx.ExecContext(ctx, `
+		update tombstones t
+		set event_id = n.id
+		from events n
+		where t.keyed_id = $1 and n.id = $2
+		  and n.delete_on > (select o.delete_on from events o where o.id = t.event_id)`, keyedID, event)
+	return quiet("keep a tombstone for longer", err)
 }
 
 func (s *Store) askAbout(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, keyedID []byte) error {

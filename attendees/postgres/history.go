@@ -107,6 +107,43 @@ func (s *Store) undry(ctx context.Context, q sqlx.QueryerContext, e Event) ([]at
 	return forms, quiet("look which forms have run dry", err)
 }
 
+// come has the feeds of an event whose people are sealed read once more, sealing as they
+// come. Of whom nothing else is known, she agreed: a yes that its source shows no more
+// still counts.
+func (s *Store) come(ctx context.Context, tx *sqlx.Tx, e Event) error {
+	asks, err := (&blocker{Store: s, event: e}).asksAgreement(ctx, tx)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `
+		update sealed
+		set agreed = true
+		where event_id = $1 and part = 'registration' and agreed is null and $2`, e.Key, asks)
+	if err != nil {
+		return quiet("have a sealed event read again", err)
+	}
+	if _, err := tx.ExecContext(ctx, `update events set history = true, blocked_at = null, doubted = false where id = $1`, e.Key); err != nil {
+		return quiet("have a sealed event read again", err)
+	}
+	return s.readAnew(ctx, tx, e)
+}
+
+// halfRead tells that an event's first pull has not run dry, though its block date has come:
+// it was cut off, or never began. Who is there is sealed, the rest seals as it comes.
+func (b *blocker) halfRead(ctx context.Context, tx *sqlx.Tx) (half bool, err error) {
+	if b.event.PulledAt != nil || b.event.History {
+		return false, nil
+	}
+	err = tx.GetContext(ctx, &half, `
+		select exists (select from feeds where name = $1 and run_started_at is not null)`, EventFeed(b.event.ID))
+	if err != nil || half || b.event.State != attendees.Active {
+		return half, quiet("look whether an event was read", err)
+	}
+	err = tx.GetContext(ctx, &half, `
+		select not exists (select from attendees where event_id = $1)`, b.event.Key)
+	return half, quiet("look whether an event was read", err)
+}
+
 // CountSealed counts an event's people whose registrations are sealed.
 func (s *Store) CountSealed(ctx context.Context, e Event) (int, error) {
 	var n int
@@ -183,12 +220,13 @@ func (b *blocker) settleHistory(ctx context.Context, tx *sqlx.Tx) error {
 }
 
 // dropUnsaid drops, unopened, the records of those who never said yes in any part and
-// whom no hold keeps; their rows go as those of everybody without a record do.
+// whom neither a hold nor a restriction keeps; their rows go as those of everybody without a record do.
 func (b *blocker) dropUnsaid(ctx context.Context, tx *sqlx.Tx) error {
 	result, err := tx.ExecContext(ctx, `
 		delete from sealed s
 		where s.event_id = $1
 		  and exists (select from attendees a where a.id = s.attendee_id)
+		  and not `+restricted+`
 		  and not exists (select from sealed o where o.event_id = $1 and o.attendee_id = s.attendee_id and o.agreed)
 		  and not exists (select from holds h where h.attendee_id = s.attendee_id and `+standing("$2")+`)`, b.event.Key, b.today())
 	if err != nil {

@@ -434,3 +434,99 @@ func TestAnEventPostponedBeforeItsPeopleCameIsAnOpenOne(t *testing.T) {
 		t.Errorf("blocking it: %v", err)
 	}
 }
+
+func TestNobodyRestrictedIsDroppedWhenAnEventThatSealedAsItCameEnds(t *testing.T) {
+	for name, yes := range map[string]bool{"whose yes comes later": true, "who never agreed": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newOldWorld(t)
+			s := sealer(t, officer(t))
+			w.linkOld()
+			for _, id := range []string{"1", "2", "3"} {
+				w.sealed(s, person(id, string(old), "Person "+id, id+"@example.org"))
+			}
+			w.read()
+			if _, err := w.Restrict(t.Context(), "1", attendees.RestrictionAsked, s); err != nil {
+				t.Fatal(err)
+			}
+			answers := []attendees.Response{response("r2", "2", "", "", nil), response("r3", "3", "", "", nil)}
+			if yes {
+				answers = append(answers, response("r1", "1", "", "", nil))
+			}
+			w.oldAnswers(s, nil, answers...)
+			w.dry()
+			equal(t, "blocked", w.block(old, s), postgres.Blocking{Sealed: 3})
+		})
+	}
+}
+
+func TestAnErasureWhileAnEventsAnswersComeKeepsWhatADutyMay(t *testing.T) {
+	w := newOldWorld(t)
+	s := sealer(t, officer(t))
+	w.linkOld()
+	for _, id := range []string{"1", "2"} {
+		w.sealed(s, person(id, string(old), "Person "+id, id+"@example.org"))
+	}
+	w.read()
+	w.oldAnswers(s, nil, response("r1", "1", "", "", nil), response("r2", "2", "", "", nil))
+	if out, err := w.Erase(t.Context(), "1", "asked", s); err != nil || out.Whole {
+		t.Errorf("she agreed, and her erasure gives %+v (%v)", out, err)
+	}
+	w.dry()
+	w.block(old, s)
+	if out, err := w.Erase(t.Context(), "2", "asked", s); err != nil || out.Whole {
+		t.Errorf("when all is read it gives %+v (%v)", out, err)
+	}
+}
+
+func TestNobodyMovesOutOfASealedEventToOneOfLongAgo(t *testing.T) {
+	w := newOldWorld(t)
+	s := sealer(t, officer(t))
+	hers := person("1", "4711", "Ada Example", "ada@example.org")
+	w.save(hers)
+	w.clock.now = july
+	w.block("4711", s)
+	hers.Event, hers.Changed = old, july
+	equal(t, "moved", w.sealed(s, hers), postgres.Changes{Late: 1})
+	w.read()
+	w.block(old, s)
+	w.forget("1")
+	if n := w.count(`select count(*) from sealed`); n != 0 {
+		t.Errorf("forgotten, and %d sealed records of hers are left", n)
+	}
+}
+
+func TestAnEventThatWasReadInPartSealsTheRestAsItComes(t *testing.T) {
+	for name, first := range map[string]bool{"cut off after its first page": true, "never begun": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.discover(old, time.Date(2027, 6, 20, 16, 0, 0, 0, time.UTC))
+			w.linkAgreement(old)
+			o := officer(t)
+			s := sealer(t, o)
+			one, two := person("1", string(old), "Ada Example", "ada@example.org"), person("2", string(old), "Bo Example", "bo@example.org")
+			if first {
+				w.save(one)
+				if _, err := w.DB().Exec(`insert into feeds (name, run_started_at, run_page) values ($1, now(), 1)`, postgres.EventFeed(old)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.clock.now = july
+			if n := w.block(old, s); !n.Coming {
+				t.Errorf("blocking it gives %+v", n)
+			}
+			if n := w.count(`select count(*) from personal`); n > 0 {
+				t.Errorf("%d rows are readable", n)
+			}
+			w.comesIn(old)
+			w.sealed(s, one, two)
+			w.read()
+			w.oldAnswers(s, nil, response("r1", "1", "", "", map[attendees.QuestionID]attendees.Answer{"agreed": {"yes"}}))
+			w.dry()
+			equal(t, "blocked", w.block(old, s), postgres.Blocking{Sealed: 1, Dropped: 1})
+			if w.opened(old, o)["1 registration"] == nil {
+				t.Error("she agreed, and is gone")
+			}
+			w.ledgerIsSound()
+		})
+	}
+}

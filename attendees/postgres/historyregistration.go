@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
@@ -61,6 +62,14 @@ func (s *Store) SealRegistrations(ctx context.Context, tx *sqlx.Tx, sealer *seal
 	if err != nil {
 		return n, err
 	}
+	fresh := unknown(parts, known)
+	withdrawn, err := s.withdrawnBefore(ctx, tx, fresh)
+	if err != nil {
+		return n, err
+	}
+	if err := s.meetHolds(ctx, tx, key, fresh); err != nil {
+		return n, err
+	}
 	var moved []uuid.UUID
 	write := parts[:0]
 	for _, p := range parts {
@@ -71,8 +80,12 @@ func (s *Store) SealRegistrations(ctx context.Context, tx *sqlx.Tx, sealer *seal
 			continue
 		case !there:
 			n.New++
+			p.drop(s.withdrawnFields(withdrawn[p.id]))
 		case p.changed.Before(h.ChangedAt):
 			n.Unchanged++
+			continue
+		case h.Event != key && !events[h.Event].takesLeave(s.now()):
+			n.Late++ // her old event is over: she is sealed there, or will be
 			continue
 		case h.Event != key:
 			moved = append(moved, p.id)
@@ -98,8 +111,14 @@ func (s *Store) SealRegistrations(ctx context.Context, tx *sqlx.Tx, sealer *seal
 			return n, err
 		}
 	}
-	return n, b.sealParts(ctx, tx, write, known)
+	if err := b.sealParts(ctx, tx, write, known); err != nil {
+		return n, err
+	}
+	return n, s.noteWithdrawn(ctx, tx, withdrawn)
 }
+
+// takesLeave tells whether people may move from an event to another one still.
+func (e Event) takesLeave(now time.Time) bool { return e.Open(now) || e.SealsAsItComes(now) }
 
 // sealParts writes registrations: ids and index to attendees, the rest sealed.
 func (b *blocker) sealParts(ctx context.Context, tx *sqlx.Tx, parts []part, known map[uuid.UUID]heldAttendee) error {
@@ -214,7 +233,7 @@ func (b *blocker) upsertSealed(ctx context.Context, tx *sqlx.Tx, rows []sealedRo
 			person = excluded.person,
 			person_key = excluded.person_key,
 			officer_keys = excluded.officer_keys,
-			agreed = excluded.agreed,
+			agreed = sealed.agreed or excluded.agreed,
 			sealed_at = excluded.sealed_at`,
 		b.event.Key, pq.StringArray(b.sealer.Officers().IDs()), b.day(), ids, parts, officers, persons, keys, agreed)
 	return quiet("keep sealed records", err)

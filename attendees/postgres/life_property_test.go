@@ -172,7 +172,7 @@ func (l *life) checkSoul(who string, s *soul, e postgres.Event, readable bool, l
 		if lab != s.lab {
 			l.Fatalf("%s is of %q, want %q", who, lab, s.lab)
 		}
-	case !readable && e.Open(l.clock.now) && s.why == "":
+	case !readable && e.Open(l.clock.now) && s.why == "" && !s.early: // lifted when it was over, she stays sealed if it is postponed
 		l.Fatalf("%s is not readable, and her event is open", who)
 	case !readable:
 		name, lab := l.opens(who, e)

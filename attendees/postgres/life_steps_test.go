@@ -289,7 +289,7 @@ func (l *life) lift(*rapid.T) {
 	if l.look(s.event).Open(l.clock.now) {
 		s.early = false
 		if s.withdrawn {
-			s.lab = ""
+			s.lab, s.unsure = "", s.unsure || l.stands(s.event, who)
 		}
 	}
 }
@@ -304,7 +304,7 @@ func (l *life) withdraw(*rapid.T) {
 	}
 	s.withdrawn = true
 	if s.why == "" && !s.early {
-		s.lab, s.unsure = "", false
+		s.lab, s.unsure = "", l.stands(s.event, who) // a hold keeps it until it ends
 	}
 }
 
@@ -450,6 +450,26 @@ func (l *life) replay(then *past) {
 	l.holds = map[int]postgres.Hold{}
 	for _, h := range holds {
 		l.holds[h.ID] = h
+	}
+	for _, id := range bothEvents {
+		l.endAgain(id)
+	}
+}
+
+// endAgain ends an event that was blocked again and is read once more: its sources have
+// nobody else, so nobody goes.
+func (l *life) endAgain(id attendees.EventID) {
+	if !l.look(id).SealsAsItComes(l.clock.now) {
+		return
+	}
+	for _, statement := range []string{`update events set pulled_at = $1 where source_id = $2`, `update feeds set watermark = $1 where name <> $2`} {
+		_, err := l.DB().Exec(statement, l.clock.now, id)
+		l.must(err)
+	}
+	n, err := l.Block(l.world.t.Context(), id, l.sealer)
+	l.must(err)
+	if n.Coming || n.Dropped > 0 {
+		l.Fatalf("event %s, blocked again and read once more, ends as %+v", id, n)
 	}
 }
 

@@ -100,3 +100,22 @@ func TestWhatAHoldKeepsMovesWithItsPerson(t *testing.T) {
 		})
 	}
 }
+
+func TestWhoWasForgottenStaysOutOfTheEventThatHerSourceMovesHerTo(t *testing.T) {
+	w := newWorld(t)
+	w.Policy().EventRules = map[attendees.EventID]string{"4711": "none"}
+	w.saveEvents("4711")
+	w.accept()
+	w.discover("5000", nextYear)
+	w.save(person("1", "4711", "Ada Example", "ada@example.org"), person("2", "4711", "Bo Example", "bo@example.org"))
+	w.forget("1")
+	moved := person("1", "5000", "Ada Example", "ada@example.org")
+	moved.Changed = june
+	equal(t, "moved", w.save(moved)["5000"], postgres.Changes{Late: 1})
+	w.clock.now = july
+	w.block("4711", sealer(t, officer(t)))
+	if n, err := w.Delete(t.Context(), "4711"); err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	equal(t, "after her old event's deletion", w.save(moved)["5000"], postgres.Changes{Late: 1})
+}

@@ -122,8 +122,9 @@ func (s *Store) AcceptPlan(ctx context.Context, hash string) (n int, err error) 
 			if !e.Pending() {
 				continue
 			}
+			before := e.Event
 			e.accept()
-			if err := s.savePlan(ctx, tx, e.Event); err != nil {
+			if err := s.savePlan(ctx, tx, before, e.Event); err != nil {
 				return err
 			}
 			accepted = append(accepted, ledger.Entry{

@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
@@ -19,7 +21,14 @@ type redo struct {
 	sealer  *seal.Sealer
 	entries []redoEntry
 	held    map[string]heldPerson // whom the backup has, by keyed id
+	dates   map[string]dates      // an event's last ones
 	done    Replayed
+}
+
+// dates are those that an event had last, by the entries that are done again.
+type dates struct {
+	block, remove, rule string
+	deleted             bool // all of it, on the day of remove at the latest
 }
 
 // redoEntry is one entry that is done again.
@@ -57,6 +66,7 @@ func (r *redo) steps() []func(context.Context) error {
 		r.each(r.block, ledger.Blocked),
 		r.each(r.answer, ledger.Answered),
 		r.each(r.delete, ledger.Deleted),
+		r.each(r.comeAgain, ledger.Blocked),
 	}
 }
 
@@ -112,6 +122,7 @@ func (r *redo) begin(ctx context.Context, tx *sqlx.Tx, openings map[int64]ledger
 			return fmt.Errorf("entry %d is about somebody who is found with the secret %s alone, which LETHE_SECRET does not list: add it behind the newest", e.index, k)
 		}
 		r.entries = append(r.entries, e)
+		r.date(e)
 	}
 	if r.done.Entries = len(rows); len(rows) == 0 {
 		return nil
@@ -123,6 +134,24 @@ func (r *redo) begin(ctx context.Context, tx *sqlx.Tx, openings map[int64]ledger
 		return err
 	}
 	return r.findHeld(ctx, tx)
+}
+
+// date notes an event's dates as an entry gives them.
+func (r *redo) date(e redoEntry) {
+	if r.dates == nil {
+		r.dates = map[string]dates{}
+	}
+	d := r.dates[e.Event]
+	switch {
+	case (e.Kind == ledger.Accepted || e.Kind == ledger.Blocked) && e.BlockOn != "" && e.DeleteOn != "":
+		d.block, d.remove, d.rule = e.BlockOn, e.DeleteOn, e.Rule
+	case e.Kind == ledger.Deleted:
+		d.deleted = d.deleted || e.Counts["held"] == 0
+		if on := attendees.DateOf(e.At).String(); d.remove == "" || on < d.remove {
+			d.remove = on
+		}
+	}
+	r.dates[e.Event] = d
 }
 
 // wantSealer refuses to begin without an officer's key where one is needed.
@@ -196,11 +225,11 @@ func (r *redo) find(ctx context.Context, id attendees.EventID) (e Event, known b
 	return e, err == nil, err
 }
 
-// bury notes an event that the backup does not know as one that takes nobody in any more:
-// discovered anew, with dates of today's policy, it might be pulled again.
+// bury notes an event that the backup does not know as one that is blocked or deleted:
+// discovered anew, with dates of today's policy, it might be open.
 func (r *redo) bury(ctx context.Context, e redoEntry, state attendees.State) error {
-	at := attendees.DateOf(e.At)
-	block, remove := dateOr(e.BlockOn, at), dateOr(e.DeleteOn, at)
+	at, d := attendees.DateOf(e.At), r.dates[e.Event]
+	block, remove := dateOr(d.block, at), dateOr(d.remove, at)
 	var deleted any
 	if state == attendees.Deleted {
 		deleted = e.At
@@ -211,7 +240,7 @@ func (r *redo) bury(ctx context.Context, e redoEntry, state attendees.State) err
 			blocked_at, deleted_at)
 		values ($1, $2, $3, '', $4, '', 'UTC', $5, $5, $6, $7, $5, $8, $7, $5, $8, $7, $5, $8, $9, $10)
 		on conflict do nothing`,
-		eventKey(attendees.Eventbrite, e.event()), attendees.Eventbrite, e.event(), "Event "+e.Event, day{block}, state, e.Rule,
+		eventKey(attendees.Eventbrite, e.event()), attendees.Eventbrite, e.event(), "Event "+e.Event, day{block}, state, cmp.Or(d.rule, e.Rule),
 		day{remove}, e.At, deleted)
 	return quiet("note an event that was over", err)
 }
@@ -224,20 +253,21 @@ func dateOr(text string, otherwise attendees.Date) attendees.Date {
 	return otherwise
 }
 
-// accept lets the dates count that an operator had accepted.
+// accept lets the dates count that an operator had accepted last.
 func (r *redo) accept(ctx context.Context, e redoEntry) error {
-	if e.BlockOn == "" || e.DeleteOn == "" {
-		return nil // it was about no event's dates
+	d := r.dates[e.Event]
+	if e.BlockOn == "" || e.DeleteOn == "" || d.deleted {
+		return nil // it was about no event's dates, or they have come
 	}
 	_, err := r.db.ExecContext(ctx, `
 		update events
 		set ends_on = least(ends_on, $2), block_on = $2, delete_on = $3, rule = $4, planned_rule = $4, accepted_rule = $4,
 		    accepted_block_on = $2, accepted_delete_on = $3, planned_block_on = $2, planned_delete_on = $3
-		where id = $1 and state = 'active'`, eventKey(attendees.Eventbrite, e.event()), e.BlockOn, e.DeleteOn, e.Rule)
+		where id = $1 and state <> 'deleted'`, eventKey(attendees.Eventbrite, e.event()), d.block, d.remove, d.rule)
 	return quiet("accept dates again", err)
 }
 
-// block blocks an event by the dates that it was blocked by, whatever the backup's are.
+// block blocks an event by its last dates, whatever the backup's are.
 func (r *redo) block(ctx context.Context, e redoEntry) error {
 	held, known, err := r.find(ctx, e.event())
 	if err != nil {
@@ -249,12 +279,22 @@ func (r *redo) block(ctx context.Context, e redoEntry) error {
 	if held.BlockedAt != nil || held.State == attendees.Deleted {
 		return nil
 	}
-	block := dateOr(e.BlockOn, held.Today(e.At))
+	d := r.dates[e.Event]
+	block := dateOr(d.block, held.Today(e.At))
+	// What was corrected is in the backup alone: no version that is read again replaces it.
+	_, err = r.db.ExecContext(ctx, `
+		update attendees a
+		set changed_at = greatest(a.changed_at, $2)
+		from personal p
+		where p.event_id = $1 and p.id = a.id and p.corrected <> '{}'`, held.Key, e.At)
+	if err != nil {
+		return quiet("keep corrections", err)
+	}
 	_, err = r.db.ExecContext(ctx, `
 		update events
 		set ends_on = least(ends_on, $2), block_on = $2, delete_on = coalesce($3, greatest(delete_on, $2)), rule = $4,
 		    accepted_rule = $4, accepted_delete_on = coalesce($3, greatest(delete_on, $2)), accepted_block_on = $2
-		where id = $1`, held.Key, day{block}, dateOrNull(e.DeleteOn), e.Rule)
+		where id = $1`, held.Key, day{block}, dateOrNull(d.remove), cmp.Or(d.rule, e.Rule))
 	if err != nil {
 		return quiet("date an event's blocking", err)
 	}
@@ -270,6 +310,24 @@ func dateOrNull(text string) any {
 		return nil
 	}
 	return text
+}
+
+// comeAgain lets an event that was blocked again be read once more, sealing as it comes:
+// who came in between the backup and the blocking is at the sources alone. Where an answer
+// settled who stays, it stands, and nobody comes.
+func (r *redo) comeAgain(ctx context.Context, e redoEntry) error {
+	answered := slices.ContainsFunc(r.entries, func(o redoEntry) bool { return o.Kind == ledger.Answered && o.Event == e.Event })
+	if answered || r.dates[e.Event].deleted {
+		return nil
+	}
+	return r.InTx(ctx, func(tx *sqlx.Tx) error {
+		var held Event
+		err := tx.GetContext(ctx, &held, `select `+eventColumns+` from events where source_id = $1 for update`, e.event())
+		if err != nil || held.State != attendees.Blocked || held.BlockedAt == nil || held.Doubted || held.Expired(r.now()) {
+			return quiet("find an event", err)
+		}
+		return r.come(ctx, tx, held)
+	})
 }
 
 // answer settles a doubt as an operator had settled it.
@@ -294,6 +352,15 @@ func (r *redo) delete(ctx context.Context, e redoEntry) error {
 	if held.DeletedAt != nil {
 		return nil
 	}
+	if stay := int(e.Counts["held"]); stay > 0 {
+		kept, err := r.keptAlone(ctx, r.db, held.Key)
+		if err != nil {
+			return err
+		}
+		if len(kept) < stay {
+			return r.keepAll(ctx, e)
+		}
+	}
 	_, err = r.db.ExecContext(ctx, `
 		update events
 		set ends_on = least(ends_on, $2), block_on = least(block_on, $2), delete_on = least(delete_on, $2),
@@ -311,4 +378,14 @@ func (r *redo) delete(ctx context.Context, e redoEntry) error {
 		r.done.Deleted = append(r.done.Deleted, Redone{e.event(), n})
 	}
 	return err
+}
+
+// keepAll keeps an event whole, under a hold, from whose deletion somebody had been kept
+// whom nobody knows any more.
+func (r *redo) keepAll(ctx context.Context, e redoEntry) error {
+	r.done.Kept = append(r.done.Kept, e.event())
+	return r.holdWhole(ctx, e, fmt.Sprintf(
+		"A backup was restored, and it is not known any more who of event %s stayed when the others were deleted on %s (ledger entry %d): "+
+			"the whole event is held. Look in your own letters who asked for a restriction or is held, do that again, then release this hold",
+		e.Event, e.At.Format("2006-01-02"), e.index))
 }

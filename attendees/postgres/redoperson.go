@@ -23,12 +23,18 @@ func (r *redo) keyOf(e redoEntry) string { return cmp.Or(e.opening.Key, r.keys.N
 // hold adds a hold again. One of a registration that the backup does not have waits for
 // it; one whose opening is gone holds the whole event, so that nothing is lost.
 func (r *redo) hold(ctx context.Context, e redoEntry) error {
+	r.done.Holds++
+	if !e.whole {
+		return r.holdWhole(ctx, e, fmt.Sprintf(
+			"A backup was restored, and it is not known any more which registration of event %s was put on hold on %s (ledger entry %d): "+
+				"the whole event is held. Put the one on hold anew, then release this hold", e.Event, e.At.Format("2006-01-02"), e.index))
+	}
 	var whom, waits, until any
 	key := ""
 	if p, ok := r.held[string(e.opening.KeyedID)]; e.Person != nil && ok {
 		whom = p.Key
 	}
-	if e.Person != nil && e.whole && whom == nil {
+	if e.Person != nil && whom == nil {
 		// The key is nobody's: without one the hold would be on the whole event.
 		whom, waits, key = nobody(e.opening.KeyedID), e.opening.KeyedID, r.keyOf(e)
 		r.done.Waiting++
@@ -37,19 +43,29 @@ func (r *redo) hold(ctx context.Context, e redoEntry) error {
 		until = e.Until
 	}
 	event := eventKey(attendees.Eventbrite, e.event())
-	r.done.Holds++
 	return r.InTx(ctx, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, `
 			insert into holds (event_id, attendee_id, reason, until, added_by, added_at, entry, keyed_id, key)
 			values ($1, $2, $3, $4, '', $5, $6, $7, $8)
 			on conflict (entry) do nothing`, event, whom, e.Reason, until, e.At, e.index, waits, key)
-		if err != nil || e.whole {
-			return quiet("add a hold again", err)
+		return quiet("add a hold again", err)
+	})
+}
+
+// holdWhole holds the whole event that an entry is about, since it is not known any more
+// whom of it.
+func (r *redo) holdWhole(ctx context.Context, e redoEntry, says string) error {
+	event := eventKey(attendees.Eventbrite, e.event())
+	r.done.Lost++
+	return r.InTx(ctx, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, `
+			insert into holds (event_id, reason, until, added_by, added_at, entry)
+			values ($1, $2, nullif($3, '')::date, '', $4, $5)
+			on conflict (entry) do nothing`, event, cmp.Or(e.Reason, "a restored backup"), e.Until, e.At, e.index)
+		if err != nil {
+			return quiet("hold an event", err)
 		}
-		r.done.Lost++
-		return r.ask(ctx, tx, event, taskLostHold, fmt.Sprintf(
-			"A backup was restored, and it is not known any more which registration of event %s was put on hold on %s (ledger entry %d): "+
-				"the whole event is held. Put the one on hold anew, then release this hold", e.Event, e.At.Format("2006-01-02"), e.index))
+		return r.ask(ctx, tx, event, taskLostHold, says)
 	})
 }
 

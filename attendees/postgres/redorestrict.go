@@ -53,6 +53,14 @@ func (r *redo) restrictAgain(ctx context.Context, e redoEntry, p heldPerson) err
 	if e.Kind == ledger.Objected {
 		why = attendees.Objected
 	}
+	// A consent that was withdrawn before goes before: of what is sealed nobody can take it.
+	for _, w := range r.entries {
+		if w.Kind == ledger.Withdrawn && w.index < e.index && w.whole && r.held[string(w.opening.KeyedID)].Key == p.Key {
+			if err := r.withdraw(ctx, w); err != nil {
+				return err
+			}
+		}
+	}
 	if err := r.roomFor(ctx, p.Event); err != nil {
 		return err
 	}

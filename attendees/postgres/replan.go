@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 
 	"lethe/attendees"
@@ -114,10 +115,11 @@ func (s *Store) Replan(ctx context.Context) (n int, err error) {
 			if err := tx.GetContext(ctx, &e, `select `+eventColumns+` from events where id = $1 for update`, e.Key); err != nil {
 				return quiet("lock an event", err)
 			}
+			before := e
 			if err := s.replan(&e); err != nil {
 				return err
 			}
-			return s.savePlan(ctx, tx, e)
+			return s.savePlan(ctx, tx, before, e)
 		})
 		if err != nil {
 			return n, err
@@ -127,7 +129,8 @@ func (s *Store) Replan(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-func (s *Store) savePlan(ctx context.Context, tx *sqlx.Tx, e Event) error {
+// savePlan keeps an event's dates; before is the event as it stood.
+func (s *Store) savePlan(ctx context.Context, tx *sqlx.Tx, before, e Event) error {
 	_, err := tx.ExecContext(ctx, `
 		update events
 		set ends_on = $2, rule = $3, block_on = $4, delete_on = $5,
@@ -135,5 +138,32 @@ func (s *Store) savePlan(ctx context.Context, tx *sqlx.Tx, e Event) error {
 		    accepted_rule = $9, accepted_block_on = $10, accepted_delete_on = $11
 		where id = $1`, e.Key, e.EndsOn, e.Rule, e.BlockOn, e.DeleteOn,
 		e.PlannedRule, e.PlannedBlockOn, e.PlannedDeleteOn, e.AcceptedRule, e.AcceptedBlockOn, e.AcceptedDeleteOn)
-	return quiet("plan an event", err)
+	if err != nil {
+		return quiet("plan an event", err)
+	}
+	return s.reopen(ctx, tx, before, e.Key)
+}
+
+// reopen has an event read anew that was past its block date and, not blocked yet, is open
+// again: what came meanwhile went nowhere.
+func (s *Store) reopen(ctx context.Context, tx *sqlx.Tx, before Event, key uuid.UUID) error {
+	if before.State != attendees.Active || before.Open(s.now()) {
+		return nil
+	}
+	open, err := s.lockOpen(ctx, tx, []uuid.UUID{key})
+	if err != nil || len(open) == 0 {
+		return err
+	}
+	return s.readAnew(ctx, tx, open[key])
+}
+
+// readAnew has an event's listing and its forms read from their beginnings.
+func (s *Store) readAnew(ctx context.Context, tx *sqlx.Tx, e Event) error {
+	if _, err := tx.ExecContext(ctx, `update events set pulled_at = null where id = $1`, e.Key); err != nil {
+		return quiet("have an event read again", err)
+	}
+	if err := s.readAgain(ctx, tx, EventFeed(e.ID)); err != nil {
+		return err
+	}
+	return s.readFormsAgain(ctx, tx, e.Key)
 }

@@ -169,7 +169,7 @@ func TestAReplayGoesByTheLedgersDatesNotTheBackups(t *testing.T) {
 	w.restore(before)
 	w.replay(f, s)
 	e, err := w.Event(t.Context(), "4711")
-	if err != nil || e.BlockedAt == nil || e.BlockOn.String() != "2027-07-20" || w.count(`select count(*) from personal`) != 0 {
+	if err != nil || e.State != attendees.Blocked || e.BlockOn.String() != "2027-07-20" || w.count(`select count(*) from personal`) != 0 {
 		t.Errorf("after the replay: %+v (%v)", e, err)
 	}
 }

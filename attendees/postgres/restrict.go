@@ -220,13 +220,7 @@ func (s *Store) unseal(ctx context.Context, tx *sqlx.Tx, o one, opened []seal.Re
 		return quiet("unseal a record", err)
 	}
 	// What changed at the sources meanwhile went nowhere.
-	if _, err := tx.ExecContext(ctx, `update events set pulled_at = null where id = $1`, o.event.Key); err != nil {
-		return quiet("have an event read again", err)
-	}
-	if err := s.readAgain(ctx, tx, EventFeed(o.event.ID)); err != nil {
-		return err
-	}
-	return s.readFormsAgain(ctx, tx, o.event.Key)
+	return s.readAnew(ctx, tx, o.event)
 }
 
 // writeBack writes one row of a registration, or of its response from a form and under an
