@@ -16,7 +16,7 @@ import (
 func (s *Site) exportRoutes() []route {
 	return []route{
 		{pattern: "GET /exports", nav: "Exports", may: organisers, do: s.exported},
-		{pattern: "GET /events/{event}/export", may: organisers, do: s.ofOpen(s.export)},
+		{pattern: "GET /events/{event}/export", may: organisers, slow: true, do: s.ofOpen(s.export)},
 	}
 }
 

@@ -13,7 +13,7 @@ func (s *Site) participationRoutes() []route {
 	return []route{
 		{pattern: "GET /participation", nav: "Agreements", may: organisers, do: s.participation},
 		{pattern: "GET /participation/{event}", may: organisers, do: s.ofOpen(s.unagreed)},
-		{pattern: "GET /participation/{event}/list.csv", may: organisers, do: s.ofOpen(s.unagreedFile)},
+		{pattern: "GET /participation/{event}/list.csv", may: organisers, slow: true, do: s.ofOpen(s.unagreedFile)},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"lethe/attendees"
 	"lethe/attendees/postgres"
@@ -18,7 +19,24 @@ type route struct {
 	may     []attendees.Role // who is let in. An organiser must be given the event that is named, too.
 	open    bool             // for everybody, signed in or not
 	bare    bool             // open, and the same bytes for everybody: no session is looked at
+	slow    bool             // it may take longer than a page
 	do      handler
+}
+
+// pageFor is how long a page may take: nobody is there to read it any more after that, and
+// what it still waits for would keep others waiting.
+const pageFor = 10 * time.Second
+
+// bounded lets a route take no longer than it may.
+func (t route) bounded(h http.Handler) http.Handler {
+	if t.slow {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), pageFor)
+		defer cancel()
+		h.ServeHTTP(w, r.WithContext(ctx))
+	})
 }
 
 // handler answers a request, or says why it did not. It has written nothing then.

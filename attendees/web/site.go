@@ -125,7 +125,7 @@ func (s *Site) Close(ctx context.Context) error {
 func (s *Site) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range s.table {
-		mux.Handle(r.pattern, s.guard(r))
+		mux.Handle(r.pattern, r.bounded(s.guard(r)))
 	}
 	sameSite := http.NewCrossOriginProtection()
 	sameSite.SetDenyHandler(s.handle(func(http.ResponseWriter, *http.Request) error { return errCrossSite }))
