@@ -46,6 +46,7 @@ func (l *life) list(id attendees.EventID, people ...string) {
 		return
 	}
 	l.must(err)
+	l.done(nil)
 	for _, who := range people {
 		s := l.souls[who]
 		switch {
