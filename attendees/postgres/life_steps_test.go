@@ -442,7 +442,7 @@ func (l *life) replay(then *past) {
 	l.must(err)
 	for _, h := range l.holds {
 		again := slices.ContainsFunc(holds, func(o postgres.Hold) bool {
-			return o.Reason == h.Reason && o.Event == h.Event && o.Attendee == h.Attendee
+			return o.Reason == h.Reason && o.Attendee == h.Attendee && (h.Attendee != "" || o.Event == h.Event)
 		})
 		if s := l.souls[string(h.Attendee)]; !again && (h.Attendee == "" || s != nil) {
 			l.Fatalf("hold %q is gone after a replay", h.Reason)
