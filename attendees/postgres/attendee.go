@@ -285,59 +285,6 @@ func (s *Store) held(ctx context.Context, tx *sqlx.Tx, where map[uuid.UUID]uuid.
 	return held, quiet("read attendees", err)
 }
 
-// leaveRooms takes people who moved to another event out of their old one's room, and
-// the holds that keep one of them along. With rows their registrations go over as they
-// stand, for upsert to meet: what was corrected, and what a hold keeps, is known there
-// alone. What they answered in the old event belongs to nobody there any more; of somebody
-// held it keeps her name, so that it stays.
-func (s *Store) leaveRooms(ctx context.Context, tx *sqlx.Tx, to uuid.UUID, moved []uuid.UUID, held map[uuid.UUID]heldAttendee, rows bool) error {
-	byOld := map[uuid.UUID][]uuid.UUID{}
-	for _, id := range moved {
-		byOld[held[id].Event] = append(byOld[held[id].Event], id)
-	}
-	for event, ids := range byOld {
-		who := pq.StringArray(texts(ids))
-		_, err := tx.ExecContext(ctx, `
-			update personal
-			set attendee_id = null, matched_by = '', received_at = $3,
-			    claims = case when `+holding("$1", "attendee_id", "$4")+` then attendee_id else claims end
-			where event_id = $1 and part = 'response' and attendee_id = any($2::uuid[])`, event, who, s.now(), s.today())
-		if err != nil {
-			return quiet("unlink responses", err)
-		}
-		if rows {
-			if err := s.carryOver(ctx, tx, event, to, who); err != nil {
-				return err
-			}
-		}
-		if _, err := s.leaveEarly(ctx, tx, "leave a room", event, `delete from personal where event_id = $1 and id = any($2::uuid[])`, who); err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `update holds set event_id = $1 where attendee_id = any($2::uuid[])`, to, who)
-		if err != nil {
-			return quiet("take a hold along", err)
-		}
-		if err := s.holdAlong(ctx, tx, event, to, ids); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Store) carryOver(ctx context.Context, tx *sqlx.Tx, from, to uuid.UUID, who pq.StringArray) error {
-	if _, err := tx.ExecContext(ctx, `update attendees set event_id = $1 where id = any($2::uuid[])`, to, who); err != nil {
-		return quiet("move attendees", err)
-	}
-	const columns = `id, part, source_id, name, email, ticket, status, source_status, attended,
-		agreement_version, agreed_at, affiliation, forums, answers, digest, corrected, received_at`
-	_, err := tx.ExecContext(ctx, `
-		insert into personal (event_id, `+columns+`)
-		select $2, `+columns+`
-		from personal
-		where event_id = $1 and id = any($3::uuid[])`, from, to, who)
-	return quiet("move registrations", err)
-}
-
 // upsert writes registrations: their ids and index to attendees, what is readable
 // to their room. It overwrites what responses had filled; rematch fills it again.
 func (s *Store) upsert(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []part) error {
