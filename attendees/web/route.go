@@ -23,9 +23,9 @@ type route struct {
 	do      handler
 }
 
-// pageFor is how long a page may take: nobody is there to read it any more after that, and
-// what it still waits for would keep others waiting.
-const pageFor = 10 * time.Second
+// pageFor is how long a page may take: by then nobody has been there to read it for long,
+// and what it still waits for would keep others waiting.
+const pageFor = 30 * time.Second
 
 // bounded lets a route take no longer than it may.
 func (t route) bounded(h http.Handler) http.Handler {

@@ -84,7 +84,7 @@ func (h *house) link() string {
 	select {
 	case l := <-h.post.letters:
 		return strings.TrimPrefix(l.Link, h.BaseURL)
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		h.t.Fatal("no letter came within ten seconds")
 		return ""
 	}
@@ -155,7 +155,7 @@ func newHouseAt(t testing.TB, base string) *house {
 	h.server.Start()
 	t.Cleanup(func() {
 		h.server.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := h.Close(ctx); err != nil {
 			t.Error(err)
