@@ -50,6 +50,8 @@ func (l *life) list(id attendees.EventID, people ...string) {
 	for _, who := range people {
 		s := l.souls[who]
 		switch {
+		case !open && s != nil && s.event != id:
+			s.unsure = true // her source has her elsewhere: she is gone here
 		case !open || l.forgotten[who]:
 		case s == nil:
 			l.souls[who] = &soul{event: id}
@@ -303,10 +305,10 @@ func (l *life) withdraw(*rapid.T) {
 	if errors.As(err, &unknown) && s == nil || !l.done(err) {
 		return
 	}
-	s.withdrawn = true
-	if s.why == "" && !s.early {
-		s.lab, s.unsure = "", l.stands(s.event, who) // a hold keeps it until it ends
+	if s.why == "" && !s.early { // what a hold keeps goes with the sweep after it
+		s.lab, s.unsure = "", l.stands(s.event, who) || s.withdrawn && s.unsure
 	}
+	s.withdrawn = true
 }
 
 func (l *life) hold(*rapid.T) {
