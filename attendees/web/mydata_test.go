@@ -161,7 +161,7 @@ func registration(id, event, name, address string) attendees.Registration {
 func TestWhatIsSealedOpensForItsOwnAddressAloneAndNobodySeesItMeanwhile(t *testing.T) {
 	t.Parallel()
 	h := newPortal(t, "http://lethe.test")
-	const name, address = "Zaphira Quillfeather", "zaphira@example.org"
+	const name, address = "Ottilie Marrowgate", "ottilie@example.org" // no other test's: the cluster is one
 	// Of 4714, which is blocked, and of 4711, where she has it sealed.
 	h.save(registration("9001", "4711", name, address))
 	if _, err := h.Store.Restrict(t.Context(), "9001", attendees.RestrictionAsked, h.desk.Sealer); err != nil {
@@ -170,7 +170,7 @@ func TestWhatIsSealedOpensForItsOwnAddressAloneAndNobodySeesItMeanwhile(t *testi
 	if _, err := h.Store.Tidy(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b := h.visitor(" Zaphira@Example.ORG")
+	b := h.visitor(" Ottilie@Example.ORG")
 	page := b.get("/my-data")
 	for _, says := range []string{name, address, "Open Science Forum", "restricted", "Art. 18", "Art. 77"} {
 		if !strings.Contains(page.body, says) {
@@ -187,11 +187,11 @@ func TestWhatIsSealedOpensForItsOwnAddressAloneAndNobodySeesItMeanwhile(t *testi
 	}
 	staff := h.signedIn(h.user("all@example.org", nil, attendees.Roles()...))
 	for _, path := range []string{"/events/4711", "/events/4711/attendees", "/requests", "/ledger", "/operations", "/plan"} {
-		if strings.Contains(staff.get(path).body, "Zaphira") {
+		if strings.Contains(staff.get(path).body, "Ottilie") {
 			t.Errorf("%s shows her", path)
 		}
 	}
-	if strings.Contains(h.visitor("norre3@example.org").get("/my-data").body, "Zaphira") {
+	if strings.Contains(h.visitor("norre3@example.org").get("/my-data").body, "Ottilie") {
 		t.Error("somebody else sees her")
 	}
 	sealed := h.visitor("norre3@example.org").get("/my-data").body
@@ -344,7 +344,7 @@ func TestALinkShowsOnceAndOnlyByItsButton(t *testing.T) {
 func TestErasedAtHerOwnRequestSheIsNowhereAndMayComeBack(t *testing.T) {
 	t.Parallel()
 	h := newPortal(t, "http://lethe.test")
-	const name, address = "Zaphira Quillfeather", "zaphira@example.org"
+	const name, address = "Ignatia Thistlewood", "ignatia@example.org" // no other test's: the cluster is one
 	hers := registration("9001", "4711", name, address)
 	h.save(hers)
 	// A form asks for the agreement, and she never agreed: no duty keeps anything.
