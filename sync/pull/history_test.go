@@ -223,7 +223,7 @@ func TestEventsOfLongAgoWaitForAnOfficersKeyAndTheirFormsForThem(t *testing.T) {
 }
 
 func TestARateLimitInTheMiddleOfAnEventOfLongAgoIsNoFailure(t *testing.T) {
-	w := newWorld(t, eventbritetest.Options{Limit: 15, Window: 4 * time.Second, PageSize: 10})
+	w := newWorld(t, eventbritetest.Options{Limit: 15, Window: 10 * time.Second, PageSize: 10})
 	event := w.past(200, 100) // 20 pages
 	w.discover()
 	o := w.sealer()
