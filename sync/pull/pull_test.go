@@ -366,7 +366,7 @@ func TestReconcileLetsGoWhoIsGoneAndNobodyWhenHalfIsMissing(t *testing.T) {
 }
 
 func TestARateLimitIsNoFailureAndThePullGoesOnWhereItStood(t *testing.T) {
-	w := newWorld(t, eventbritetest.Options{Limit: 60, Window: 8 * time.Second})
+	w := newWorld(t, eventbritetest.Options{Limit: 90, Window: 8 * time.Second})
 	event := w.event(5000) // 100 pages
 	w.discover()
 	limits, from := 0, 0
