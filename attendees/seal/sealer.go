@@ -128,12 +128,12 @@ func (o Officer) OpenAny(half []byte) (Record, error) {
 // key is the id of the secret under which it stands. It gives ErrKey for another
 // address, another record and a damaged half alike: they cannot be told apart.
 func (k *Keyring) OpenPerson(half []byte, key, event, attendee, part, address string) (Record, error) {
+	if address = Normalise(address); address == "" || len(half) < saltSize || len(half) > maxRecord {
+		return Record{}, ErrKey // a half that was dropped is empty
+	}
 	secret, ok := k.secret(key)
 	if !ok {
 		return Record{}, fmt.Errorf("open a sealed record: the secret %s is not here", key)
-	}
-	if address = Normalise(address); address == "" || len(half) < saltSize || len(half) > maxRecord {
-		return Record{}, ErrKey
 	}
 	box, nonce := personBox(secret, half[:saltSize], event, address)
 	text, err := box.Open(nil, nonce, half[saltSize:], frame(event, attendee, part))
