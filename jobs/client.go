@@ -68,7 +68,7 @@ func Schedule(ctx context.Context, url string, p *pull.Puller, l Life, sender Se
 	}
 	workers := river.NewWorkers()
 	addWorkers(workers, p, l, log)
-	s := &sweeper{store: p.Store, Life: l, log: log}
+	s := &sweeper{store: p.Store, Life: l, log: log, began: time.Now()}
 	s.addTo(workers)
 	s.addUpstream(workers, p)
 	addPost(workers, p.Store, sender, p.Now, log)

@@ -56,6 +56,7 @@ type sweeper struct {
 	Life
 	store *postgres.Store
 	log   *slog.Logger
+	began time.Time // when this process did
 }
 
 func (s *sweeper) addTo(ws *river.Workers) {
@@ -64,7 +65,28 @@ func (s *sweeper) addTo(ws *river.Workers) {
 	river.AddWorker(ws, &worker[DeleteEvent]{log: s.log, do: func(ctx context.Context, a DeleteEvent) error { return s.delete(ctx, a.Event) }})
 }
 
+const (
+	// datesFor is how old the sources' word on events' dates may be for a sweep that goes by
+	// them: of a worker that has stood still, one may have been postponed meanwhile.
+	datesFor = 2 * discoverEvery
+	// datesWait is how long a process waits for a newer one after it began: sources that do
+	// not answer keep nobody's data for longer.
+	datesWait = 30 * time.Minute
+)
+
+// knowsDates tells whether events' dates are known well enough to go by them.
+func (s *sweeper) knowsDates(ctx context.Context) (bool, error) {
+	at, err := s.store.Marked(ctx, postgres.Discovered)
+	known := s.Simulated || at.IsZero() || time.Since(at) < datesFor || time.Since(s.began) > datesWait
+	return known, err
+}
+
 func (s *sweeper) sweep(ctx context.Context) error {
+	if known, err := s.knowsDates(ctx); err != nil {
+		return err
+	} else if !known {
+		return river.JobSnooze(time.Minute)
+	}
 	if err := s.store.CheckClock(ctx, s.Simulated); err != nil {
 		return err
 	}

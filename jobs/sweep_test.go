@@ -223,3 +223,27 @@ func TestTheFuseStopsANightThatNobodyAnnouncedAndAsks(t *testing.T) {
 		t.Errorf("%d deletions were asked for (%v)", jobs, err)
 	}
 }
+
+func TestASweepOfAWorkerThatStoodStillWaitsForTheSourcesDates(t *testing.T) {
+	n := newNight(t, true)
+	ago := func(d time.Duration) *postgres.Store { return n.At(func() time.Time { return time.Now().Add(-d) }) }
+	s := &sweeper{store: n.Store, began: time.Now()}
+	knows := func(when string, want bool) {
+		t.Helper()
+		if got, err := s.knowsDates(t.Context()); err != nil || got != want {
+			t.Errorf("%s it knows the dates: %v (%v), want %v", when, got, err, want)
+		}
+	}
+	knows("where no source was ever asked", true)
+	if err := ago(72*time.Hour).SetMark(t.Context(), postgres.Discovered); err != nil {
+		t.Fatal(err)
+	}
+	knows("three days after they were asked", false)
+	s.began = time.Now().Add(-datesWait)
+	knows("when they have not answered for long", true)
+	s.began = time.Now()
+	if err := ago(time.Hour).SetMark(t.Context(), postgres.Discovered); err != nil {
+		t.Fatal(err)
+	}
+	knows("an hour after they were asked", true)
+}

@@ -9,6 +9,10 @@ comment on column personal.corrected is 'corrections that the person asked for, 
 comment on column sealed.part is 'registration; response:FORM:ID: what the person answered in a form, where the event was sealed as it came; held, or held:…: the fields without a duty, which a hold or a restriction keeps; statement.FIELD: a correction of what is sealed; response:FORM: of nobody, which a hold keeps';
 comment on column sealed.sealed_at is 'on which day it was sealed, as its midnight in UTC';
 create index on personal (event_id) where part = 'receipt';
+create index on personal (claims) where claims is not null;
+alter table attendees add column left_events uuid[] not null default '{}';
+alter table attendees alter column left_events set statistics 0;
+comment on column attendees.left_events is 'the events that its source had it in before: what was answered and listed there is the person''s, too';
 
 -- A look at somebody who is sealed for herself stays until its room goes: it names nobody.
 -- +goose StatementBegin

@@ -98,6 +98,7 @@ type blocker struct {
 	coming bool // it is sealed as it comes, and its feeds have not run dry
 	half   bool // it was read in part: the rest seals as it comes
 	doubts bool // the ledger says that it was in doubt, whatever a backup counts
+	again  bool // a replay blocks it once more, and it is read anew after that
 }
 
 // begin commits the event's new state before the first record is sealed: it waits for
@@ -132,8 +133,13 @@ func (b *blocker) begin(ctx context.Context, id attendees.EventID) error {
 				return err
 			}
 		}
-		if b.half, err = b.halfRead(ctx, tx); err != nil {
+		if b.half, err = b.halfRead(ctx, tx); err != nil || b.coming {
 			return err
+		}
+		if b.half || b.again {
+			if err := b.keepCorrected(ctx, tx); err != nil {
+				return err
+			}
 		}
 		if e.State != attendees.Active {
 			return nil // it was cut off: what was decided then stands
@@ -209,6 +215,21 @@ type sealedRow struct {
 	agreed   any // null but where it is yet to be decided who goes
 }
 
+// alone is true of an attendee "a" of the event $1 whose address is hers alone: nobody else
+// of the event has it, and none of her answers came from another one, as a guest's do whose
+// ticket somebody else bought.
+const alone = `a.address_index <> '' and not exists (
+		select from attendees o
+		where o.event_id = a.event_id and o.address_index = a.address_index and o.id <> a.id)
+	and not exists (
+		select from personal q
+		where q.event_id = $1 and q.part = 'response' and q.attendee_id = a.id
+		  and q.address_index <> '' and q.address_index <> a.address_index)
+	and not exists (
+		select from personal q
+		where q.event_id = $1 and q.part = 'response' and q.claims = a.id
+		  and q.address_index <> '' and q.address_index <> a.address_index)`
+
 // registrations seals everyone, in the order of their keys: where it was cut off it
 // goes on behind the last who is sealed. Who was sealed before, for herself, tells
 // nothing of that. An event that is sealed as it comes has no readable room, so nobody is
@@ -243,9 +264,7 @@ func (b *blocker) registrations(ctx context.Context) error {
 			)
 			select p.id, p.source_id, p.name, p.email, p.ticket, p.status, p.attended, p.agreement_version, p.agreed_at,
 				p.affiliation, p.forums, p.answers,
-				a.address_index <> '' and not exists (
-					select from attendees o
-					where o.event_id = a.event_id and o.address_index = a.address_index and o.id <> a.id) as alone,
+				`+alone+` as alone,
 				exists (select from holds h where h.attendee_id = p.id and `+standing("$4")+`) as held
 			from p
 			join attendees a on a.id = p.id and a.event_id = p.event_id

@@ -162,9 +162,7 @@ func (s *Store) lastRead(ctx context.Context, tx *sqlx.Tx, o one) ([]ownPart, er
 	err := tx.SelectContext(ctx, &rows, `
 		select p.id, p.part, p.source_id, p.form_id, p.name, p.email, p.ticket, p.status, p.source_status, p.attended,
 			p.agreement_version, p.agreed_at, p.affiliation, p.forums, p.answers, p.filled, p.submitted_at, p.matched_by, p.corrected,
-			a.address_index <> '' and not exists (
-				select from attendees o
-				where o.event_id = a.event_id and o.address_index = a.address_index and o.id <> a.id) as alone
+			`+alone+` as alone
 		from personal p
 		join attendees a on a.id = $2
 		where p.event_id = $1 and (p.id = $2 or p.part = 'response' and (p.attendee_id = $2 or p.claims = $2))

@@ -47,16 +47,26 @@ func (s *Store) Forget(ctx context.Context, id attendees.AttendeeID, reason stri
 	return f, err
 }
 
-// recall marks the exports that carry a person, and names them.
+// recall marks the exports that carry a person, of the events that she has left, too, and
+// names them.
 func (s *Store) recall(ctx context.Context, tx *sqlx.Tx, e Event, attendee uuid.UUID) ([]Receipt, error) {
+	events, err := s.eventsLeft(ctx, tx, attendee)
+	if err != nil {
+		return nil, err
+	}
+	keys := []uuid.UUID{e.Key}
+	for _, left := range events {
+		keys = append(keys, left.Key)
+	}
 	var receipts []Receipt
-	err := tx.SelectContext(ctx, &receipts, `
+	err = tx.SelectContext(ctx, &receipts, `
 		update receipts r
 		set recalled_at = coalesce(recalled_at, $3)
-		where r.event_id = $1 and r.id in (
-			select receipt_id from personal where event_id = $1 and part = 'receipt' and $2 = any(listed))
-		returning r.id, $4::text as event, r.purpose, r.format, r.rows, r.sha256, r.exported_by, r.exported_at`,
-		e.Key, attendee, s.now(), e.ID)
+		from events e
+		where e.id = r.event_id and r.event_id = any($1::uuid[]) and r.id in (
+			select receipt_id from personal where event_id = any($1::uuid[]) and part = 'receipt' and $2 = any(listed))
+		returning r.id, e.source_id as event, r.purpose, r.format, r.rows, r.sha256, r.exported_by, r.exported_at`,
+		pq.StringArray(texts(keys)), attendee, s.now())
 	return receipts, quiet("recall exports", err)
 }
 
@@ -126,13 +136,41 @@ func (s *Store) recordErasure(ctx context.Context, tx *sqlx.Tx, e ledger.Entry, 
 
 // barResponses deletes the responses that belong to a registration, keeps them out, and
 // makes them due at their source, and with them those that were sealed. It gives their
-// keyed ids.
+// keyed ids. In the events that it has left nothing about it stays either.
 func (s *Store) barResponses(ctx context.Context, tx *sqlx.Tx, e Event, id attendees.AttendeeID, sealed ...answerID) ([][]byte, error) {
+	key := attendeeKey(attendees.Eventbrite, id)
+	bars, err := s.barIn(ctx, tx, e, key, sealed...)
+	if err != nil {
+		return nil, err
+	}
+	left, err := s.eventsLeft(ctx, tx, key)
+	if err != nil {
+		return nil, err
+	}
+	for _, old := range left {
+		more, err := s.barIn(ctx, tx, old, key)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := s.leaveEarly(ctx, tx, "erase looks", old.Key, `delete from personal where event_id = $1 and part = 'look' and attendee_id = $2`, key); err != nil {
+			return nil, err
+		}
+		if len(more) > 0 {
+			if err := s.askRewrite(ctx, tx, personalRooms, old.Key); err != nil {
+				return nil, err
+			}
+		}
+		bars = append(bars, more...)
+	}
+	return bars, nil
+}
+
+func (s *Store) barIn(ctx context.Context, tx *sqlx.Tx, e Event, attendee uuid.UUID, sealed ...answerID) ([][]byte, error) {
 	var responses []answerID
 	err := tx.SelectContext(ctx, &responses, `
 		delete from personal
 		where event_id = $1 and part = 'response' and (attendee_id = $2 or claims = $2)
-		returning form_id, source_id`, e.Key, attendeeKey(attendees.Eventbrite, id))
+		returning form_id, source_id`, e.Key, attendee)
 	if err != nil {
 		return nil, quiet("erase responses", err)
 	}

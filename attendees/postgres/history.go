@@ -122,16 +122,44 @@ func (s *Store) come(ctx context.Context, tx *sqlx.Tx, e Event) error {
 	if err != nil {
 		return quiet("have a sealed event read again", err)
 	}
+	// Her record has what the forms said and what she had corrected, which the listing does
+	// not know: a version that was read before does not replace it.
+	_, err = tx.ExecContext(ctx, `
+		update attendees
+		set changed_at = changed_at + interval '1 millisecond'
+		where event_id = $1`, e.Key)
+	if err != nil {
+		return quiet("have a sealed event read again", err)
+	}
+	_, err = tx.ExecContext(ctx, `
+		update receipts
+		set recalled_at = $2
+		where event_id = $1 and recalled_at is null`, e.Key, s.now())
+	if err != nil {
+		return quiet("recall exports", err)
+	}
 	if _, err := tx.ExecContext(ctx, `update events set history = true, blocked_at = null, doubted = false where id = $1`, e.Key); err != nil {
 		return quiet("have a sealed event read again", err)
 	}
 	return s.readAnew(ctx, tx, e)
 }
 
+// keepCorrected lets no version that is read again replace what was corrected: that stands
+// in the readable room alone, which is about to go.
+func (b *blocker) keepCorrected(ctx context.Context, tx *sqlx.Tx) error {
+	_, err := tx.ExecContext(ctx, `
+		update attendees a
+		set changed_at = greatest(a.changed_at, $2)
+		from personal p
+		where p.event_id = $1 and p.id = a.id and p.corrected <> '{}'`, b.event.Key, b.now())
+	return quiet("keep corrections", err)
+}
+
 // halfRead tells that an event's first pull has not run dry, though its block date has come:
-// it was cut off, or never began. Who is there is sealed, the rest seals as it comes.
+// it was cut off, and who is there is sealed while the rest seals as it comes; or it never
+// began, and all are coming.
 func (b *blocker) halfRead(ctx context.Context, tx *sqlx.Tx) (half bool, err error) {
-	if b.event.PulledAt != nil || b.event.History {
+	if b.event.PulledAt != nil || b.event.History || b.event.Expired(b.now()) {
 		return false, nil
 	}
 	err = tx.GetContext(ctx, &half, `
@@ -140,8 +168,15 @@ func (b *blocker) halfRead(ctx context.Context, tx *sqlx.Tx) (half bool, err err
 		return half, quiet("look whether an event was read", err)
 	}
 	err = tx.GetContext(ctx, &half, `
-		select not exists (select from attendees where event_id = $1)`, b.event.Key)
-	return half, quiet("look whether an event was read", err)
+		update events
+		set history = true
+		where id = $1 and not exists (select from attendees where event_id = $1)
+		returning history`, b.event.Key)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	b.coming = err == nil // nobody is here yet
+	return false, quiet("look whether an event was read", err)
 }
 
 // CountSealed counts an event's people whose registrations are sealed.

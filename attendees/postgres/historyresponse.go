@@ -67,9 +67,10 @@ type found struct {
 	Response uuid.UUID `db:"response"`
 	ID       uuid.UUID `db:"id"`
 	SourceID string    `db:"source_id"`
-	Opens    bool      `db:"opens"`  // she opens her record with the address that the response gives
-	Held     bool      `db:"held"`   // or restricted: nothing of hers is dropped
-	Sealed   bool      `db:"sealed"` // it is there already
+	Opens    bool      `db:"opens"`   // she opens her record with the address that the response gives
+	Held     bool      `db:"held"`    // or restricted: nothing of hers is dropped
+	Sealed   bool      `db:"sealed"`  // it is there already
+	Foreign  bool      `db:"foreign"` // it came from another address than the registration's
 }
 
 // answers seals an event's responses, each as a part of its attendee's record, and gives
@@ -90,6 +91,7 @@ func (b *blocker) answers(ctx context.Context, tx *sqlx.Tx, responses []attendee
 		return n, nil, err
 	}
 	var rows []sealedRow
+	var guests []uuid.UUID // who answered from another address than the one that bought
 	sealed := map[uuid.UUID]bool{}
 	for _, p := range parts {
 		owner, known := owners[p.id]
@@ -104,6 +106,9 @@ func (b *blocker) answers(ctx context.Context, tx *sqlx.Tx, responses []attendee
 			}
 			more, err = b.answer(p, owner)
 			sealed[p.id] = true
+			if owner.Foreign {
+				guests = append(guests, owner.ID)
+			}
 			if owner.Sealed {
 				n.Unchanged++
 			} else {
@@ -117,7 +122,26 @@ func (b *blocker) answers(ctx context.Context, tx *sqlx.Tx, responses []attendee
 		}
 		rows = append(rows, more...)
 	}
-	return n, sealed, b.upsertSealed(ctx, tx, rows)
+	if err := b.upsertSealed(ctx, tx, rows); err != nil {
+		return n, nil, err
+	}
+	return n, sealed, b.closeGuests(ctx, tx, guests)
+}
+
+// closeGuests drops the halves by which an address would open the registration of a guest:
+// whose it is, staff alone can say.
+func (b *blocker) closeGuests(ctx context.Context, tx *sqlx.Tx, guests []uuid.UUID) error {
+	if len(guests) == 0 {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `
+		update sealed
+		set person = null, person_key = ''
+		where event_id = $1 and attendee_id = any($2::uuid[]) and person is not null`, b.event.Key, pq.StringArray(texts(guests)))
+	if err != nil {
+		return quiet("drop persons' halves", err)
+	}
+	return b.askRewrite(ctx, tx, sealedRooms, b.event.Key)
 }
 
 // answer seals a response as a part of its attendee's record.
@@ -152,6 +176,7 @@ func (b *blocker) owners(ctx context.Context, tx *sqlx.Tx, parts []part) (map[uu
 			from r
 		)
 		select v.id as response, a.id, a.source_id,
+			a.address_index <> '' and v.address_index <> '' and a.address_index <> v.address_index as foreign,
 			a.address_index <> '' and a.address_index = v.address_index and exists (
 				select from sealed s
 				where s.event_id = $1 and s.attendee_id = a.id and s.part = 'registration' and s.person is not null) as opens,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 )
 
@@ -54,6 +55,9 @@ func (s *Store) Allow(ctx context.Context, what, who string, limits ...Limit) (b
 // ended, and mail that nobody could send.
 func (s *Store) DropSpent(ctx context.Context) error {
 	now := s.now()
+	if err := s.InTx(ctx, func(tx *sqlx.Tx) error { return s.believe(ctx, tx, now) }); err != nil {
+		return err
+	}
 	for _, d := range []struct {
 		what, by string
 		before   any

@@ -11,11 +11,11 @@ import (
 // locks bound how many locks of each kind this process holds at once. A lock that outlasts
 // a transaction keeps a connection, and who holds it needs another for its work: if locks
 // and those who wait for them took the whole pool, nobody could go on. So who waits keeps
-// no connection, and together they take less than half of maxConns.
+// no connection, and together they take about half of maxConns.
 type locks struct{ feeds, lives, teardowns chan struct{} }
 
 func newLocks() locks {
-	return locks{feeds: make(chan struct{}, 4), lives: make(chan struct{}, 3), teardowns: make(chan struct{}, 2)}
+	return locks{feeds: make(chan struct{}, 4), lives: make(chan struct{}, 8), teardowns: make(chan struct{}, 2)}
 }
 
 const (

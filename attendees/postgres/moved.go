@@ -57,8 +57,8 @@ func (s *Store) goneElsewhere(ctx context.Context, tx *sqlx.Tx, open map[uuid.UU
 // leaveRooms takes people who moved to another event out of their old one's room, and
 // the holds that keep one of them along. With rows their registrations go over as they
 // stand, for upsert to meet: what was corrected, and what a hold keeps, is known there
-// alone. What they answered in the old event belongs to nobody there any more; of somebody
-// held it keeps her name, so that it stays.
+// alone. What they answered in the old event belongs to nobody there any more, but names
+// them still: a hold keeps it, and an erasure finds it.
 func (s *Store) leaveRooms(ctx context.Context, tx *sqlx.Tx, to uuid.UUID, moved []uuid.UUID, held map[uuid.UUID]heldAttendee, rows bool) error {
 	byOld := map[uuid.UUID][]uuid.UUID{}
 	for _, id := range moved {
@@ -68,11 +68,17 @@ func (s *Store) leaveRooms(ctx context.Context, tx *sqlx.Tx, to uuid.UUID, moved
 		who := pq.StringArray(texts(ids))
 		_, err := tx.ExecContext(ctx, `
 			update personal
-			set attendee_id = null, matched_by = '', received_at = $3,
-			    claims = case when `+holding("$1", "attendee_id", "$4")+` then attendee_id else claims end
-			where event_id = $1 and part = 'response' and attendee_id = any($2::uuid[])`, event, who, s.now(), s.today())
+			set attendee_id = null, matched_by = '', received_at = $3, claims = attendee_id
+			where event_id = $1 and part = 'response' and attendee_id = any($2::uuid[])`, event, who, s.now())
 		if err != nil {
 			return quiet("unlink responses", err)
+		}
+		_, err = tx.ExecContext(ctx, `
+			update attendees
+			set left_events = array_append(left_events, $1)
+			where id = any($2::uuid[]) and not $1 = any(left_events)`, event, who)
+		if err != nil {
+			return quiet("note where attendees were", err)
 		}
 		if rows {
 			if err := s.carryOver(ctx, tx, event, to, who); err != nil {
@@ -105,6 +111,17 @@ func (s *Store) carryOver(ctx context.Context, tx *sqlx.Tx, from, to uuid.UUID, 
 		from personal
 		where event_id = $1 and id = any($3::uuid[])`, from, to, who)
 	return quiet("move registrations", err)
+}
+
+// eventsLeft are those that a registration was moved out of and whose rooms are still open.
+func (s *Store) eventsLeft(ctx context.Context, tx *sqlx.Tx, attendee uuid.UUID) ([]Event, error) {
+	var events []Event
+	err := tx.SelectContext(ctx, &events, `
+		select `+eventColumns+`
+		from events
+		where id = any((select left_events from attendees where id = $1)::uuid[]) and state = 'active'
+		order by id`, attendee)
+	return events, quiet("look which events somebody has left", err)
 }
 
 // besideOf are the other events that the events' forms are linked to: who comes to one

@@ -41,6 +41,9 @@ type redoEntry struct {
 
 func (e redoEntry) event() attendees.EventID { return attendees.EventID(e.Event) }
 
+// task is the kind of a task about this entry: each thing that is lost is told by itself.
+func (e redoEntry) task(kind string) string { return fmt.Sprint(kind, " ", e.index) }
+
 // heldPerson is a registration that an entry is about.
 type heldPerson struct {
 	Key    uuid.UUID            `db:"id"`
@@ -147,7 +150,7 @@ func (r *redo) date(e redoEntry) {
 		d.block, d.remove, d.rule = e.BlockOn, e.DeleteOn, e.Rule
 	case e.Kind == ledger.Deleted:
 		d.deleted = d.deleted || e.Counts["held"] == 0
-		if on := attendees.DateOf(e.At).String(); d.remove == "" || on < d.remove {
+		if on := max(attendees.DateOf(e.At).String(), d.block); d.remove == "" || on < d.remove {
 			d.remove = on
 		}
 	}
@@ -281,15 +284,6 @@ func (r *redo) block(ctx context.Context, e redoEntry) error {
 	}
 	d := r.dates[e.Event]
 	block := dateOr(d.block, held.Today(e.At))
-	// What was corrected is in the backup alone: no version that is read again replaces it.
-	_, err = r.db.ExecContext(ctx, `
-		update attendees a
-		set changed_at = greatest(a.changed_at, $2)
-		from personal p
-		where p.event_id = $1 and p.id = a.id and p.corrected <> '{}'`, held.Key, e.At)
-	if err != nil {
-		return quiet("keep corrections", err)
-	}
 	_, err = r.db.ExecContext(ctx, `
 		update events
 		set ends_on = least(ends_on, $2), block_on = $2, delete_on = coalesce($3, greatest(delete_on, $2)), rule = $4,
@@ -298,7 +292,9 @@ func (r *redo) block(ctx context.Context, e redoEntry) error {
 	if err != nil {
 		return quiet("date an event's blocking", err)
 	}
-	n, err := r.Store.block(ctx, e.event(), blocker{Store: r.Store, sealer: r.sealer, doubts: e.Doubt == ledger.DoubtOpen})
+	// It was blocked again after an earlier replay, perhaps.
+	doubted := slices.ContainsFunc(r.entries, func(o redoEntry) bool { return o.Event == e.Event && o.Doubt == ledger.DoubtOpen })
+	n, err := r.Store.block(ctx, e.event(), blocker{Store: r.Store, sealer: r.sealer, doubts: doubted, again: true})
 	if err == nil {
 		r.done.Blocked = append(r.done.Blocked, Redone{e.event(), n.Sealed})
 	}
@@ -313,17 +309,16 @@ func dateOrNull(text string) any {
 }
 
 // comeAgain lets an event that was blocked again be read once more, sealing as it comes:
-// who came in between the backup and the blocking is at the sources alone. Where an answer
-// settled who stays, it stands, and nobody comes.
+// who came in between the backup and the blocking is at the sources alone. Whom an answer
+// kept has agreed from then on.
 func (r *redo) comeAgain(ctx context.Context, e redoEntry) error {
-	answered := slices.ContainsFunc(r.entries, func(o redoEntry) bool { return o.Kind == ledger.Answered && o.Event == e.Event })
-	if answered || r.dates[e.Event].deleted {
+	if r.dates[e.Event].deleted {
 		return nil
 	}
 	return r.InTx(ctx, func(tx *sqlx.Tx) error {
 		var held Event
 		err := tx.GetContext(ctx, &held, `select `+eventColumns+` from events where source_id = $1 for update`, e.event())
-		if err != nil || held.State != attendees.Blocked || held.BlockedAt == nil || held.Doubted || held.Expired(r.now()) {
+		if err != nil || held.State != attendees.Blocked || held.BlockedAt == nil || held.Expired(r.now()) {
 			return quiet("find an event", err)
 		}
 		return r.come(ctx, tx, held)
@@ -352,7 +347,9 @@ func (r *redo) delete(ctx context.Context, e redoEntry) error {
 	if held.DeletedAt != nil {
 		return nil
 	}
-	if stay := int(e.Counts["held"]); stay > 0 {
+	// Where all openings are there, who is kept is known.
+	lost := slices.ContainsFunc(r.entries, func(o redoEntry) bool { return o.Event == e.Event && o.Person != nil && !o.whole })
+	if stay := int(e.Counts["held"]); stay > 0 && lost && !r.dates[e.Event].deleted {
 		kept, err := r.keptAlone(ctx, r.db, held.Key)
 		if err != nil {
 			return err

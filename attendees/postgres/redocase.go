@@ -37,7 +37,7 @@ func (r *redo) decide(ctx context.Context, e redoEntry) error {
 			return nil
 		}
 		r.done.Lost++
-		return r.ask(ctx, tx, eventKey(attendees.Eventbrite, e.event()), taskLostCorrection, fmt.Sprintf(
+		return r.ask(ctx, tx, eventKey(attendees.Eventbrite, e.event()), e.task(taskLostCorrection), fmt.Sprintf(
 			"A restored backup has lost the correction of request %d, and the ledger does not know it: ask the person once more", number))
 	})
 }

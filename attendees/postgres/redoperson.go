@@ -65,7 +65,7 @@ func (r *redo) holdWhole(ctx context.Context, e redoEntry, says string) error {
 		if err != nil {
 			return quiet("hold an event", err)
 		}
-		return r.ask(ctx, tx, event, taskLostHold, says)
+		return r.ask(ctx, tx, event, e.task(taskLostHold), says)
 	})
 }
 
@@ -165,7 +165,7 @@ func (r *redo) askWhom(ctx context.Context, tx *sqlx.Tx, event Event, e redoEntr
 		}
 	}
 	r.done.Lost++
-	return r.ask(ctx, tx, event.Key, taskLostErasure, fmt.Sprintf(
+	return r.ask(ctx, tx, event.Key, e.task(taskLostErasure), fmt.Sprintf(
 		"A backup was restored, and it is not known any more whom of event %s the erasure of %s was about (ledger entry %d): its opening is gone. "+
 			"Look in your own letters who had asked by then, and erase them again: lethe forget ATTENDEE --reason …",
 		e.Event, e.At.Format("2006-01-02"), e.index))

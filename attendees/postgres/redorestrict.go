@@ -100,7 +100,7 @@ func (r *redo) lifted(ctx context.Context, e redoEntry, p heldPerson) error {
 func (r *redo) askAgain(ctx context.Context, e redoEntry, what string) error {
 	r.done.Lost++
 	return r.InTx(ctx, func(tx *sqlx.Tx) error {
-		return r.ask(ctx, tx, eventKey(attendees.Eventbrite, e.event()), taskLostRestriction, fmt.Sprintf(
+		return r.ask(ctx, tx, eventKey(attendees.Eventbrite, e.event()), e.task(taskLostRestriction), fmt.Sprintf(
 			"A backup was restored, and one thing of %s could not be done again: the %s of a person of event %s (ledger entry %d). "+
 				"Look in your own letters whose it was, and do it again", e.At.Format("2006-01-02"), what, e.Event, e.index))
 	})

@@ -169,6 +169,9 @@ func (s *Store) Answered(ctx context.Context, form attendees.FormID) (all, unmat
 // nothing (GDPR Art. 5(1)(e)), unless a hold stands on their event, or on whom they name.
 // Of each the bare key stays, so that it does not come back when its form is read again.
 func (s *Store) DropUnmatched(ctx context.Context) (int, error) {
+	if err := s.InTx(ctx, func(tx *sqlx.Tx) error { return s.believe(ctx, tx, s.now()) }); err != nil {
+		return 0, err
+	}
 	events, err := s.Events(ctx)
 	if err != nil {
 		return 0, err

@@ -43,7 +43,7 @@ func (s *Store) Policy() *attendees.Policy { return s.policy }
 
 const (
 	// maxConns leaves room on a server of 100 connections for several processes.
-	maxConns = 20
+	maxConns = 30
 	// connLife lets a pool follow a database that moved.
 	connLife = 30 * time.Minute
 )

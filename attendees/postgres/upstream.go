@@ -212,6 +212,7 @@ func (s *Store) DueUpstream(ctx context.Context) ([]Upstream, error) {
 		select `+eventColumns+`
 		from events
 		where id in (select event_id from upstream)
+		  and not (history and blocked_at is null) -- its answers are still to be read
 		order by source_id`)
 	if err != nil {
 		return nil, quiet("list what is due upstream", err)

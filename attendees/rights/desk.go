@@ -109,15 +109,17 @@ func (d *Desk) Take(ctx context.Context, address attendees.Personal, r Request) 
 		held = []postgres.Holding{{Event: postgres.Event{ID: r.Event}}}
 	}
 	var cases []postgres.Case
-	var failed error // of one event: the others are settled all the same
-	for _, h := range held {
+	for _, h := range held { // all of them before the first is settled: that may take long
 		c, err := d.open(ctx, address, r, h.Event.ID, d.Now())
 		if err != nil {
-			return cases, errors.Join(failed, err)
+			return cases, err
 		}
-		c, err = d.settle(ctx, c, h)
-		failed = errors.Join(failed, err)
 		cases = append(cases, c)
+	}
+	var failed error // of one event: the others are settled all the same
+	for i, h := range held {
+		c, err := d.settle(ctx, cases[i], h)
+		cases[i], failed = c, errors.Join(failed, err)
 	}
 	return cases, errors.Join(failed, d.KeepCopy(ctx))
 }

@@ -35,7 +35,7 @@ const (
 	// ten minutes after which "go test" gives up without a word about either.
 	startTimeout = 3 * time.Minute
 	// connections of one test; the server takes a hundred for all that run at once.
-	connections = 10
+	connections = 20
 )
 
 // server is the test binary's one server. It is package-level state because
