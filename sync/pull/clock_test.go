@@ -52,5 +52,9 @@ func TestASourcesClockStopsBlockingAndDeletingForADay(t *testing.T) {
 	if _, err := w.Store.DB().Exec(`update marks set at = at - interval '25 hours' where name like 'clock/%'`); err != nil {
 		t.Fatal(err)
 	}
-	check("what was said a day ago counts no more", "", w.Store)
+	check("what was said a day ago counts no more, and for a day another word is waited for", "no source has told the time", w.Store)
+	if _, err := w.Store.DB().Exec(`update marks set at = at - interval '25 hours' where name = 'unasked'`); err != nil {
+		t.Fatal(err)
+	}
+	check("then it is done without", "", w.Store)
 }
