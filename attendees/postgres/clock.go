@@ -50,7 +50,7 @@ func (s *Store) NoteSkew(ctx context.Context, source attendees.SourceName, skew 
 func (s *Store) CheckClock(ctx context.Context, simulated bool) error {
 	now := s.now()
 	if !simulated {
-		if err := s.compareClocks(ctx, s.db, now); err != nil {
+		if err := s.compareClocks(ctx, now); err != nil {
 			return err
 		}
 		if err := s.waitForSources(ctx, now); err != nil {
@@ -69,12 +69,12 @@ func (s *Store) behindLedger(ctx context.Context, q sqlx.QueryerContext, now tim
 	return err
 }
 
-func (s *Store) compareClocks(ctx context.Context, q sqlx.QueryerContext, now time.Time) error {
+func (s *Store) compareClocks(ctx context.Context, now time.Time) error {
 	var theirs []struct {
 		Whose string    `db:"whose"`
 		Now   time.Time `db:"now"`
 	}
-	err := sqlx.SelectContext(ctx, q, &theirs, `
+	err := s.db.SelectContext(ctx, &theirs, `
 		select 'the database' as whose, clock_timestamp() as now
 		union all
 		select 'the source ' || substr(name, length($1) + 1), clock_timestamp() + value::float8 * interval '1 second'
@@ -85,7 +85,7 @@ func (s *Store) compareClocks(ctx context.Context, q sqlx.QueryerContext, now ti
 	}
 	for _, c := range theirs {
 		if d := now.Sub(c.Now).Abs(); d > MaxSkew {
-			return fmt.Errorf("this machine's clock and that of %s are %s apart: nothing is recorded, blocked or deleted until one of them is right again, by NTP", c.Whose, d.Round(time.Second))
+			return fmt.Errorf("this machine's clock and that of %s are %s apart: nothing is blocked or deleted until one of them is right again, by NTP", c.Whose, d.Round(time.Second))
 		}
 	}
 	return nil
@@ -118,14 +118,19 @@ func (s *Store) waitForSources(ctx context.Context, now time.Time) error {
 }
 
 // believe refuses a time that nothing must be recorded under, since an append-only ledger
-// keeps it: one that is not the database's, nor what a source has just told. On a simulated
-// database any time is.
+// keeps it: one that is not the database's. What a source says counts for blocking and
+// deleting alone: a person's rights do not wait for its clock. On a simulated database any
+// time is believed.
 func (s *Store) believe(ctx context.Context, tx *sqlx.Tx, now time.Time) error {
-	var simulated bool
-	if err := tx.GetContext(ctx, &simulated, `select exists (select from marks where name = $1)`, Simulated); err != nil || simulated {
-		return quiet("read a mark", err)
+	var at struct {
+		Simulated bool      `db:"simulated"`
+		Now       time.Time `db:"now"`
 	}
-	return s.compareClocks(ctx, tx, now)
+	err := tx.GetContext(ctx, &at, `select exists (select from marks where name = $1) as simulated, clock_timestamp() as now`, Simulated)
+	if d := now.Sub(at.Now).Abs(); err == nil && !at.Simulated && d > MaxSkew {
+		return fmt.Errorf("this machine's clock and that of the database are %s apart: nothing is recorded or dropped until one of them is right again, by NTP", d.Round(time.Second))
+	}
+	return quiet("ask the database for the time", err)
 }
 
 // At is the same store at another time, to look at a plan as it will stand then.
