@@ -164,7 +164,7 @@ const tallyLeast = 5
 // readable is one registration as it is read for the last time.
 type readable struct {
 	fieldRow
-	Alone bool `db:"alone"` // nobody else of the event has the address
+	Alone bool `db:"alone"` // her address is hers alone
 	Held  bool `db:"held"`
 	// Back is what a restricted record needs besides to become readable again as it was.
 	Back map[string]any `db:"-"`
