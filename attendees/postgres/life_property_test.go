@@ -16,6 +16,7 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/ledger"
 	"lethe/attendees/postgres"
+	"lethe/attendees/postgres/pgtest"
 	"lethe/attendees/seal"
 )
 
@@ -64,6 +65,16 @@ type past struct {
 var bothEvents = []attendees.EventID{"4711", "4712"}
 
 const asksAgreement = attendees.EventID("4712")
+
+// end gives back what a life took of the server: there are hundreds of them.
+func (l *life) end() {
+	name := pgtest.Name(l.world.t, l.DB())
+	_ = l.DB().Close()
+	pgtest.Drop(l.world.t, name)
+	if l.backup != nil {
+		pgtest.Drop(l.world.t, l.backup.name)
+	}
+}
 
 func (l *life) event() attendees.EventID { return rapid.SampledFrom(bothEvents).Draw(l.T, "event") }
 
@@ -250,7 +261,7 @@ func anyOrder(t *testing.T, half int) {
 			earliest: map[attendees.EventID]attendees.Date{}, doubted: map[attendees.EventID]bool{},
 			upstream: june, copy: ledger.File{Path: filepath.Join(t.TempDir(), "copy")},
 		}
-		defer func() { _ = l.DB().Close() }() // hundreds of lives would use up the server's connections
+		defer l.end()
 		l.must(l.SaveLink(t.Context(), l.look(asksAgreement), postgres.Link{Event: asksAgreement, Form: "u6nXL7", Purpose: attendees.ParticipationAgreement,
 			Fields: []postgres.LinkedField{{Field: attendees.Agreed, Question: "agreed", ID: "agreed"}}}))
 		for _, id := range bothEvents {
