@@ -112,7 +112,7 @@ func (n *night) fill() {
 		}, nil))
 	}
 	err := n.InTx(n.t.Context(), func(tx *sqlx.Tx) error {
-		_, err := n.Save(n.t.Context(), tx, attendees.Eventbrite, batch)
+		_, err := n.Save(n.t.Context(), tx, nil, attendees.Eventbrite, batch)
 		return err
 	})
 	if err != nil {

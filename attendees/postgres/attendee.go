@@ -14,6 +14,7 @@ import (
 	"github.com/lib/pq"
 
 	"lethe/attendees"
+	"lethe/attendees/seal"
 )
 
 // SaveBatch is how many registrations one Save should get: large enough that the
@@ -44,9 +45,11 @@ func (c *Changes) Add(o Changes) {
 // It may be called twice with the same batch, and with older versions after newer
 // ones: what the source changed last stands. A registration that moved to another
 // event moves here too; one that moved out of an event that is not open, or into one,
-// goes nowhere and is counted as late; it is gone from the open event that it left. It
-// runs in the caller's transaction, so that progress can be kept in the same one.
-func (s *Store) Save(ctx context.Context, tx *sqlx.Tx, source attendees.SourceName, batch []attendees.Minimised) (map[attendees.EventID]Changes, error) {
+// goes nowhere and is counted as late; it is gone from the open event that it left. One
+// whose restriction waits for it, since a restored backup did not have it, is sealed at
+// once; with a nil sealer it stays out. It runs in the caller's transaction, so that
+// progress can be kept in the same one.
+func (s *Store) Save(ctx context.Context, tx *sqlx.Tx, sealer *seal.Sealer, source attendees.SourceName, batch []attendees.Minimised) (map[attendees.EventID]Changes, error) {
 	byEvent := map[uuid.UUID][]part{}
 	all := make([]uuid.UUID, 0, len(batch))
 	for _, m := range batch {
@@ -78,7 +81,7 @@ func (s *Store) Save(ctx context.Context, tx *sqlx.Tx, source attendees.SourceNa
 		parts := newestOnly(byEvent[event])
 		id := parts[0].outside
 		if e, ok := open[event]; ok {
-			if changes[id], err = s.saveRoom(ctx, tx, e, open, where, parts); err != nil {
+			if changes[id], err = s.saveRoom(ctx, tx, sealer, e, open, where, parts); err != nil {
 				return nil, err
 			}
 			continue
@@ -147,13 +150,17 @@ func newestOnly(parts []part) []part {
 
 // saveRoom stores one open event's registrations; open are those that people may leave,
 // where tells for which event each was held before.
-func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, open map[uuid.UUID]Event, where map[uuid.UUID]uuid.UUID, parts []part) (Changes, error) {
+func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, sealer *seal.Sealer, e Event, open map[uuid.UUID]Event, where map[uuid.UUID]uuid.UUID, parts []part) (Changes, error) {
 	var n Changes
 	held, err := s.held(ctx, tx, where, parts)
 	if err != nil {
 		return n, err
 	}
 	erased, err := s.barred(ctx, tx, e.Key, unknown(parts, held))
+	if err != nil {
+		return n, err
+	}
+	waits, err := s.waiting(ctx, tx, sealer, parts, erased)
 	if err != nil {
 		return n, err
 	}
@@ -236,7 +243,10 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, e Event, open map[uui
 	if err := s.closeShared(ctx, tx, e.Key, written); err != nil {
 		return n, err
 	}
-	return n, s.meetResponses(ctx, tx, e.Key, written, held)
+	if err := s.meetResponses(ctx, tx, e.Key, written, held); err != nil {
+		return n, err
+	}
+	return n, s.sealWaiting(ctx, tx, sealer, e, written, waits)
 }
 
 // unknown are the parts of which nothing is held.

@@ -38,7 +38,7 @@ func (w world) saveAll(batch []attendees.Minimised) {
 	for len(batch) > 0 {
 		n := min(postgres.SaveBatch, len(batch))
 		err := w.InTx(w.t.Context(), func(tx *sqlx.Tx) error {
-			_, err := w.Save(w.t.Context(), tx, attendees.Eventbrite, batch[:n])
+			_, err := w.Save(w.t.Context(), tx, nil, attendees.Eventbrite, batch[:n])
 			return err
 		})
 		if err != nil {

@@ -239,9 +239,10 @@ func (s *Store) barred(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 		MadeAt  time.Time  `db:"made_at"`
 		AskedAt *time.Time `db:"asked_at"`
 		Event   uuid.UUID  `db:"event_id"`
+		Waits   bool       `db:"waits"` // for its registration, to seal it
 	}
 	err := tx.SelectContext(ctx, &found, `
-		select keyed_id, made_at, asked_at, event_id
+		select keyed_id, made_at, asked_at, event_id, reason <> '' as waits
 		from tombstones
 		where keyed_id = any($1)`, pq.ByteaArray(ids))
 	if err != nil {
@@ -260,7 +261,7 @@ func (s *Store) barred(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 					return nil, err
 				}
 			}
-			if f.AskedAt == nil && p.changed.After(f.MadeAt) {
+			if f.AskedAt == nil && !f.Waits && p.changed.After(f.MadeAt) {
 				if err := s.askAbout(ctx, tx, event, f.KeyedID); err != nil {
 					return nil, err
 				}

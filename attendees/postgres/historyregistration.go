@@ -62,6 +62,10 @@ func (s *Store) SealRegistrations(ctx context.Context, tx *sqlx.Tx, sealer *seal
 	if err != nil {
 		return n, err
 	}
+	waits, err := s.waiting(ctx, tx, sealer, parts, erased)
+	if err != nil {
+		return n, err
+	}
 	fresh := unknown(parts, known)
 	withdrawn, err := s.withdrawnBefore(ctx, tx, fresh)
 	if err != nil {
@@ -111,7 +115,10 @@ func (s *Store) SealRegistrations(ctx context.Context, tx *sqlx.Tx, sealer *seal
 			return n, err
 		}
 	}
-	if err := b.sealParts(ctx, tx, write, known); err != nil {
+	if err := b.sealParts(ctx, tx, write, known, waits); err != nil {
+		return n, err
+	}
+	if err := s.sealWaiting(ctx, tx, sealer, b.event, write, waits); err != nil {
 		return n, err
 	}
 	return n, s.noteWithdrawn(ctx, tx, withdrawn)
@@ -121,7 +128,7 @@ func (s *Store) SealRegistrations(ctx context.Context, tx *sqlx.Tx, sealer *seal
 func (e Event) takesLeave(now time.Time) bool { return e.Open(now) || e.SealsAsItComes(now) }
 
 // sealParts writes registrations: ids and index to attendees, the rest sealed.
-func (b *blocker) sealParts(ctx context.Context, tx *sqlx.Tx, parts []part, known map[uuid.UUID]heldAttendee) error {
+func (b *blocker) sealParts(ctx context.Context, tx *sqlx.Tx, parts []part, known map[uuid.UUID]heldAttendee, waits map[uuid.UUID]attendees.Reason) error {
 	if len(parts) == 0 {
 		return nil
 	}
@@ -161,7 +168,7 @@ func (b *blocker) sealParts(ctx context.Context, tx *sqlx.Tx, parts []part, know
 	for _, r := range rows {
 		p := byID[r.ID]
 		seen := p.readable()
-		seen.Alone, seen.Held = r.Alone, r.Held
+		seen.Alone, seen.Held = r.Alone, r.Held || waits[r.ID] != "" // of what is sealed in part the rest is dropped
 		batch = append(batch, seen)
 		if !r.Alone && len(p.addressIndex) > 0 {
 			shared = append(shared, p.addressIndex)

@@ -39,7 +39,7 @@ func (l *life) list(id attendees.EventID, people ...string) {
 	}
 	ctx := l.world.t.Context()
 	err := l.InTx(ctx, func(tx *sqlx.Tx) error {
-		_, err := l.Save(ctx, tx, attendees.Eventbrite, batch)
+		_, err := l.Save(ctx, tx, l.sealer, attendees.Eventbrite, batch)
 		return err
 	})
 	if errors.Is(err, postgres.ErrClock) { // who moves takes a hold along, and that is recorded
@@ -399,6 +399,9 @@ func (l *life) backUp(*rapid.T) {
 		then.souls[who] = &was
 	}
 	then.ends, then.earliest, then.doubted = maps.Clone(l.ends), maps.Clone(l.earliest), maps.Clone(l.doubted)
+	if l.backup != nil {
+		pgtest.Drop(l.world.t, l.backup.name)
+	}
 	l.backup = &past{name: pgtest.Copy(l.world.t, name), life: then}
 	l.reopen(name)
 }
@@ -412,7 +415,9 @@ func (l *life) restore(*rapid.T) {
 	if l.backup == nil {
 		return
 	}
+	name := pgtest.Name(l.world.t, l.DB())
 	l.must(l.DB().Close())
+	pgtest.Drop(l.world.t, name)
 	then := l.backup
 	l.reopen(then.name)
 	l.backup = nil

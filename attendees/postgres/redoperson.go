@@ -89,7 +89,7 @@ func (r *redo) erase(ctx context.Context, e redoEntry) error {
 		if !e.whole {
 			return r.askWhom(ctx, tx, event, e)
 		}
-		if err := r.bar(ctx, tx, event, e); err != nil {
+		if err := r.bar(ctx, tx, event, e, ""); err != nil {
 			return err
 		}
 		r.done.Erased++
@@ -109,12 +109,14 @@ func (r *redo) erase(ctx context.Context, e redoEntry) error {
 	})
 }
 
-// bar sets an entry's tombstone again.
-func (r *redo) bar(ctx context.Context, tx *sqlx.Tx, event Event, e redoEntry) error {
+// bar sets an entry's tombstone again. Where why is given, its registration comes in sealed
+// for that reason instead of staying out.
+func (r *redo) bar(ctx context.Context, tx *sqlx.Tx, event Event, e redoEntry, why attendees.Reason) error {
 	_, err := tx.ExecContext(ctx, `
-		insert into tombstones (keyed_id, key, event_id, made_at)
-		values ($1, $2, $3, $4)
-		on conflict do nothing`, e.opening.KeyedID, r.keyOf(e), event.Key, e.At)
+		insert into tombstones (keyed_id, key, event_id, made_at, reason)
+		values ($1, $2, $3, $4, $5)
+		on conflict (keyed_id) do update set reason = excluded.reason
+		where tombstones.reason <> ''`, e.opening.KeyedID, r.keyOf(e), event.Key, e.At, why)
 	return quiet("set a tombstone again", err)
 }
 
@@ -127,7 +129,7 @@ func (r *redo) eraseAnswer(ctx context.Context, e redoEntry) error {
 		return err
 	}
 	return r.InTx(ctx, func(tx *sqlx.Tx) error {
-		if err := r.bar(ctx, tx, event, e); err != nil || !known {
+		if err := r.bar(ctx, tx, event, e, ""); err != nil || !known {
 			return err
 		}
 		var responses []struct {

@@ -37,7 +37,7 @@ func (r *redo) restrictions(ctx context.Context) error {
 		case e.Kind == ledger.Lifted:
 			err = r.lifted(ctx, e, p)
 		case !known:
-			err = r.restrictLater(ctx, e)
+			err = r.sealLater(ctx, e, reasonOf(e))
 		default:
 			err = r.restrictAgain(ctx, e, p)
 		}
@@ -49,10 +49,7 @@ func (r *redo) restrictions(ctx context.Context) error {
 }
 
 func (r *redo) restrictAgain(ctx context.Context, e redoEntry, p heldPerson) error {
-	why := attendees.RestrictionAsked
-	if e.Kind == ledger.Objected {
-		why = attendees.Objected
-	}
+	why := reasonOf(e)
 	// A consent that was withdrawn before goes before: of what is sealed nobody can take it.
 	for _, w := range r.entries {
 		if w.Kind == ledger.Withdrawn && w.index < e.index && w.whole && r.held[string(w.opening.KeyedID)].Key == p.Key {
@@ -72,18 +69,25 @@ func (r *redo) restrictAgain(ctx context.Context, e redoEntry, p heldPerson) err
 	})
 }
 
-// restrictLater keeps somebody out whom the backup does not have yet: pulled again she
-// would be readable.
-func (r *redo) restrictLater(ctx context.Context, e redoEntry) error {
+// reasonOf is why an entry seals somebody for herself.
+func reasonOf(e redoEntry) attendees.Reason {
+	switch e.Kind {
+	case ledger.Objected:
+		return attendees.Objected
+	case ledger.SealedEarly:
+		return attendees.ErasureAsked
+	}
+	return attendees.RestrictionAsked
+}
+
+// sealLater lets somebody come in sealed whom the backup does not have yet.
+func (r *redo) sealLater(ctx context.Context, e redoEntry, why attendees.Reason) error {
 	event, _, err := r.find(ctx, e.event())
 	if err != nil {
 		return err
 	}
-	err = r.InTx(ctx, func(tx *sqlx.Tx) error { return r.bar(ctx, tx, event, e) })
-	if err != nil {
-		return err
-	}
-	return r.askAgain(ctx, e, "restriction of a registration that the backup does not have, which stays out until then,")
+	r.done.Sealing++
+	return r.InTx(ctx, func(tx *sqlx.Tx) error { return r.bar(ctx, tx, event, e, why) })
 }
 
 func (r *redo) lifted(ctx context.Context, e redoEntry, p heldPerson) error {
@@ -115,7 +119,7 @@ func (r *redo) withdraw(ctx context.Context, e redoEntry) error {
 	if err != nil {
 		return err
 	}
-	if err := r.InTx(ctx, func(tx *sqlx.Tx) error { return r.bar(ctx, tx, event, e) }); err != nil {
+	if err := r.InTx(ctx, func(tx *sqlx.Tx) error { return r.bar(ctx, tx, event, e, "") }); err != nil {
 		return err
 	}
 	p, known := r.held[string(e.opening.KeyedID)]
@@ -127,15 +131,14 @@ func (r *redo) withdraw(ctx context.Context, e redoEntry) error {
 	})
 }
 
-// sealEarly leaves of a registration again what a duty keeps. One that the backup does not
-// have is kept out: its person had it erased.
+// sealEarly leaves of a registration again what a duty keeps.
 func (r *redo) sealEarly(ctx context.Context, e redoEntry) error {
 	if !e.whole {
 		return r.askAgain(ctx, e, "erasure as far as a duty allows")
 	}
 	p, known := r.held[string(e.opening.KeyedID)]
 	if !known {
-		return r.restrictLater(ctx, e)
+		return r.sealLater(ctx, e, reasonOf(e))
 	}
 	if err := r.roomFor(ctx, p.Event); err != nil {
 		return err

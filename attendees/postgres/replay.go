@@ -20,6 +20,7 @@ type Replayed struct {
 	Entries int // that the backup did not have
 	Holds   int
 	Waiting int // holds of registrations that the backup does not have
+	Sealing int // who was restricted, or erased in part, and comes in sealed with the next pull
 	Erased  int
 	Lost    int // what the ledger alone cannot do again: staff are asked
 	Blocked []Redone

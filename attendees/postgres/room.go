@@ -40,24 +40,24 @@ func room(event uuid.UUID) string { return personalRooms.room(event) }
 // others and then attached, which waits for nobody; "create table … partition of"
 // would lock every reader out.
 func (s *Store) buildRoom(ctx context.Context, h house, event uuid.UUID) error {
-	return s.InTx(ctx, func(tx *sqlx.Tx) error {
-		// Two workers may discover one event at once; the event's row lets one build.
-		if _, err := tx.ExecContext(ctx, `select from events where id = $1 for no key update`, event); err != nil {
-			return quiet("lock an event", err)
-		}
-		var there bool
-		if err := tx.GetContext(ctx, &there, `select to_regclass($1) is not null`, h.room(event)); err != nil || there {
-			return quiet("look for a room", err)
-		}
-		recipe := sealedRecipe(event)
-		if h == personalRooms {
-			recipe = roomRecipe(event)
-		}
-		if _, err := tx.ExecContext(ctx, recipe); err != nil {
-			return quiet("build a room", err)
-		}
-		return nil
-	})
+	return s.InTx(ctx, func(tx *sqlx.Tx) error { return s.buildRoomIn(ctx, tx, h, event) })
+}
+
+func (s *Store) buildRoomIn(ctx context.Context, tx *sqlx.Tx, h house, event uuid.UUID) error {
+	// Two workers may discover one event at once; the event's row lets one build.
+	if _, err := tx.ExecContext(ctx, `select from events where id = $1 for no key update`, event); err != nil {
+		return quiet("lock an event", err)
+	}
+	var there bool
+	if err := tx.GetContext(ctx, &there, `select to_regclass($1) is not null`, h.room(event)); err != nil || there {
+		return quiet("look for a room", err)
+	}
+	recipe := sealedRecipe(event)
+	if h == personalRooms {
+		recipe = roomRecipe(event)
+	}
+	_, err := tx.ExecContext(ctx, recipe)
+	return quiet("build a room", err)
 }
 
 // sealedRecipe makes a room of sealed records: as roomRecipe does, without a trigger,

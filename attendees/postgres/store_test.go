@@ -74,13 +74,19 @@ func (w world) saveEvents(ids ...attendees.EventID) {
 
 func (w world) save(regs ...attendees.Registration) map[attendees.EventID]postgres.Changes {
 	w.t.Helper()
+	return w.saveWith(nil, regs...)
+}
+
+// saveWith saves with the officers' keys at hand, as a pull does.
+func (w world) saveWith(sealer *seal.Sealer, regs ...attendees.Registration) map[attendees.EventID]postgres.Changes {
+	w.t.Helper()
 	var batch []attendees.Minimised
 	for _, r := range regs {
 		batch = append(batch, w.Policy().Minimise(r, nil))
 	}
 	var changes map[attendees.EventID]postgres.Changes
 	err := w.InTx(w.t.Context(), func(tx *sqlx.Tx) (err error) {
-		changes, err = w.Save(w.t.Context(), tx, attendees.Eventbrite, batch)
+		changes, err = w.Save(w.t.Context(), tx, sealer, attendees.Eventbrite, batch)
 		return err
 	})
 	if err != nil {

@@ -86,7 +86,7 @@ func (o *office) save(id, event string, address attendees.Personal) {
 		Created: may, Changed: may,
 	}, nil)
 	must(o.t, o.Store.InTx(o.t.Context(), func(tx *sqlx.Tx) error {
-		_, err := o.Store.Save(o.t.Context(), tx, attendees.Eventbrite, []attendees.Minimised{m})
+		_, err := o.Store.Save(o.t.Context(), tx, nil, attendees.Eventbrite, []attendees.Minimised{m})
 		return err
 	}))
 }

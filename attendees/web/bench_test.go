@@ -29,7 +29,7 @@ func (h *house) many(people int) {
 			}, nil))
 		}
 		err := h.Store.InTx(h.t.Context(), func(tx *sqlx.Tx) error {
-			_, err := h.Store.Save(h.t.Context(), tx, attendees.Eventbrite, batch)
+			_, err := h.Store.Save(h.t.Context(), tx, nil, attendees.Eventbrite, batch)
 			return err
 		})
 		if err != nil {

@@ -143,7 +143,7 @@ func (h *house) save(regs ...attendees.Registration) {
 		batch = append(batch, h.Store.Policy().Minimise(r, nil))
 	}
 	err := h.Store.InTx(h.t.Context(), func(tx *sqlx.Tx) error {
-		_, err := h.Store.Save(h.t.Context(), tx, attendees.Eventbrite, batch)
+		_, err := h.Store.Save(h.t.Context(), tx, nil, attendees.Eventbrite, batch)
 		return err
 	})
 	if err != nil {

@@ -207,7 +207,7 @@ func TestNastyNamesAreHarmless(t *testing.T) {
 		}, nil))
 	}
 	err := h.Store.InTx(t.Context(), func(tx *sqlx.Tx) error {
-		_, err := h.Store.Save(t.Context(), tx, attendees.Eventbrite, batch)
+		_, err := h.Store.Save(t.Context(), tx, nil, attendees.Eventbrite, batch)
 		return err
 	})
 	if err != nil {

@@ -109,7 +109,7 @@ func (h *house) answerForms() {
 		})
 	}
 	must(h.Store.InTx(ctx, func(tx *sqlx.Tx) error {
-		if _, err := h.Store.Save(ctx, tx, attendees.Eventbrite, batch); err != nil {
+		if _, err := h.Store.Save(ctx, tx, nil, attendees.Eventbrite, batch); err != nil {
 			return err
 		}
 		for _, of := range answers {

@@ -191,7 +191,7 @@ func (h *house) fill() {
 			}, nil))
 		}
 		must(h.Store.InTx(ctx, func(tx *sqlx.Tx) error {
-			_, err := h.Store.Save(ctx, tx, attendees.Eventbrite, batch)
+			_, err := h.Store.Save(ctx, tx, nil, attendees.Eventbrite, batch)
 			return err
 		}))
 	}

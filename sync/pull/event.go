@@ -159,7 +159,7 @@ func (p *Puller) Attendee(ctx context.Context, event attendees.EventID, id atten
 	report := newReport()
 	err = p.Store.InTx(ctx, func(tx *sqlx.Tx) error {
 		one := []attendees.Minimised{p.Store.Policy().Minimise(reg, links[reg.Event])}
-		report.Events, err = p.Store.Save(ctx, tx, attendees.Eventbrite, one)
+		report.Events, err = p.Store.Save(ctx, tx, p.Sealer, attendees.Eventbrite, one)
 		return err
 	})
 	report.People = 1

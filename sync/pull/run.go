@@ -187,7 +187,7 @@ func (r *run) flush(ctx context.Context) error {
 
 func (r *run) store(ctx context.Context, tx *sqlx.Tx) (map[attendees.EventID]postgres.Changes, error) {
 	if !r.seals {
-		return r.Store.Save(ctx, tx, attendees.Eventbrite, r.batch)
+		return r.Store.Save(ctx, tx, r.Sealer, attendees.Eventbrite, r.batch)
 	}
 	n, err := r.Store.SealRegistrations(ctx, tx, r.Sealer, attendees.Eventbrite, r.event.ID, r.batch)
 	return map[attendees.EventID]postgres.Changes{r.event.ID: n}, err
