@@ -479,6 +479,7 @@ func (l *life) endAgain(id attendees.EventID) {
 	if n.Coming || n.Dropped > 0 {
 		l.Fatalf("event %s, blocked again and read once more, ends as %+v", id, n)
 	}
+	l.doubted[id] = n.Doubted // blocked once more, it may be in doubt once more
 }
 
 // recall takes somebody from a replayed database into the model, or sees why she is not
