@@ -135,10 +135,16 @@ func (d *Desk) grant(ctx context.Context, c postgres.Case, text postgres.CaseTex
 		if err != nil {
 			return "", err
 		}
+		there := false
 		for _, h := range held {
+			there = there || h.Event.ID == c.Event
 			if h.Event.ID == c.Event && h.Own != nil {
 				ids = append(ids, h.Own.ID)
 			}
+		}
+		if !there && c.Asks != attendees.Access { // it went since she asked
+			l.say("letter.nothing", "event", l.event())
+			return attendees.NothingHeld, nil
 		}
 	}
 	if c.Asks == attendees.Access {

@@ -269,6 +269,24 @@ func TestStaffDecideWhatWaitsAndObjectionsThatAreGrantedErase(t *testing.T) {
 	}
 }
 
+func TestWhatWentBeforeStaffDecidedIsAnsweredAsNotHeld(t *testing.T) {
+	o := newOffice(t)
+	o.save("8", "4711", "group@example.org")
+	o.save("9", "4711", "group@example.org")
+	cases, err := o.Take(t.Context(), "group@example.org", rights.Request{Asks: attendees.ErasureRight, Event: "4711"})
+	must(t, err)
+	for _, id := range []attendees.AttendeeID{"8", "9"} {
+		_, err := o.Store.Forget(t.Context(), id, "asked")
+		must(t, err)
+	}
+	o.letters = nil
+	c, err := o.Decide(t.Context(), cases[0].Number, rights.Decision{Grant: true, Reason: "good reasons", By: "test"})
+	must(t, err)
+	if says := o.to("group@example.org"); c.Outcome != attendees.NothingHeld || !strings.Contains(says, "Nothing is held") {
+		t.Errorf("it is %s, and the letter says %q", c.Outcome, says)
+	}
+}
+
 func TestTimeStandsStillWhileItIsDoubtedWhoAsks(t *testing.T) {
 	o := newOffice(t)
 	o.save("1", "4711", hers)
