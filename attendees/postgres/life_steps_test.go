@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 	"pgregory.net/rapid"
 
 	"lethe/attendees"
@@ -432,16 +433,23 @@ func (l *life) replay(then *past) {
 		l.souls = then.souls // nothing was done yet
 		return
 	}
-	_, err := l.Replay(ctx, l.copy, l.sealer)
+	redone, err := l.Replay(ctx, l.copy, l.sealer)
 	if errors.Is(err, postgres.ErrClock) { // the ledger is younger than the clock
 		l.clock.now = l.clock.now.AddDate(0, 0, 30)
-		_, err = l.Replay(ctx, l.copy, l.sealer)
+		redone, err = l.Replay(ctx, l.copy, l.sealer)
 	}
 	l.must(err)
 	l.done(nil)
 	l.doubted[asksAgreement] = l.look(asksAgreement).Doubted
 	before := l.souls
 	l.souls = then.souls
+	if redone.Lost > 0 { // openings were pruned years ago: staff are asked whom the entries were about
+		before = nil
+		maps.DeleteFunc(l.forgotten, func(who string, _ bool) bool {
+			ids := pq.ByteaArray(l.Keys().KeyedIDs(string(attendees.Eventbrite), who, ""))
+			return l.count(`select count(*) from tombstones where keyed_id = any($1)`, ids) == 0
+		})
+	}
 	for who, s := range l.souls {
 		l.recall(who, s, before[who])
 	}
@@ -483,7 +491,7 @@ func (l *life) endAgain(id attendees.EventID) {
 }
 
 // recall takes somebody from a replayed database into the model, or sees why she is not
-// in it. was is what was true of her before; nil: she was not held.
+// in it. was is what was true of her before; nil: nobody knows.
 func (l *life) recall(who string, s, was *soul) {
 	var rows []struct {
 		Event     attendees.EventID `db:"event"`
