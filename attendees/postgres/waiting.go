@@ -62,6 +62,10 @@ func (s *Store) sealWaiting(ctx context.Context, tx *sqlx.Tx, sealer *seal.Seale
 		if err != nil {
 			return err
 		}
+		// What she answered stayed out with her: that she never agreed cannot be told from here.
+		if _, err := tx.ExecContext(ctx, `update sealed set agreed = null where event_id = $1 and attendee_id = $2`, e.Key, p.id); err != nil {
+			return quiet("keep who may have agreed", err)
+		}
 		_, err = tx.ExecContext(ctx, `delete from tombstones where keyed_id = any($1) and reason <> ''`,
 			pq.ByteaArray(s.keys.KeyedIDs(string(p.source), p.sourceID, "")))
 		if err != nil {
