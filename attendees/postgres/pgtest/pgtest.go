@@ -38,9 +38,12 @@ const (
 	connections = 20
 )
 
-// server is the test binary's one server. It is package-level state because
-// testing hands nothing from TestMain to a test.
-var server *localpg.Server
+// The test binary's one server, and where its databases are made and dropped. They are
+// package-level state because testing hands nothing from TestMain to a test.
+var (
+	server         *localpg.Server
+	administration *sql.DB
+)
 
 // made counts the databases, to name them.
 var made atomic.Int64
@@ -59,7 +62,7 @@ func Run(m *testing.M) (code int) {
 }
 
 func run(m *testing.M) (code int, err error) {
-	dir, err := os.MkdirTemp("", "lethe-pgtest-")
+	dir, err := os.MkdirTemp(folder(), "lethe-pgtest-")
 	if err != nil {
 		return 0, err
 	}
@@ -71,6 +74,10 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer server.Kill() // the folder goes too: there is nothing to save
+	if administration, err = sql.Open("postgres", server.URL(localpg.Database)); err != nil {
+		return 0, err
+	}
+	defer administration.Close()
 	if err := makeTemplate(ctx); err != nil {
 		return 0, err
 	}
@@ -98,12 +105,7 @@ func makeTemplate(ctx context.Context) error {
 
 // administer runs a statement outside of the tests' databases.
 func administer(ctx context.Context, statement string) error {
-	db, err := sql.Open("postgres", server.URL(localpg.Database))
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	if _, err := db.ExecContext(ctx, statement); err != nil {
+	if _, err := administration.ExecContext(ctx, statement); err != nil {
 		return fmt.Errorf("%s: %w", statement, err)
 	}
 	return nil
