@@ -50,10 +50,15 @@ const (
 
 // Open connects to the database at url, a PostgreSQL URL or a list of parameters.
 func Open(url string) (*sqlx.DB, error) {
-	connector, err := pq.NewConnector(Tuned(url))
+	badURL := errors.New("DATABASE_URL is no PostgreSQL URL: postgres://user:password@host:5432/database") // the driver's own words quote the password
+	config, err := pq.NewConfig(Tuned(url))
 	if err != nil {
-		// The driver's own words quote the password.
-		return nil, errors.New("DATABASE_URL is no PostgreSQL URL: postgres://user:password@host:5432/database")
+		return nil, badURL
+	}
+	config.BinaryParameters = true // a statement with values is one round trip instead of two
+	connector, err := pq.NewConnectorConfig(config)
+	if err != nil {
+		return nil, badURL
 	}
 	db := sqlx.NewDb(sql.OpenDB(connector), "postgres")
 	db.SetMaxOpenConns(maxConns)
