@@ -2,6 +2,7 @@ package pull
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -64,6 +65,7 @@ type formRun struct {
 	feed    *postgres.Feed
 	byEvent map[attendees.EventID]attendees.FieldLinks // of events that take something in
 	history []attendees.EventID                        // those of them whose people are sealed as they come
+	passed  []postgres.Event                           // that take nothing in any more, by our clock
 	waits   string                                     // why one of them is to be waited for
 	ids     []string                                   // of the questions asked for
 	asked   map[attendees.QuestionID]bool
@@ -99,6 +101,7 @@ func (r *formRun) links(ctx context.Context) error {
 				r.history = append(r.history, e.ID)
 			}
 		case !e.Open(r.Now()):
+			r.passed = append(r.passed, e)
 			continue
 		}
 		r.byEvent[l.Event] = append(r.byEvent[l.Event], l.FieldLinks()...)
@@ -165,7 +168,11 @@ func (r *formRun) walk(ctx context.Context, since, until time.Time, counts bool)
 			return pages, err
 		}
 		if pages++; counts && pages == 1 { // the first reply tells the source's clock
-			if started := earlier(r.Now(), r.Typeform.Skew); started.Before(*r.feed.RunStarted) {
+			started := earlier(r.Now(), r.Typeform.Skew)
+			if err := r.passable(ctx, started); err != nil {
+				return pages, err
+			}
+			if started.Before(*r.feed.RunStarted) {
 				r.feed.RunStarted = &started
 			}
 		}
@@ -190,6 +197,21 @@ func (r *formRun) walk(ctx context.Context, since, until time.Time, counts bool)
 		r.tell(Progress{Feed: r.feed.Name, Page: pages, People: people, Total: page.Total})
 	}
 	return pages, nil
+}
+
+// passable refuses to read on by a clock that is ahead of Typeform's, by which alone an event
+// is over: what was answered for that event would be passed over for good.
+func (r *formRun) passable(ctx context.Context, theirs time.Time) error {
+	if r.Simulated || r.Now().Sub(theirs) <= postgres.MaxSkew {
+		return nil
+	}
+	for _, e := range r.passed {
+		if e.Open(theirs) {
+			err := fmt.Errorf("by this machine's clock event %s is past its block date, by Typeform's it is not: nothing is read until one of them is right again, by NTP", e.ID)
+			return errors.Join(err, r.noteClock(ctx, r.feed.Name))
+		}
+	}
+	return nil
 }
 
 func (r *formRun) save(ctx context.Context, responses []attendees.Response) error {
