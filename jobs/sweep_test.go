@@ -104,6 +104,7 @@ func (n *night) fill() {
 	if _, err := n.SaveEvents(n.t.Context(), attendees.Eventbrite, []attendees.Event{event}); err != nil {
 		n.t.Fatal(err)
 	}
+	n.DB().MustExec(`update events set pulled_at = now()`)
 	var batch []attendees.Minimised
 	for i := range 300 {
 		batch = append(batch, n.Policy().Minimise(attendees.Registration{

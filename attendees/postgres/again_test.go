@@ -49,6 +49,7 @@ func TestAfterAReplayABlockedEventIsReadOnceMoreSealingAsItComes(t *testing.T) {
 		w := newWorld(t)
 		ada, bo := person("1", string(old), "Ada Example", "ada@example.org"), person("2", string(old), "Bo Example", "bo@example.org")
 		w.discover(old, time.Date(2027, 6, 20, 16, 0, 0, 0, time.UTC))
+		w.wasRead(old)
 		w.save(ada)
 		if _, err := w.Correct(t.Context(), "1", attendees.Name, "Augusta Example", "ada@example.org", s); err != nil {
 			t.Fatal(err)
@@ -97,6 +98,7 @@ func TestAfterAReplayABlockedEventIsReadOnceMoreSealingAsItComes(t *testing.T) {
 	t.Run("who moved there since the backup", func(t *testing.T) {
 		w := newWorld(t)
 		w.discover(old, time.Date(2027, 6, 20, 16, 0, 0, 0, time.UTC))
+		w.wasRead(old)
 		w.discover("5000", nextYear)
 		hers := person("1", "5000", "Ada Example", "ada@example.org")
 		w.save(hers)
@@ -118,6 +120,7 @@ func TestAfterAReplayABlockedEventIsReadOnceMoreSealingAsItComes(t *testing.T) {
 	t.Run("who agreed, and whose answer is gone at its source", func(t *testing.T) {
 		w := newWorld(t)
 		w.discover(old, time.Date(2027, 6, 20, 16, 0, 0, 0, time.UTC))
+		w.wasRead(old)
 		w.linkAgreement(old)
 		ada, bo := person("1", string(old), "Ada Example", "ada@example.org"), person("2", string(old), "Bo Example", "bo@example.org")
 		w.save(ada, bo)

@@ -51,15 +51,11 @@ func TestAReplayDeletesAnEventThatTheBackupHadReadInPart(t *testing.T) {
 		ada := person("1", "4711", "Ada Example", "ada@example.org")
 		if half {
 			w.save(ada)
-			if _, err := w.DB().Exec(`insert into feeds (name, run_started_at, run_page) values ($1, now(), 2)`, postgres.EventFeed("4711")); err != nil {
-				t.Fatal(err)
-			}
+			w.halfRead("4711")
 		}
 		before := w.backup()
 		w.save(ada)
-		if _, err := w.DB().Exec(`update events set pulled_at = now() where source_id = '4711'; delete from feeds`); err != nil {
-			t.Fatal(err)
-		}
+		w.wasRead("4711")
 		w.clock.now = july
 		w.block("4711", s)
 		w.clock.now = later
@@ -152,6 +148,7 @@ func TestTheProofOfAnAgreementOutlivesAReplay(t *testing.T) {
 	o := officer(t)
 	s := sealer(t, o)
 	w.discover(old, time.Date(2027, 6, 20, 16, 0, 0, 0, time.UTC))
+	w.wasRead(old)
 	w.linkAgreement(old)
 	ada := person("1", string(old), "Ada Example", "ada@example.org")
 	w.save(ada)
@@ -177,13 +174,12 @@ func TestNothingIsDeletedAtTypeformThatIsStillToBeRead(t *testing.T) {
 	s := sealer(t, o)
 	w.Policy().Upstream = attendees.UpstreamWhenBlocked
 	w.discover(old, time.Date(2027, 6, 20, 16, 0, 0, 0, time.UTC))
+	w.wasRead(old)
 	w.linkAgreement(old)
 	ada := person("1", string(old), "Ada Example", "ada@example.org")
 	w.save(ada)
 	w.answer(old, response("r1", "1", "", "", nil))
-	if _, err := w.DB().Exec(`insert into feeds (name, run_started_at, run_page) values ($1, now(), 2)`, postgres.EventFeed(old)); err != nil {
-		t.Fatal(err)
-	}
+	w.halfRead(old)
 	w.clock.now = july
 	w.block(old, s)
 	due, err := w.DueUpstream(t.Context())
@@ -208,11 +204,10 @@ func TestACorrectionOutlivesTheReadingOfTheRest(t *testing.T) {
 	o := officer(t)
 	s := sealer(t, o)
 	w.discover(old, time.Date(2027, 6, 20, 16, 0, 0, 0, time.UTC))
+	w.wasRead(old)
 	ada := person("1", string(old), "Ada Example", "ada@example.org")
 	w.save(ada)
-	if _, err := w.DB().Exec(`insert into feeds (name, run_started_at, run_page) values ($1, now(), 2)`, postgres.EventFeed(old)); err != nil {
-		t.Fatal(err)
-	}
+	w.halfRead(old)
 	if _, err := w.Correct(t.Context(), "1", attendees.Name, "Augusta Example", "ada@example.org", s); err != nil {
 		t.Fatal(err)
 	}
@@ -317,6 +312,7 @@ func TestAnAnswerThatKeptAllOutlivesTwoReplays(t *testing.T) {
 	o := officer(t)
 	s := sealer(t, o)
 	w.discover(old, time.Date(2027, 6, 20, 16, 0, 0, 0, time.UTC))
+	w.wasRead(old)
 	w.linkAgreement(old)
 	a, b, c, d := person("1", string(old), "Ada Example", "ada@example.org"), person("2", string(old), "Bo Example", "bo@example.org"),
 		person("3", string(old), "Cy Example", "cy@example.org"), person("4", string(old), "Di Example", "di@example.org")
@@ -372,6 +368,7 @@ func TestStaffAreToldOfEachErasureThatCannotBeDoneAgain(t *testing.T) {
 func TestAnEventThatWasNeverReadIsReadThoughItsBlockingIsCutOff(t *testing.T) {
 	w := newWorld(t)
 	s := sealer(t, officer(t))
+	w.halfRead("4711")
 	w.clock.now = july
 	tx := w.DB().MustBegin() // somebody reads the room, for longer than this try lasts
 	var room string
@@ -391,6 +388,25 @@ func TestAnEventThatWasNeverReadIsReadThoughItsBlockingIsCutOff(t *testing.T) {
 	}
 }
 
+// Somebody came by herself, as a webhook brings her, before the event's listing was read.
+func TestWhoComesAloneIsNotTheWholeEvent(t *testing.T) {
+	w := newWorld(t)
+	o := officer(t)
+	s := sealer(t, o)
+	w.discover(old, time.Date(2027, 6, 20, 16, 0, 0, 0, time.UTC))
+	ada, bo := person("1", string(old), "Ada Example", "ada@example.org"), person("2", string(old), "Bo Example", "bo@example.org")
+	w.save(ada)
+	w.clock.now = july
+	equal(t, "blocked", w.block(old, s), postgres.Blocking{Coming: true})
+	w.comesIn(old)
+	equal(t, "the listing", w.sealed(s, ada, bo), postgres.Changes{New: 1, Unchanged: 1})
+	w.read()
+	equal(t, "the end", w.block(old, s).Coming, false)
+	if records := w.opened(old, o); len(records) != 2 {
+		t.Errorf("%d of 2 are sealed", len(records))
+	}
+}
+
 func TestListsOfAnEventThatWasReadInPartAreRecalled(t *testing.T) {
 	w := newWorld(t)
 	s := sealer(t, officer(t))
@@ -401,9 +417,7 @@ func TestListsOfAnEventThatWasReadInPartAreRecalled(t *testing.T) {
 	if err := w.SaveReceipt(t.Context(), r, listed); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.DB().Exec(`insert into feeds (name, run_started_at, run_page) values ($1, now(), 2)`, postgres.EventFeed("4711")); err != nil {
-		t.Fatal(err)
-	}
+	w.halfRead("4711")
 	w.clock.now = july
 	w.block("4711", s)
 	f, err := w.Forget(t.Context(), "1", "asked")

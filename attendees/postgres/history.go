@@ -155,28 +155,20 @@ func (b *blocker) keepCorrected(ctx context.Context, tx *sqlx.Tx) error {
 	return quiet("keep corrections", err)
 }
 
-// halfRead tells that an event's first pull has not run dry, though its block date has come:
-// it was cut off, and who is there is sealed while the rest seals as it comes; or it never
-// began, and all are coming.
+// halfRead tells that an event's own listing has not run dry, though its block date has
+// come. Who is there is sealed, by a pull that was cut off or one by one, while the rest
+// seals as it comes; where nobody is, all are coming.
 func (b *blocker) halfRead(ctx context.Context, tx *sqlx.Tx) (half bool, err error) {
 	if b.event.PulledAt != nil || b.event.History || b.event.Expired(b.now()) {
 		return false, nil
 	}
-	err = tx.GetContext(ctx, &half, `
-		select exists (select from feeds where name = $1 and run_started_at is not null)`, EventFeed(b.event.ID))
+	err = tx.GetContext(ctx, &half, `select exists (select from attendees where event_id = $1)`, b.event.Key)
 	if err != nil || half || b.event.State != attendees.Active {
 		return half, quiet("look whether an event was read", err)
 	}
-	err = tx.GetContext(ctx, &half, `
-		update events
-		set history = true
-		where id = $1 and not exists (select from attendees where event_id = $1)
-		returning history`, b.event.Key)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	b.coming = err == nil // nobody is here yet
-	return false, quiet("look whether an event was read", err)
+	b.coming = true
+	_, err = tx.ExecContext(ctx, `update events set history = true where id = $1`, b.event.Key)
+	return false, quiet("have an event sealed as it comes", err)
 }
 
 // CountSealed counts an event's people whose registrations are sealed.

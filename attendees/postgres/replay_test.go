@@ -305,8 +305,10 @@ func TestAnEventThatTheBackupDoesNotKnowStaysOver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	discover("5000", ends)
-	discover("5001", ends)
+	for _, id := range []attendees.EventID{"5000", "5001"} {
+		discover(id, ends)
+		w.wasRead(id)
+	}
 	w.save(person("1", "5000", "Ada Example", "ada@example.org"), person("2", "5001", "Bo Example", "bo@example.org"))
 	w.clock.now = july
 	s := sealer(t, officer(t))

@@ -33,8 +33,8 @@ func (c *clock) Now() time.Time { return c.now }
 
 var june = time.Date(2027, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// world is a store with two open events, 4711 and 4712, whose people are blocked
-// on 2027-07-20.
+// world is a store with two open events, 4711 and 4712, that were read and whose people are
+// blocked on 2027-07-20.
 type world struct {
 	*postgres.Store
 	t     testing.TB
@@ -69,6 +69,23 @@ func (w world) saveEvents(ids ...attendees.EventID) {
 		if _, err := w.SaveEvents(w.t.Context(), attendees.Eventbrite, []attendees.Event{e}); err != nil {
 			w.t.Fatal(err)
 		}
+		w.wasRead(id)
+	}
+}
+
+// wasRead has an event's own listing read to its end.
+func (w world) wasRead(id attendees.EventID) {
+	w.t.Helper()
+	if _, err := w.DB().Exec(`update events set pulled_at = $1 where source_id = $2`, w.clock.now, id); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// halfRead has an event's listing not read to its end yet, whoever of it is here.
+func (w world) halfRead(id attendees.EventID) {
+	w.t.Helper()
+	if _, err := w.DB().Exec(`update events set pulled_at = null where source_id = $1`, id); err != nil {
+		w.t.Fatal(err)
 	}
 }
 
