@@ -19,6 +19,7 @@ import (
 )
 
 func TestAWorkerSealsAnEventOfLongAgoAndKeepsTheLedgersCopy(t *testing.T) {
+	t.Parallel()
 	source := eventbritetest.New(eventbritetest.Options{})
 	url, stop, err := source.Start()
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
 func TestReconcilesAreDailyAroundTheEventAndWeeklyBefore(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2027, 6, 1, 12, 0, 0, 0, time.UTC)
 	ago := func(d time.Duration) *time.Time { at := now.Add(-d); return &at }
 	event := func(endsIn, blocksIn int, pulled, reconciled *time.Time) postgres.Event {
@@ -113,6 +114,7 @@ func await(t *testing.T, store *postgres.Store, query string) {
 }
 
 func TestTwoWorkersPullEveryoneOnceAndArgumentsAreIDsAlone(t *testing.T) {
+	t.Parallel()
 	_, store := scheduled(t, eventbritetest.Options{})
 	await(t, store, `select count(*) = 60 from personal`)
 	await(t, store, `select not exists (select from river_job where state in ('available', 'running'))`)
@@ -136,6 +138,7 @@ func TestTwoWorkersPullEveryoneOnceAndArgumentsAreIDsAlone(t *testing.T) {
 }
 
 func TestARateLimitSnoozesAndCostsNoAttempt(t *testing.T) {
+	t.Parallel()
 	// Discovering takes three calls; then the budget of a minute is spent.
 	_, store := scheduled(t, eventbritetest.Options{Limit: 4, Window: time.Minute, PageSize: 10})
 	await(t, store, `

@@ -82,6 +82,7 @@ func posting(t *testing.T, f *fakeSender, before func(*postgres.Store)) (*postgr
 }
 
 func TestALetterIsSentByAJobThatKnowsItsIDAlone(t *testing.T) {
+	t.Parallel()
 	f := &fakeSender{}
 	store, queue := posting(t, f, func(*postgres.Store) {})
 	if err := queue.Post(t.Context(), mail.Letter{To: "ada@example.org", Subject: "Hush", Text: []string{"Secret."}}); err != nil {
@@ -99,6 +100,7 @@ func TestALetterIsSentByAJobThatKnowsItsIDAlone(t *testing.T) {
 }
 
 func TestALetterThatIsRefusedForGoodOrTriedOftenGoes(t *testing.T) {
+	t.Parallel()
 	f := &fakeSender{fail: &mail.Refused{Host: "mail.example.org", Code: 550}}
 	store, queue := posting(t, f, func(*postgres.Store) {})
 	if err := queue.Post(t.Context(), mail.Letter{To: "ada@example.org"}); err != nil {
@@ -123,6 +125,7 @@ func TestALetterThatIsRefusedForGoodOrTriedOftenGoes(t *testing.T) {
 }
 
 func TestOfficersGetTheCheckpointOnceAWeek(t *testing.T) {
+	t.Parallel()
 	f := &fakeSender{}
 	store, queue := posting(t, f, func(s *postgres.Store) {
 		ctx := t.Context()

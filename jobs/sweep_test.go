@@ -154,7 +154,7 @@ func (n *night) readable(text string) (files []string) {
 	return files
 }
 
-func TestWorkersBlockAndDeleteEachEventOnceAndLeaveNoName(t *testing.T) {
+func TestWorkersBlockAndDeleteEachEventOnceAndLeaveNoName(t *testing.T) { // not beside others, whose people have the same name
 	n := newNight(t, true)
 	await(t, n.Store, `select count(*) = 1 from events where blocked_at is not null`)
 	await(t, n.Store, `select count(*) = 0 from river_job where kind = 'block_event' and state <> 'completed'`)
@@ -185,6 +185,7 @@ func TestWorkersBlockAndDeleteEachEventOnceAndLeaveNoName(t *testing.T) {
 }
 
 func TestWithoutAnOfficersKeyWorkersRefuseLoudlyAndHideTheEvent(t *testing.T) {
+	t.Parallel()
 	n := newNight(t, false)
 	n.sweep()
 	if !strings.Contains(n.log.String(), "level=ERROR") || !strings.Contains(n.log.String(), "lethe keys new") {
@@ -198,6 +199,7 @@ func TestWithoutAnOfficersKeyWorkersRefuseLoudlyAndHideTheEvent(t *testing.T) {
 }
 
 func TestTheFuseStopsANightThatNobodyAnnouncedAndAsks(t *testing.T) {
+	t.Parallel()
 	n := newNight(t, true)
 	await(t, n.Store, `select count(*) = 1 from events where blocked_at is not null`)
 	for days := 9; days > 0; days-- {
@@ -226,6 +228,7 @@ func TestTheFuseStopsANightThatNobodyAnnouncedAndAsks(t *testing.T) {
 }
 
 func TestASweepOfAWorkerThatStoodStillWaitsForTheSourcesDates(t *testing.T) {
+	t.Parallel()
 	n := newNight(t, true)
 	ago := func(d time.Duration) *postgres.Store { return n.At(func() time.Time { return time.Now().Add(-d) }) }
 	s := &sweeper{store: n.Store, began: time.Now()}

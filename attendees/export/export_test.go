@@ -45,6 +45,7 @@ var odd = []export.Row{
 }
 
 func TestListsLookAsTheyAlwaysDid(t *testing.T) {
+	t.Parallel()
 	for file, write := range map[string]func(io.Writer) (int, error){
 		"agreement.csv": func(w io.Writer) (int, error) {
 			return export.CSV(w, export.Header{Event: "4711", Purpose: "participation_agreement", At: june}, rows(odd...))
@@ -89,6 +90,7 @@ var anyText = rapid.Custom(func(t *rapid.T) string {
 })
 
 func TestEveryValueIsReadBackFromCSV(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		want := []string{"1", anyText.Draw(t, "name"), anyText.Draw(t, "email"), anyText.Draw(t, "affiliation"), ""}
 		var out bytes.Buffer
@@ -117,6 +119,7 @@ func TestEveryValueIsReadBackFromCSV(t *testing.T) {
 }
 
 func TestEveryValueIsReadBackFromJSON(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		name, forum := anyText.Draw(t, "name"), anyText.Draw(t, "forum")
 		var out bytes.Buffer
@@ -218,6 +221,7 @@ func TestAFileIsThereWholeOrNotAtAll(t *testing.T) {
 }
 
 func TestAFolderIsNoFileAndWhatAKilledExportLeftIsRemoved(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write := func(w io.Writer) error { _, err := io.WriteString(w, "list"); return err }
 	if err := export.File(dir, true, write); !errors.Is(err, export.ErrFolder) {

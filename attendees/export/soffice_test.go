@@ -15,6 +15,7 @@ import (
 
 // TestLibreOfficeReadsAWorkbook opens one with the command that README names.
 func TestLibreOfficeReadsAWorkbook(t *testing.T) {
+	t.Parallel()
 	soffice, err := exec.LookPath("soffice")
 	if err != nil {
 		t.Skip("LibreOffice is not installed: Debian's package libreoffice-calc has it")

@@ -37,6 +37,7 @@ func workbook(t interface{ Fatal(...any) }, h export.Header, list ...export.Row)
 }
 
 func TestAWorkbookReadsBackToTheSameRows(t *testing.T) {
+	t.Parallel()
 	f := workbook(t, header, odd...)
 	got, err := f.GetRows("People", excelize.Options{RawCellValue: true})
 	if err != nil {
@@ -83,6 +84,7 @@ func TestAWorkbookReadsBackToTheSameRows(t *testing.T) {
 }
 
 func TestAWorkbookSaysWhichListItIs(t *testing.T) {
+	t.Parallel()
 	f := workbook(t, header, odd...)
 	got, err := f.GetRows("About this list")
 	if err != nil {
@@ -98,6 +100,7 @@ func TestAWorkbookSaysWhichListItIs(t *testing.T) {
 }
 
 func TestAnyNameIsHarmlessInAWorkbook(t *testing.T) {
+	t.Parallel()
 	clean := func(s string) string { // as XML 1.0 has it
 		return strings.Map(func(r rune) rune {
 			if r == '\t' || r == '\n' || r == '\r' || r >= ' ' && r != 0xFFFE && r != 0xFFFF {

@@ -223,7 +223,7 @@ func sequences() string {
 	if os.Getenv("LETHE_TEST_MORE") != "" {
 		return "150"
 	}
-	return "15"
+	return "5"
 }
 
 // The lives are the same each time, so that nothing fails by chance that a change did not

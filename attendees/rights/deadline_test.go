@@ -20,6 +20,7 @@ func date(t testing.TB, text string) attendees.Date {
 }
 
 func TestDeadlinesCountAsTheRegulationSays(t *testing.T) {
+	t.Parallel()
 	for what, c := range map[string]struct {
 		received, from, until string
 		extended              bool
@@ -66,6 +67,7 @@ func TestDeadlinesCountAsTheRegulationSays(t *testing.T) {
 }
 
 func TestEveryCountryOfAPolicyHasItsHolidays(t *testing.T) {
+	t.Parallel()
 	if _, err := rights.NewHolidays(attendees.HolidayCountries()); err != nil {
 		t.Error(err)
 	}

@@ -225,6 +225,7 @@ func TestEveryRightInEveryStateHasItsOutcomeItsLetterAndItsEntry(t *testing.T) {
 }
 
 func TestStaffDecideWhatWaitsAndObjectionsThatAreGrantedErase(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t)
 	for i, event := range []string{"4711", "4712", "4713"} {
 		o.save(fmt.Sprint(i+1), event, hers)
@@ -270,6 +271,7 @@ func TestStaffDecideWhatWaitsAndObjectionsThatAreGrantedErase(t *testing.T) {
 }
 
 func TestWhatWentBeforeStaffDecidedIsAnsweredAsNotHeld(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t)
 	o.save("8", "4711", "group@example.org")
 	o.save("9", "4711", "group@example.org")
@@ -288,6 +290,7 @@ func TestWhatWentBeforeStaffDecidedIsAnsweredAsNotHeld(t *testing.T) {
 }
 
 func TestTimeStandsStillWhileItIsDoubtedWhoAsks(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t)
 	o.save("1", "4711", hers)
 	cases, err := o.Add(t.Context(), hers, rights.Request{Asks: attendees.Restriction, Event: "4711", CameBy: "letter", Language: "en"})
@@ -329,6 +332,7 @@ func TestTimeStandsStillWhileItIsDoubtedWhoAsks(t *testing.T) {
 }
 
 func TestStaffHearOfWhatIsDueInTenFiveAndOneDaysAndOfWhatIsOverdueEachDay(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t)
 	o.save("1", "4711", hers)
 	_, err := o.Take(t.Context(), hers, rights.Request{Asks: attendees.Access, Event: "4711"})
@@ -356,6 +360,7 @@ func TestStaffHearOfWhatIsDueInTenFiveAndOneDaysAndOfWhatIsOverdueEachDay(t *tes
 
 // An event's id stands in the ledger for good.
 func TestNobodyWritesWhatSheLikesAsAnEvent(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t)
 	o.save("1", "4711", hers)
 	ask := rights.Request{Asks: attendees.ErasureRight, Event: "anything about anybody", CameBy: "page", Language: "en"}
@@ -368,6 +373,7 @@ func TestNobodyWritesWhatSheLikesAsAnEvent(t *testing.T) {
 }
 
 func TestTheDatabaseDoesNotTellThatTwoCasesAreOnePersons(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t)
 	o.save("1", "4711", hers)
 	o.save("2", "4712", hers)
@@ -384,6 +390,7 @@ func TestTheDatabaseDoesNotTellThatTwoCasesAreOnePersons(t *testing.T) {
 }
 
 func TestWhatCannotBeDoneWaitsForStaffAndTheOtherEventsDoNot(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t)
 	o.save("1", "4711", hers)
 	o.save("2", "4712", hers)

@@ -16,6 +16,7 @@ var (
 )
 
 func TestEveryLanguageSaysEverything(t *testing.T) {
+	t.Parallel()
 	c, err := ReadCatalogue()
 	if err != nil {
 		t.Fatal(err)
@@ -54,6 +55,7 @@ func TestEveryLanguageSaysEverything(t *testing.T) {
 
 // Whatever the program says stands in the catalogue.
 func TestNothingIsSaidThatIsNotInTheCatalogue(t *testing.T) {
+	t.Parallel()
 	c, err := ReadCatalogue()
 	if err != nil {
 		t.Fatal(err)
@@ -81,6 +83,7 @@ func TestNothingIsSaidThatIsNotInTheCatalogue(t *testing.T) {
 }
 
 func TestTheLanguageIsTheOneThatFitsBest(t *testing.T) {
+	t.Parallel()
 	c, err := ReadCatalogue()
 	if err != nil {
 		t.Fatal(err)

@@ -36,6 +36,7 @@ func examined(t *testing.T, env []string) string {
 }
 
 func TestDoctorSaysWhatADatabaseKeepsBesideItsTables(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t, 3, eventbritetest.Options{})
 	db := pgtest.New(t)
 	env := s.env(t, pgtest.URL(t, db))
@@ -82,6 +83,7 @@ func TestDoctorSaysWhatADatabaseKeepsBesideItsTables(t *testing.T) {
 }
 
 func TestDoctorSaysWhoseClockIsOff(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t, 3, eventbritetest.Options{})
 	env := s.env(t, pgtest.URL(t, pgtest.New(t)))
 	lethe(t, env, "events", "discover")

@@ -13,6 +13,7 @@ import (
 )
 
 func TestARunByHandStopsAtTheFuseUntilThePlanIsAccepted(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t, 5, eventbritetest.Options{})
 	db := pgtest.New(t)
 	officer, err := seal.NewOfficer()

@@ -79,6 +79,7 @@ func wrong(p goPackage) (faults []string) {
 }
 
 func TestImportsPointDownwardsOnly(t *testing.T) {
+	t.Parallel()
 	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports,Deps", "lethe/...")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -113,6 +114,7 @@ func TestImportsPointDownwardsOnly(t *testing.T) {
 }
 
 func TestTheHouseRulesCanBeBroken(t *testing.T) {
+	t.Parallel()
 	for fault, p := range map[string]goPackage{
 		"imports upwards":      {ImportPath: "lethe/attendees/seal", Deps: []string{"lethe/attendees/postgres"}},
 		"imports its own":      {ImportPath: "lethe/sync/eventbrite", Deps: []string{"lethe/sync/typeform"}},
@@ -132,6 +134,7 @@ func TestTheHouseRulesCanBeBroken(t *testing.T) {
 }
 
 func TestTheTopLevelIsAsGiven(t *testing.T) {
+	t.Parallel()
 	root := filepath.Join("..", "..")
 	entries, err := os.ReadDir(root)
 	if err != nil {

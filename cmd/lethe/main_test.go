@@ -216,6 +216,7 @@ const pulledPeople = 20_000
 const holds = `select count(*) from personal where part = 'registration'`
 
 func TestKilledPullsEndComplete(t *testing.T) {
+	t.Parallel()
 	kills := 10
 	if more() {
 		kills = 50
@@ -282,6 +283,7 @@ func TestKilledPullsEndComplete(t *testing.T) {
 }
 
 func TestAWorkerStopsInTimeAndAnotherGoesOn(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t, 6000, eventbritetest.Options{Limit: -1})
 	// 120 pages, 8 at a time: far more than the moment that a stop leaves running jobs.
 	s.eventbrite.Misbehave(func(q *eventbritetest.Quirks) { q.Latency = 600 * time.Millisecond })
@@ -343,6 +345,7 @@ func await(t *testing.T, what string, so func() bool) {
 }
 
 func TestAfterTheDatabaseWasKilledAPullEndsComplete(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t, pulledPeople, eventbritetest.Options{Limit: -1})
 	s.eventbrite.Misbehave(func(q *eventbritetest.Quirks) { q.Latency = 20 * time.Millisecond })
 	dir := t.TempDir()
@@ -414,6 +417,7 @@ func TestTheDemoGoesThrough(t *testing.T) {
 }
 
 func TestAKilledPullOfAnEventOfLongAgoGoesOnAndEndsComplete(t *testing.T) {
+	t.Parallel()
 	const people = 1500
 	kills := 5
 	if more() {

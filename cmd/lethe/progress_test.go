@@ -10,6 +10,7 @@ import (
 )
 
 func TestProgressCountsFromThePageThatItWentOnAt(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
 	p := &progress{w: &out, terminal: true}
 	at := time.Date(2027, 6, 1, 12, 0, 0, 0, time.UTC)
@@ -39,6 +40,7 @@ func TestProgressCountsFromThePageThatItWentOnAt(t *testing.T) {
 }
 
 func TestElsewhereThanOnATerminalProgressIsAPlainLineNowAndThen(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
 	p := &progress{w: &out}
 	at := time.Date(2027, 6, 1, 12, 0, 0, 0, time.UTC)

@@ -66,6 +66,7 @@ func restore(t *testing.T, db *sqlx.DB, backup []byte) {
 }
 
 func TestARestoredBackupIsRefusedUntilItIsReplayed(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t, 60, eventbritetest.Options{Limit: -1})
 	held := s.eventbrite.Attendees(s.event, nil)
 	forgotten, kept := string(held[0].ID), string(held[1].ID)
@@ -83,15 +84,18 @@ func TestARestoredBackupIsRefusedUntilItIsReplayed(t *testing.T) {
 	second := dump(t, db)
 	s.eventbrite.AddPeople(s.event, 3)
 	lethe(t, env, "sync", string(s.event))
-	blocked := append(slices.Clone(env), "LETHE_CLOCK="+time.Now().AddDate(0, 0, 60).Format(time.RFC3339))
-	lethe(t, blocked, "retention", "run")
-	later := append(slices.Clone(env), "LETHE_CLOCK="+time.Now().AddDate(9, 0, 0).Format(time.RFC3339))
+	at := func(now time.Time) []string {
+		return append(slices.Clone(env), "LETHE_CLOCK="+now.Format(time.RFC3339))
+	}
+	over := time.Now().AddDate(0, 0, 60)
+	lethe(t, at(over), "retention", "run")
+	afterwards, later := at(over.Add(time.Minute)), at(time.Now().AddDate(9, 0, 0))
 
 	for _, c := range []struct { // in this order: a ledger's time runs forwards
 		what   string
 		backup []byte
 		env    []string
-	}{{"before everything, restored after blocking", first, blocked}, {"after the erasure, restored years later", second, later}} {
+	}{{"before everything, restored after blocking", first, afterwards}, {"after the erasure, restored years later", second, later}} {
 		t.Run(c.what, func(t *testing.T) {
 			restore(t, db, c.backup)
 			for _, args := range [][]string{
@@ -123,6 +127,7 @@ func TestARestoredBackupIsRefusedUntilItIsReplayed(t *testing.T) {
 }
 
 func TestABackupRestoredAfterDeletionIsBroughtUpToDateHoweverOftenItIsKilled(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t, 400, eventbritetest.Options{Limit: -1})
 	open, _ := s.eventbrite.AddEvent(s.org, eventbritetest.Event{
 		Name: "Later Days", Zone: "Europe/Berlin", Start: time.Now().AddDate(0, 0, 90), End: time.Now().AddDate(0, 0, 91),
@@ -189,6 +194,7 @@ func TestABackupRestoredAfterDeletionIsBroughtUpToDateHoweverOftenItIsKilled(t *
 }
 
 func TestACopyKeptElsewhereReplacesALostOne(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t, 20, eventbritetest.Options{Limit: -1})
 	db := pgtest.New(t)
 	dir := t.TempDir()
@@ -231,6 +237,7 @@ func TestACopyKeptElsewhereReplacesALostOne(t *testing.T) {
 }
 
 func TestLetheRefusesToStartWithoutASecretThatKeepsSomebodyOut(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t, 10, eventbritetest.Options{Limit: -1})
 	db := pgtest.New(t)
 	env := s.env(t, pgtest.URL(t, db))
@@ -258,6 +265,7 @@ func TestLetheRefusesToStartWithoutASecretThatKeepsSomebodyOut(t *testing.T) {
 }
 
 func TestAMachineWithoutACopyStopsWhenNobodyConfirmsAnyMore(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t, 3, eventbritetest.Options{Limit: -1})
 	db := pgtest.New(t)
 	env := s.env(t, pgtest.URL(t, db))
@@ -287,6 +295,7 @@ func TestAMachineWithoutACopyStopsWhenNobodyConfirmsAnyMore(t *testing.T) {
 }
 
 func TestALostOrChangedCopyStopsEverything(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t, 20, eventbritetest.Options{Limit: -1})
 	db := pgtest.New(t)
 	env := s.env(t, pgtest.URL(t, db))

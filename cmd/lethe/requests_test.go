@@ -21,6 +21,7 @@ func requests(t *testing.T, env []string) []listedRequest {
 }
 
 func TestAnErasureThatABackupUndidIsDoneAgainAndItsCaseShowsThat(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t, 20, eventbritetest.Options{Limit: -1})
 	db := pgtest.New(t)
 	officer, err := seal.NewOfficer()

@@ -108,6 +108,7 @@ func simulated(t *testing.T) *sqlx.DB {
 }
 
 func TestKilledBlockingsAndDeletionsEndComplete(t *testing.T) {
+	t.Parallel()
 	const people, name = 5000, "Zephyrine Quillington"
 	kills := 10
 	if more() {
@@ -201,6 +202,7 @@ func unchanged(t *testing.T, db *sqlx.DB, what string, do func()) {
 }
 
 func TestWhatOnlyLooksChangesNoByteOfTheDatabase(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t, 60, eventbritetest.Options{Limit: -1})
 	db := simulated(t)
 	env, _ := withKey(t, s.env(t, pgtest.URL(t, db)))
@@ -220,6 +222,7 @@ func TestWhatOnlyLooksChangesNoByteOfTheDatabase(t *testing.T) {
 }
 
 func TestOneEventThatFailsKeepsNoOtherWaiting(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t, 20, eventbritetest.Options{Limit: -1})
 	other, _ := s.eventbrite.AddEvent(s.org, eventbritetest.Event{
 		Name: "Other Days", Zone: "Europe/Berlin", Start: time.Now().AddDate(0, 0, 20), End: time.Now().AddDate(0, 0, 21),

@@ -17,6 +17,7 @@ import (
 )
 
 func TestANewcomerIsInsideWithoutAMailServerAndAStopEndsCleanly(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t, 3, eventbritetest.Options{})
 	database := pgtest.URL(t, pgtest.New(t))
 	cmd := exec.CommandContext(t.Context(), "lethe", "up")

@@ -12,6 +12,7 @@ import (
 )
 
 func TestASourcesClockStopsBlockingAndDeletingForADay(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{})
 	event := w.event(3)
 	w.discover()

@@ -12,6 +12,7 @@ import (
 )
 
 func TestNobodyOfABlockedEventIsAskedFor(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{})
 	event := w.event(3)
 	if _, err := w.Discover(t.Context()); err != nil {
@@ -31,6 +32,7 @@ func TestNobodyOfABlockedEventIsAskedFor(t *testing.T) {
 // It was past its block date and nobody had blocked it; its form, which another event shares,
 // was read on meanwhile.
 func TestAnEventThatIsPostponedIntoTheFutureIsReadAnew(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{})
 	a, form, people := w.soonAndLater()
 	at := func(days int) *pull.Puller {
@@ -55,6 +57,7 @@ func TestAnEventThatIsPostponedIntoTheFutureIsReadAnew(t *testing.T) {
 }
 
 func TestAnEventThatIsOverByAClockThatIsAheadIsNotPassedOver(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{})
 	a, form, people := w.soonAndLater()
 	w.typeform.Fill(form.ID, people, time.Now().Add(-time.Minute))

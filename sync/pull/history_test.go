@@ -77,6 +77,7 @@ func (w world) unread(event attendees.EventID) {
 }
 
 func TestAnEventOfLongAgoIsPulledOnceWithItsFormsThoughItIsKilledAgainAndAgain(t *testing.T) {
+	t.Parallel()
 	const people = 600
 	w := newWorld(t, eventbritetest.Options{Limit: -1, PageSize: 20})
 	event := w.past(people, 100)
@@ -168,6 +169,7 @@ func TestAnEventOfLongAgoIsPulledOnceWithItsFormsThoughItIsKilledAgainAndAgain(t
 }
 
 func TestEventsOfLongAgoWaitForAnOfficersKeyAndTheirFormsForThem(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1})
 	event, open, gone := w.past(30, 100), w.event(30), w.past(30, 9*365)
 	w.discover()
@@ -223,6 +225,7 @@ func TestEventsOfLongAgoWaitForAnOfficersKeyAndTheirFormsForThem(t *testing.T) {
 }
 
 func TestARateLimitInTheMiddleOfAnEventOfLongAgoIsNoFailure(t *testing.T) {
+	t.Parallel()
 	// Large enough that what it keeps in reserve covers the pages that are under way.
 	w := newWorld(t, eventbritetest.Options{Limit: 100, Window: 10 * time.Second, PageSize: 10})
 	event := w.past(1500, 100) // 150 pages
@@ -249,6 +252,7 @@ func TestARateLimitInTheMiddleOfAnEventOfLongAgoIsNoFailure(t *testing.T) {
 }
 
 func TestTwoWorkersSealAnEventOfLongAgoOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1})
 	event := w.past(700, 100)
 	w.discover()

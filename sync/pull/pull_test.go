@@ -189,6 +189,7 @@ func (w world) same(event attendees.EventID) {
 }
 
 func TestTwentyThousandWithTiesShiftsAndChangesAreListedExactlyOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1})
 	event := w.event(20_000)
 	w.discover()
@@ -242,6 +243,7 @@ func TestEveryFaultEndsInACompletePull(t *testing.T) {
 }
 
 func TestAnIdlePullOfManyEventsCostsOneCall(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1, Now: func() time.Time { return time.Now().Add(-time.Hour) }})
 	var events []attendees.EventID
 	for range 200 {
@@ -272,6 +274,7 @@ func TestAnIdlePullOfManyEventsCostsOneCall(t *testing.T) {
 }
 
 func TestTheOrganizationsListingBringsWhatIsNew(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1})
 	first, second := w.event(30), w.event(10)
 	w.discover()
@@ -300,6 +303,7 @@ func TestTheOrganizationsListingBringsWhatIsNew(t *testing.T) {
 }
 
 func TestWhereTheOrganizationsListingIsRefusedEachEventIsAskedFor(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1})
 	event := w.event(30)
 	w.discover()
@@ -319,6 +323,7 @@ func TestWhereTheOrganizationsListingIsRefusedEachEventIsAskedFor(t *testing.T) 
 }
 
 func TestReconcileLetsGoWhoIsGoneAndNobodyWhenHalfIsMissing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1})
 	event := w.event(60)
 	w.discover()
@@ -366,6 +371,7 @@ func TestReconcileLetsGoWhoIsGoneAndNobodyWhenHalfIsMissing(t *testing.T) {
 }
 
 func TestARateLimitIsNoFailureAndThePullGoesOnWhereItStood(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: 90, Window: 8 * time.Second})
 	event := w.event(5000) // 100 pages
 	w.discover()
@@ -404,6 +410,7 @@ func TestARateLimitIsNoFailureAndThePullGoesOnWhereItStood(t *testing.T) {
 }
 
 func TestTwoWorkersAndASyncDoubleNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1})
 	one, two := w.event(1500), w.event(1500)
 	w.discover()
@@ -430,6 +437,7 @@ func TestTwoWorkersAndASyncDoubleNothing(t *testing.T) {
 }
 
 func TestFormsAreReadWholeAndOnlyWhatIsMapped(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1})
 	event := w.event(2500)
 	w.discover()
@@ -511,6 +519,7 @@ func (w world) noSecrets() {
 }
 
 func TestTheSumOfThreePullersKeepsTheRateBudget(t *testing.T) {
+	t.Parallel()
 	const limit = 600
 	w := newWorld(t, eventbritetest.Options{PageSize: 1, Limit: limit})
 	var events []attendees.EventID

@@ -65,6 +65,7 @@ func TestAListingOfChangesThatShiftsUnderTheReaderLosesNobody(t *testing.T) {
 }
 
 func TestAListingThatCountsMoreThanItNamesIsNotBelievedDry(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1})
 	event := w.event(10)
 	w.discover()
@@ -106,6 +107,7 @@ func (w world) cutOff(pages int, read func(context.Context) (pull.Report, error)
 }
 
 func TestAReconcileThatWasCutOffHidesNoChangeAndGoesOn(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1})
 	event := w.event(3000)
 	w.discover()
@@ -124,6 +126,7 @@ func TestAReconcileThatWasCutOffHidesNoChangeAndGoesOn(t *testing.T) {
 }
 
 func TestAStoppedPullKeepsWhatItHasRead(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1})
 	event := w.event(10)
 	w.discover()
@@ -143,6 +146,7 @@ func TestAStoppedPullKeepsWhatItHasRead(t *testing.T) {
 func behind() time.Time { return time.Now().Add(-time.Hour) }
 
 func TestAClockThatIsAheadForOnePullHidesNobody(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1, Now: behind})
 	w.eventbrite.Misbehave(func(q *eventbritetest.Quirks) { q.Ahead = -time.Hour })
 	w.Now = behind
@@ -158,6 +162,7 @@ func TestAClockThatIsAheadForOnePullHidesNobody(t *testing.T) {
 }
 
 func TestAFirstPullByAClockThatIsAheadHidesNobody(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1, Now: behind})
 	w.eventbrite.Misbehave(func(q *eventbritetest.Quirks) { q.Ahead = -time.Hour })
 	event := w.event(30)

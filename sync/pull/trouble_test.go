@@ -15,6 +15,7 @@ import (
 )
 
 func TestAFormThatLivesElsewhereIsNotBelievedEmpty(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1})
 	event := w.event(30)
 	w.discover()
@@ -51,6 +52,7 @@ func TestAFormThatLivesElsewhereIsNotBelievedEmpty(t *testing.T) {
 }
 
 func TestAFormReadByAClockThatIsAheadHidesNobody(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1})
 	event := w.event(5)
 	w.discover()
@@ -66,6 +68,7 @@ func TestAFormReadByAClockThatIsAheadHidesNobody(t *testing.T) {
 }
 
 func TestAnOrganizationThatRefusesItsEventsStopsNoOther(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1})
 	closed := w.org
 	w.event(3)
@@ -90,6 +93,7 @@ func TestAnOrganizationThatRefusesItsEventsStopsNoOther(t *testing.T) {
 }
 
 func TestAnEventWhoseNameHoldsNULIsDiscoveredWithTheOthers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1})
 	id, _ := w.eventbrite.AddEvent(w.org, eventbritetest.Event{
 		Name: "Example\x00 Days", Status: "li\x00ve", Start: time.Now().AddDate(0, 0, 20), End: time.Now().AddDate(0, 0, 21),
@@ -104,6 +108,7 @@ func TestAnEventWhoseNameHoldsNULIsDiscoveredWithTheOthers(t *testing.T) {
 }
 
 func TestOneEventThatFailsKeepsNoOtherWaiting(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, eventbritetest.Options{Limit: -1})
 	gone, event := attendees.EventID("7100000000"), w.event(10)
 	w.discover()

@@ -114,6 +114,7 @@ func (e ended) gone() (entries []ledger.Entry) {
 }
 
 func TestWhenDueResponsesGoAtTypeformAfterTheirEventAndAreSeenToBeGoneADayLater(t *testing.T) {
+	t.Parallel()
 	e := newEnded(t, attendees.UpstreamWhenDue)
 	e.block()
 	// The one who said no has no contract that a duty keeps, so hers is due at once.
@@ -135,6 +136,7 @@ func TestWhenDueResponsesGoAtTypeformAfterTheirEventAndAreSeenToBeGoneADayLater(
 }
 
 func TestWhatIsStillShownIsDeletedAgain(t *testing.T) {
+	t.Parallel()
 	e := newEnded(t, attendees.UpstreamWhenBlocked)
 	e.typeform.SetFaults(typeformtest.Faults{Unheard: true})
 	e.block()
@@ -149,6 +151,7 @@ func TestWhatIsStillShownIsDeletedAgain(t *testing.T) {
 }
 
 func TestByDefaultStaffAreAskedAndNothingGoesAtTypeform(t *testing.T) {
+	t.Parallel()
 	e := newEnded(t, attendees.UpstreamAsk)
 	e.block()
 	e.delete()
@@ -167,6 +170,7 @@ func TestByDefaultStaffAreAskedAndNothingGoesAtTypeform(t *testing.T) {
 }
 
 func TestATaskIsTickedOffByWhatThePolicySaysLater(t *testing.T) {
+	t.Parallel()
 	e := newEnded(t, attendees.UpstreamAsk)
 	e.block()
 	e.delete()
@@ -180,6 +184,7 @@ func TestATaskIsTickedOffByWhatThePolicySaysLater(t *testing.T) {
 }
 
 func TestNeverKeepsNoIds(t *testing.T) {
+	t.Parallel()
 	e := newEnded(t, attendees.UpstreamNever)
 	e.block()
 	e.want("blocked", e.run(), "told 0, gone 0, there 12, in mind 0")
@@ -191,6 +196,7 @@ func TestNeverKeepsNoIds(t *testing.T) {
 }
 
 func TestAHoldKeepsResponsesAtTypeform(t *testing.T) {
+	t.Parallel()
 	e := newEnded(t, attendees.UpstreamWhenBlocked)
 	one := e.eventbrite.Attendees(e.event, nil)[0].ID
 	whole := must[postgres.Hold](t)(e.Store.AddHold(t.Context(), e.event, "", "a claim", "ops", attendees.Date{}))
@@ -215,6 +221,7 @@ func TestAHoldKeepsResponsesAtTypeform(t *testing.T) {
 }
 
 func TestAnErasureReachesTypeformFromARoomAndFromASealedOne(t *testing.T) {
+	t.Parallel()
 	for _, way := range []attendees.Upstream{attendees.UpstreamWhenDue, attendees.UpstreamAsk} {
 		e := newEnded(t, way)
 		people := e.eventbrite.Attendees(e.event, nil)
@@ -237,6 +244,7 @@ func TestAnErasureReachesTypeformFromARoomAndFromASealedOne(t *testing.T) {
 }
 
 func TestAnotherRegionAndAnUnknownFormProveNothing(t *testing.T) {
+	t.Parallel()
 	e := newEnded(t, attendees.UpstreamWhenBlocked)
 	e.block()
 	e.typeform.SetFaults(typeformtest.Faults{Unheard: true})
@@ -274,6 +282,7 @@ func TestAnotherRegionAndAnUnknownFormProveNothing(t *testing.T) {
 }
 
 func TestARunThatDiesBetweenCallAndNoteIsDoneAgainWithoutHarm(t *testing.T) {
+	t.Parallel()
 	e := newEnded(t, attendees.UpstreamWhenBlocked)
 	e.block()
 	if _, err := e.Store.DB().Exec(`
@@ -297,6 +306,7 @@ func TestARunThatDiesBetweenCallAndNoteIsDoneAgainWithoutHarm(t *testing.T) {
 }
 
 func TestAResponseThatAnotherEventNeedsStaysAtTypeform(t *testing.T) {
+	t.Parallel()
 	e := newEnded(t, attendees.UpstreamWhenBlocked)
 	other := e.world.event(0)
 	e.discover()
