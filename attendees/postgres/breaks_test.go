@@ -168,6 +168,47 @@ func TestTheProofOfAnAgreementOutlivesAReplay(t *testing.T) {
 	}
 }
 
+// Who agreed after the backup, and whose answer Typeform has no more, is not told from
+// those who never agreed: staff are asked before more of them go than had gone.
+func TestAReplayAsksBeforeMoreGoThanHadGone(t *testing.T) {
+	w := newWorld(t)
+	o := officer(t)
+	s := sealer(t, o)
+	w.discover(old, time.Date(2027, 6, 20, 16, 0, 0, 0, time.UTC))
+	w.wasRead(old)
+	w.linkAgreement(old)
+	ada, bo, cy, di := person("1", string(old), "Ada Example", "ada@example.org"), person("2", string(old), "Bo Example", "bo@example.org"),
+		person("3", string(old), "Cy Example", "cy@example.org"), person("4", string(old), "Di Example", "di@example.org")
+	w.save(ada, bo, cy, di)
+	w.answer(old, response("r1", "1", "", "", nil), response("r2", "2", "", "", nil))
+	before := w.backup()
+	w.answer(old, response("r3", "3", "", "", nil))
+	w.clock.now = july
+	if n := w.block(old, s); n.Dropped != 1 || n.Sealed != 3 {
+		t.Fatalf("blocked: %+v", n)
+	}
+	f := w.copied()
+	for _, again := range []struct {
+		answers []attendees.Response
+		doubted bool
+		sealed  int
+	}{
+		{nil, true, 4},
+		{[]attendees.Response{response("r3", "3", "", "", nil)}, false, 3},
+	} {
+		w.restore(before)
+		w.replay(f, s)
+		w.sealed(s, ada, bo, cy, di)
+		w.read()
+		w.oldAnswers(s, nil, again.answers...)
+		w.dry()
+		if n := w.block(old, s); n.Doubted != again.doubted || n.Sealed != again.sealed {
+			t.Errorf("with %d answers left: %+v", len(again.answers), n)
+		}
+	}
+	w.ledgerIsSound()
+}
+
 func TestNothingIsDeletedAtTypeformThatIsStillToBeRead(t *testing.T) {
 	w := newWorld(t)
 	o := officer(t)

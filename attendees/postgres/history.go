@@ -211,6 +211,11 @@ func (b *blocker) settleHistory(ctx context.Context, tx *sqlx.Tx) error {
 	}
 	b.event.Doubted = b.agrees && 2*agreed < all
 	if b.agrees && !b.event.Doubted && !b.held {
+		if b.event.Doubted, err = b.dropsMore(ctx, tx); err != nil {
+			return err
+		}
+	}
+	if b.agrees && !b.event.Doubted && !b.held {
 		if err := b.dropUnsaid(ctx, tx); err != nil {
 			return err
 		}
@@ -246,16 +251,38 @@ func (b *blocker) settleHistory(ctx context.Context, tx *sqlx.Tx) error {
 	return quiet("block an event", err)
 }
 
-// dropUnsaid drops, unopened, the records of those who never said yes in any part and
-// whom neither a hold nor a restriction keeps; their rows go as those of everybody without a record do.
+// unsaid is true of a sealed record "s" of somebody of event $1 who never said yes in any
+// part, and whom neither a restriction nor, on the day $2, a hold on her alone keeps.
+var unsaid = `
+	s.event_id = $1
+	and exists (select from attendees a where a.id = s.attendee_id)
+	and not ` + restricted + `
+	and not exists (select from sealed o where o.event_id = $1 and o.attendee_id = s.attendee_id and o.agreed)
+	and not exists (select from holds h where h.attendee_id = s.attendee_id and ` + standing("$2") + `)`
+
+// dropsMore tells that an event that was blocked before, and is read again after a
+// replay, would lose more people than the ledger says went: what somebody had agreed
+// since the backup may be gone at its source by now.
+func (b *blocker) dropsMore(ctx context.Context, tx *sqlx.Tx) (more bool, err error) {
+	err = tx.GetContext(ctx, &more, `
+		with entries as materialized (
+			select index, leaf::json as entry
+			from ledger_entries
+			where substring(leaf from '"event":"([^"]+)"') = $3 and leaf ~ '"kind":"(blocked|answered|hold_dropped)"'
+		), first as (
+			select index from entries where entry->>'kind' = 'blocked' order by index limit 1
+		)
+		select exists (select from first)
+		  and (select count(distinct s.attendee_id) from sealed s where `+unsaid+`) > (
+			select coalesce(sum(coalesce(entry->'counts'->>'dropped', entry->'counts'->>'records')::bigint), 0)
+			from entries
+			where index in (select index from first) or entry->>'kind' <> 'blocked')`, b.event.Key, b.today(), b.event.ID)
+	return more, quiet("compare an event with the ledger", err)
+}
+
+// dropUnsaid drops, unopened, the records of those who never said yes; their rows go as those of everybody without a record do.
 func (b *blocker) dropUnsaid(ctx context.Context, tx *sqlx.Tx) error {
-	result, err := tx.ExecContext(ctx, `
-		delete from sealed s
-		where s.event_id = $1
-		  and exists (select from attendees a where a.id = s.attendee_id)
-		  and not `+restricted+`
-		  and not exists (select from sealed o where o.event_id = $1 and o.attendee_id = s.attendee_id and o.agreed)
-		  and not exists (select from holds h where h.attendee_id = s.attendee_id and `+standing("$2")+`)`, b.event.Key, b.today())
+	result, err := tx.ExecContext(ctx, `delete from sealed s where `+unsaid, b.event.Key, b.today())
 	if err != nil {
 		return quiet("drop those without an agreement", err)
 	}
