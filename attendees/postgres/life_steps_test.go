@@ -127,6 +127,9 @@ func (l *life) block(*rapid.T) {
 	if errors.As(err, &early) || !l.done(err) || before.State != attendees.Active {
 		return
 	}
+	if n.Coming { // it was to be read anew, and its day came first
+		n = l.comeIn(id)
+	}
 	all, agreed := 0, 0
 	for _, s := range l.souls {
 		if s.event == id && s.why == "" && !s.early {
@@ -478,16 +481,25 @@ func (l *life) endAgain(id attendees.EventID) {
 	if !l.look(id).SealsAsItComes(l.clock.now) {
 		return
 	}
+	n := l.comeIn(id)
+	if n.Dropped > 0 {
+		l.Fatalf("event %s, blocked again and read once more, ends as %+v", id, n)
+	}
+	l.doubted[id] = n.Doubted // blocked once more, it may be in doubt once more
+}
+
+// comeIn blocks an event that seals as it comes, when its sources have nobody else.
+func (l *life) comeIn(id attendees.EventID) postgres.Blocking {
 	for _, statement := range []string{`update events set pulled_at = $1 where source_id = $2`, `update feeds set watermark = $1 where name <> $2`} {
 		_, err := l.DB().Exec(statement, l.clock.now, id)
 		l.must(err)
 	}
 	n, err := l.Block(l.world.t.Context(), id, l.sealer)
 	l.must(err)
-	if n.Coming || n.Dropped > 0 {
-		l.Fatalf("event %s, blocked again and read once more, ends as %+v", id, n)
+	if n.Coming {
+		l.Fatalf("event %s still comes in though all of it was read", id)
 	}
-	l.doubted[id] = n.Doubted // blocked once more, it may be in doubt once more
+	return n
 }
 
 // recall takes somebody from a replayed database into the model, or sees why she is not
