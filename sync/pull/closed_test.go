@@ -62,7 +62,7 @@ func TestAnEventThatIsOverByAClockThatIsAheadIsNotPassedOver(t *testing.T) {
 	a, form, people := w.soonAndLater()
 	w.typeform.Fill(form.ID, people, time.Now().Add(-time.Minute))
 	w.typeform.SetFaults(typeformtest.Faults{Ahead: -60 * 24 * time.Hour}) // as seen from a machine that is as much ahead
-	if _, err := w.at(60).Form(t.Context(), form.ID); err == nil || !strings.Contains(err.Error(), "event "+string(a)+" is past its block date") {
+	if _, err := w.at(60).Form(t.Context(), form.ID); err == nil || !strings.Contains(err.Error(), "event "+string(a)+" is past its dates") {
 		t.Fatalf("a form is read by a clock that is two months ahead: %v", err)
 	}
 	if err := w.at(60).Store.CheckClock(t.Context(), false); err == nil || !strings.Contains(err.Error(), "apart") {

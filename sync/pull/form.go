@@ -2,7 +2,6 @@ package pull
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -90,7 +89,7 @@ func (r *formRun) links(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if f.FailedAt != nil {
+			if f.FailedAt != nil || r.Eventbrite == nil {
 				continue // else it would keep the others waiting; the form is read again afterwards
 			}
 			r.waits = fmt.Sprintf("the registrations of event %s come first", e.ID)
@@ -169,7 +168,7 @@ func (r *formRun) walk(ctx context.Context, since, until time.Time, counts bool)
 		}
 		if pages++; counts && pages == 1 { // the first reply tells the source's clock
 			started := earlier(r.Now(), r.Typeform.Skew)
-			if err := r.passable(ctx, started); err != nil {
+			if err := r.passable(ctx, r.feed.Name, r.passed, started); err != nil {
 				return pages, err
 			}
 			if started.Before(*r.feed.RunStarted) {
@@ -197,21 +196,6 @@ func (r *formRun) walk(ctx context.Context, since, until time.Time, counts bool)
 		r.tell(Progress{Feed: r.feed.Name, Page: pages, People: people, Total: page.Total})
 	}
 	return pages, nil
-}
-
-// passable refuses to read on by a clock that is ahead of Typeform's, by which alone an event
-// is over: what was answered for that event would be passed over for good.
-func (r *formRun) passable(ctx context.Context, theirs time.Time) error {
-	if r.Simulated || r.Now().Sub(theirs) <= postgres.MaxSkew {
-		return nil
-	}
-	for _, e := range r.passed {
-		if e.Open(theirs) {
-			err := fmt.Errorf("by this machine's clock event %s is past its block date, by Typeform's it is not: nothing is read until one of them is right again, by NTP", e.ID)
-			return errors.Join(err, r.noteClock(ctx, r.feed.Name))
-		}
-	}
-	return nil
 }
 
 func (r *formRun) save(ctx context.Context, responses []attendees.Response) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"lethe/attendees"
@@ -51,8 +52,12 @@ func (p *Puller) Organization(ctx context.Context, org attendees.OrganizationID)
 		if err != nil {
 			return Report{}, err
 		}
+		passed, err := p.passed(ctx, org)
+		if err != nil {
+			return Report{}, err
+		}
 		r := &run{
-			Puller: p, feed: f, links: links, asked: asked, admit: p.admit,
+			Puller: p, feed: f, links: links, asked: asked, admit: p.admit, passed: passed,
 			list: func(q eventbrite.Query) iter.Seq2[eventbrite.Page, error] {
 				return p.Eventbrite.OrganizationAttendees(ctx, org, q)
 			},
@@ -78,6 +83,14 @@ func (p *Puller) Organization(ctx context.Context, org attendees.OrganizationID)
 		return report, err
 	}
 	return p.eachRunning(ctx, org, report)
+}
+
+// passed are an organisation's events that take nothing in any more, by our clock.
+func (p *Puller) passed(ctx context.Context, org attendees.OrganizationID) ([]postgres.Event, error) {
+	events, err := p.Store.Events(ctx)
+	return slices.DeleteFunc(events, func(e postgres.Event) bool {
+		return e.Organization != org || e.Open(p.Now()) || e.SealsAsItComes(p.Now())
+	}), err
 }
 
 // organizationSince is from when on an organisation's changes are read: its

@@ -159,6 +159,22 @@ func (p *Puller) noteClock(ctx context.Context, feed postgres.FeedName) error {
 	return p.Store.NoteSkew(ctx, source, skew)
 }
 
+// passable refuses to read on by a clock that is ahead of the source's, theirs, by which
+// alone an event takes nothing more in: what comes for that event would be passed over for
+// good. passed are the events that take nothing in by our clock.
+func (p *Puller) passable(ctx context.Context, feed postgres.FeedName, passed []postgres.Event, theirs time.Time) error {
+	if p.Simulated || p.Now().Sub(theirs) <= postgres.MaxSkew {
+		return nil
+	}
+	for _, e := range passed {
+		if e.Open(theirs) || e.State == attendees.Blocked && e.SealsAsItComes(theirs) {
+			err := fmt.Errorf("by this machine's clock event %s is past its dates, by the source's it is not: nothing is read until one of them is right again, by NTP", e.ID)
+			return errors.Join(err, p.noteClock(ctx, feed))
+		}
+	}
+	return nil
+}
+
 // passes tells of a rate limit or a stop, which are no failures.
 func passes(ctx context.Context, err error) bool {
 	var limited *RateLimited

@@ -21,7 +21,8 @@ type run struct {
 	links map[attendees.EventID]attendees.FieldLinks
 	asked map[attendees.QuestionID]bool
 	// admit looks at a page before it is saved: it may discover events.
-	admit func(context.Context, []attendees.Registration) error
+	admit  func(context.Context, []attendees.Registration) error
+	passed []postgres.Event // of which the listing may name people whom nothing takes in, by our clock
 
 	event *postgres.Event // whose listing this is, where its people are sealed as they come
 	seals bool
@@ -118,7 +119,15 @@ func (r *run) walk(ctx context.Context, since time.Time, from int, counts bool) 
 		if err != nil {
 			return pages, err
 		}
-		pages++
+		if pages++; counts && pages == 1 { // the first reply tells the source's clock
+			started := r.began()
+			if err := r.passable(ctx, r.feed.Name, r.passed, started); err != nil {
+				return pages, err
+			}
+			if started.Before(*r.feed.RunStarted) {
+				r.feed.RunStarted = &started
+			}
+		}
 		people += len(page.Registrations)
 		if err := r.take(ctx, page); err != nil {
 			return pages, err
@@ -128,11 +137,6 @@ func (r *run) walk(ctx context.Context, since time.Time, from int, counts bool) 
 			r.feed.RunPage, r.total = page.Number, page.Total
 			if r.total >= 0 {
 				r.total -= skipped
-			}
-		}
-		if counts && pages == 1 { // the first reply tells the source's clock
-			if started := r.began(); started.Before(*r.feed.RunStarted) {
-				r.feed.RunStarted = &started
 			}
 		}
 		if len(r.batch) >= postgres.SaveBatch || r.Now().Sub(r.flushed) >= saveEvery {
