@@ -137,7 +137,7 @@ func (b *blocker) begin(ctx context.Context, id attendees.EventID) error {
 			return err
 		}
 		if b.half || b.again {
-			if err := b.keepCorrected(ctx, tx); err != nil {
+			if err := b.keepRead(ctx, tx); err != nil {
 				return err
 			}
 		}

@@ -133,6 +133,10 @@ func (b *blocker) tally(ctx context.Context, tx *sqlx.Tx) error {
 	if _, err := tx.ExecContext(ctx, `delete from counts where event_id = $1`, b.event.Key); err != nil {
 		return quiet("close an event's counts", err) // they are exact, under 5 too
 	}
+	least := tallyLeast
+	if b.half {
+		least = 1 // more may come, and who agreed is counted at the end
+	}
 	_, err = tx.ExecContext(ctx, `
 		insert into tallies (event_id, what, people)
 		select $1, what, n
@@ -145,7 +149,7 @@ func (b *blocker) tally(ctx context.Context, tx *sqlx.Tx) error {
 			union all
 			select 'ticket: ' || ticket, count(*) from personal where event_id = $1 and part = 'registration' and ticket <> '' group by ticket
 		) as counted
-		where n >= $2
-		on conflict do nothing`, b.event.Key, tallyLeast)
+		where n >= $2 and not ($3 and what = 'agreed')
+		on conflict do nothing`, b.event.Key, least, b.half)
 	return quiet("keep an event's counts", err)
 }

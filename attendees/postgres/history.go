@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -81,8 +82,15 @@ func (s *Store) comesIn(ctx context.Context, q sqlx.QueryerContext, e Event) (bo
 	if e.Expired(s.now()) {
 		return false, nil
 	}
-	var dry bool
-	err := sqlx.GetContext(ctx, q, &dry, `select pulled_at is not null from events where id = $1`, e.Key)
+	var over, dry bool
+	err := sqlx.GetContext(ctx, q, &over, `
+		select exists (
+			select from tasks
+			where event_id = $1 and kind = $2 and done_at is not null and done_by <> '')`, e.Key, taskComing)
+	if err != nil || over {
+		return false, quiet("look whether staff end an event", err)
+	}
+	err = sqlx.GetContext(ctx, q, &dry, `select pulled_at is not null from events where id = $1`, e.Key)
 	if err != nil || !dry {
 		return true, quiet("look whether an event has run dry", err)
 	}
@@ -141,29 +149,77 @@ func (s *Store) come(ctx context.Context, tx *sqlx.Tx, e Event) error {
 	if _, err := tx.ExecContext(ctx, `update events set history = true, blocked_at = null, doubted = false where id = $1`, e.Key); err != nil {
 		return quiet("have a sealed event read again", err)
 	}
+	// Its sources are read from now on, whatever was decided about an earlier reading.
+	_, err = tx.ExecContext(ctx, `
+		delete from tasks
+		where event_id = $1 and kind = $2 and done_at is not null`, e.Key, taskComing)
+	if err != nil {
+		return quiet("have a sealed event read again", err)
+	}
+	// That waits for no source: an event may come in for long.
+	if err := s.askLists(ctx, tx, e); err != nil {
+		return err
+	}
 	return s.readAnew(ctx, tx, e)
 }
 
-// keepCorrected lets no version that is read again replace what was corrected: that stands
-// in the readable room alone, which is about to go.
-func (b *blocker) keepCorrected(ctx context.Context, tx *sqlx.Tx) error {
+// comingDays is how long after its block date an event may come in before staff are asked.
+const comingDays = 30
+
+// askComing asks staff about events that have come in for long: a source that is gone, or
+// whose token is, would keep who never agreed, and all copies of its lists, until the end.
+func (s *Store) askComing(ctx context.Context) error {
+	events, err := s.Events(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		since := e.BlockOn.Date
+		if since.Before(e.FirstSeenOn.Date) {
+			since = e.FirstSeenOn.Date
+		}
+		if !e.SealsAsItComes(s.now()) || e.Today(s.now()).Before(since.AddDays(comingDays)) {
+			continue
+		}
+		says := fmt.Sprintf("Event %s was to be blocked on %s and is still not read to its end: until then it is sealed as it comes, "+
+			"and nobody of it goes who never agreed. Where a source will not have the rest any more, tick this off: "+
+			"the event ends with what is here", e.ID, e.BlockOn)
+		if err := s.InTx(ctx, func(tx *sqlx.Tx) error { return s.ask(ctx, tx, e.Key, taskComing, says) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepRead lets no version of a registration that is read again replace what stands in the
+// readable room alone, which is about to go: what was corrected, and what an answer that was
+// linked by hand says. Of an event that was read in part nothing is replaced.
+func (b *blocker) keepRead(ctx context.Context, tx *sqlx.Tx) error {
 	_, err := tx.ExecContext(ctx, `
 		update attendees a
-		set changed_at = greatest(a.changed_at, $2)
+		set changed_at = '9999-12-31'
 		from personal p
-		where p.event_id = $1 and p.id = a.id and p.corrected <> '{}'`, b.event.Key, b.now())
-	return quiet("keep corrections", err)
+		where p.event_id = $1 and p.id = a.id and p.part = 'registration'
+		  and ($2 or p.corrected <> '{}' or exists (
+			select from personal r
+			where r.event_id = $1 and r.part = 'response' and r.attendee_id = p.id and r.matched_by = 'hand'))`, b.event.Key, b.half)
+	return quiet("keep what was read", err)
 }
 
 // halfRead tells that an event's own listing has not run dry, though its block date has
 // come. Who is there is sealed, by a pull that was cut off or one by one, while the rest
-// seals as it comes; where nobody is, all are coming.
+// seals as it comes; where there is nothing, all of it is coming.
 func (b *blocker) halfRead(ctx context.Context, tx *sqlx.Tx) (half bool, err error) {
-	if b.event.PulledAt != nil || b.event.History || b.event.Expired(b.now()) {
+	switch {
+	case b.event.PulledAt != nil || b.event.History || b.event.Expired(b.now()):
 		return false, nil
+	case b.event.State != attendees.Active:
+		return true, nil // a blocking was cut off, which found it so
 	}
-	err = tx.GetContext(ctx, &half, `select exists (select from attendees where event_id = $1)`, b.event.Key)
-	if err != nil || half || b.event.State != attendees.Active {
+	err = tx.GetContext(ctx, &half, `
+		select exists (select from attendees where event_id = $1)
+			or exists (select from personal where event_id = $1)`, b.event.Key)
+	if err != nil || half {
 		return half, quiet("look whether an event was read", err)
 	}
 	b.coming = true
@@ -246,6 +302,13 @@ func (b *blocker) settleHistory(ctx context.Context, tx *sqlx.Tx) error {
 		delete from tallies where event_id = $1 and people < $3`, event, agreed, tallyLeast)
 	if err != nil {
 		return quiet("keep an event's counts", err)
+	}
+	_, err = tx.ExecContext(ctx, `
+		update tasks
+		set done_at = $3
+		where event_id = $1 and kind = $2 and done_at is null`, event, taskComing, b.now())
+	if err != nil {
+		return quiet("end an event that came in", err)
 	}
 	_, err = tx.ExecContext(ctx, `update events set doubted = $2 where id = $1`, event, b.event.Doubted)
 	return quiet("block an event", err)

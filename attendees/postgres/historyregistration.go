@@ -74,10 +74,13 @@ func (s *Store) SealRegistrations(ctx context.Context, tx *sqlx.Tx, sealer *seal
 	if err := s.meetHolds(ctx, tx, key, fresh); err != nil {
 		return n, err
 	}
-	var moved []uuid.UUID
+	var moved, agreed []uuid.UUID
 	write := parts[:0]
 	for _, p := range parts {
 		h, there := known[p.id]
+		if there && !p.agreed.IsZero() { // whether or not this version replaces hers
+			agreed = append(agreed, p.id)
+		}
 		switch {
 		case erased[p.id] || there && h.State != attendees.Active:
 			n.Late++
@@ -114,6 +117,13 @@ func (s *Store) SealRegistrations(ctx context.Context, tx *sqlx.Tx, sealer *seal
 		if err := s.askRewrite(ctx, tx, personalRooms, known[id].Event); err != nil {
 			return n, err
 		}
+	}
+	_, err = tx.ExecContext(ctx, `
+		update sealed
+		set agreed = true
+		where event_id = $1 and attendee_id = any($2::uuid[]) and not agreed`, key, pq.StringArray(texts(agreed)))
+	if err != nil {
+		return n, quiet("note who agreed", err)
 	}
 	if err := b.sealParts(ctx, tx, write, known, waits); err != nil {
 		return n, err

@@ -180,10 +180,10 @@ func (b *blocker) owners(ctx context.Context, tx *sqlx.Tx, parts []part) (map[uu
 			a.address_index <> '' and a.address_index = v.address_index and exists (
 				select from sealed s
 				where s.event_id = $1 and s.attendee_id = a.id and s.part = 'registration' and s.person is not null) as opens,
-			a.state <> 'active' or exists (select from holds h where h.attendee_id = a.id and `+standing("$7")+`) as held,
+			a.reason in ('restriction', 'objection') or exists (select from holds h where h.attendee_id = a.id and `+standing("$7")+`) as held,
 			exists (select from sealed s where s.event_id = $1 and s.attendee_id = a.id and s.part = v.part) as sealed
 		from verdict v
-		join attendees a on a.id = v.attendee_id and (a.state = 'active' or a.reason in ('restriction', 'objection'))`,
+		join attendees a on a.id = v.attendee_id`,
 		b.event.Key, c.ids, c.claims, c.indexes, c.forms, c.sourceIDs, b.today())
 	owners := make(map[uuid.UUID]found, len(rows))
 	for _, f := range rows {

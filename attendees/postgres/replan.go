@@ -154,6 +154,9 @@ func (s *Store) reopen(ctx context.Context, tx *sqlx.Tx, before Event, key uuid.
 	if err != nil || len(open) == 0 {
 		return err
 	}
+	if _, err := tx.ExecContext(ctx, `update events set history = false where id = $1`, key); err != nil {
+		return quiet("open an event again", err)
+	}
 	return s.readAnew(ctx, tx, open[key])
 }
 

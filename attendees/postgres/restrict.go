@@ -219,8 +219,15 @@ func (s *Store) unseal(ctx context.Context, tx *sqlx.Tx, o one, opened []seal.Re
 	if _, err := tx.ExecContext(ctx, `delete from sealed where event_id = $1 and attendee_id = $2`, o.event.Key, o.Key); err != nil {
 		return quiet("unseal a record", err)
 	}
-	// What changed at the sources meanwhile went nowhere.
-	return s.readAnew(ctx, tx, o.event)
+	// What changed at the sources meanwhile went nowhere. The event as a whole was read all
+	// the same: its reconcile is due, and its forms.
+	if _, err := tx.ExecContext(ctx, `update events set reconciled_at = null where id = $1`, o.event.Key); err != nil {
+		return quiet("have an event reconciled", err)
+	}
+	if err := s.readAgain(ctx, tx, EventFeed(o.event.ID)); err != nil {
+		return err
+	}
+	return s.readFormsAgain(ctx, tx, o.event.Key)
 }
 
 // writeBack writes one row of a registration, or of its response from a form and under an

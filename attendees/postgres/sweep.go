@@ -106,6 +106,9 @@ func (s *Store) Tidy(ctx context.Context) (Tidied, error) {
 	if err = s.askRestricted(ctx); err != nil {
 		return t, err
 	}
+	if err = s.askComing(ctx); err != nil {
+		return t, err
+	}
 	if t.Rewritten, err = s.rewriteRooms(ctx); err != nil {
 		return t, err
 	}

@@ -45,6 +45,7 @@ const (
 	taskLostRestriction = "lost restriction"
 	taskLists           = "destroy lists" // exports were recalled when it was blocked
 	taskFuse            = "unannounced"   // far more would go than was announced
+	taskComing          = "coming"        // it comes in, sealed, and has for long
 )
 
 // ask puts something before staff, once while it is open.

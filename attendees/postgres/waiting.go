@@ -62,8 +62,13 @@ func (s *Store) sealWaiting(ctx context.Context, tx *sqlx.Tx, sealer *seal.Seale
 		if err != nil {
 			return err
 		}
-		// What she answered stayed out with her: that she never agreed cannot be told from here.
-		if _, err := tx.ExecContext(ctx, `update sealed set agreed = null where event_id = $1 and attendee_id = $2`, e.Key, p.id); err != nil {
+		// What she answered stayed out with her: that she never agreed cannot be told from
+		// here. Where that is looked at in the end, as with come, she counts as one who did.
+		_, err = tx.ExecContext(ctx, `
+			update sealed
+			set agreed = case when $3 then true end
+			where event_id = $1 and attendee_id = $2`, e.Key, p.id, e.History)
+		if err != nil {
 			return quiet("keep who may have agreed", err)
 		}
 		_, err = tx.ExecContext(ctx, `delete from tombstones where keyed_id = any($1) and reason <> ''`,
