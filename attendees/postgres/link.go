@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -94,17 +95,108 @@ func (s *Store) SaveLink(ctx context.Context, e Event, l Link) error {
 			}
 		}
 		if l.Form == attendees.EventbriteForm {
-			_, err := tx.ExecContext(ctx, `update events set pulled_at = null where id = $1`, e.Key)
-			if err != nil {
-				return quiet("have an event read again", err)
-			}
-			return s.readAgain(ctx, tx, EventFeed(e.ID))
+			return s.readOwnAgain(ctx, tx, e)
 		}
 		if err := s.saveForm(ctx, tx, l.Form, l.Title, l.Host); err != nil {
 			return err
 		}
 		return s.readAgain(ctx, tx, FormFeed(l.Form))
 	})
+}
+
+// Unlink takes a form from an event, for all purposes, and drops what its answers said
+// there; linking it again reads them anew. It waits while the form is being read. It
+// returns how many answers went: *NotLinkedError where there is no such link, *HeldError
+// while a hold stands on the event or on one of its people.
+func (s *Store) Unlink(ctx context.Context, e Event, form attendees.FormID) (answers int, err error) {
+	feed := FormFeed(form)
+	if form == attendees.EventbriteForm {
+		feed = EventFeed(e.ID)
+	}
+	unlock, err := s.LockFeed(ctx, feed, func() {})
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
+		locked, err := s.lockEvents(ctx, tx, []uuid.UUID{e.Key})
+		if err != nil {
+			return err
+		}
+		if e = locked[e.Key]; !e.Open(s.now()) {
+			return &BlockedError{Event: e}
+		}
+		var held bool
+		err = tx.GetContext(ctx, &held, `select exists (select from holds h where h.event_id = $1 and `+standing("$2")+`)`, e.Key, s.today())
+		if err != nil {
+			return quiet("look for holds", err)
+		}
+		if held {
+			return &HeldError{What: "event " + string(e.ID) + ", or one of its people,"}
+		}
+		result, err := tx.ExecContext(ctx, `delete from links where event_id = $1 and form_id = $2`, e.Key, form)
+		if err != nil {
+			return quiet("take a link away", err)
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, &NotLinkedError{Event: e.ID, Form: form})
+		}
+		if form == attendees.EventbriteForm {
+			return s.readOwnAgain(ctx, tx, e)
+		}
+		answers, err = s.dropAnswers(ctx, tx, e, form)
+		return err
+	})
+	return answers, err
+}
+
+// dropAnswers drops all that an event has from a form.
+func (s *Store) dropAnswers(ctx context.Context, tx *sqlx.Tx, e Event, form attendees.FormID) (int, error) {
+	var whose []uuid.NullUUID
+	err := tx.SelectContext(ctx, &whose, `
+		delete from personal
+		where event_id = $1 and part = 'response' and form_id = $2
+		returning attendee_id`, e.Key, form)
+	if err != nil {
+		return 0, quiet("drop a form's answers", err)
+	}
+	if _, err := tx.ExecContext(ctx, `delete from upstream where event_id = $1 and form_id = $2`, e.Key, form); err != nil {
+		return 0, quiet("forget which answers are at the source", err)
+	}
+	concerned := map[uuid.UUID]bool{}
+	for _, w := range whose {
+		if w.Valid {
+			concerned[w.UUID] = true
+		}
+	}
+	if err := s.fill(ctx, tx, e.Key, slices.Collect(maps.Keys(concerned))); err != nil {
+		return 0, err
+	}
+	_, err = tx.ExecContext(ctx, `
+		delete from feeds
+		where name = $1 and not exists (select from links where form_id = $2)`, FormFeed(form), form)
+	if err != nil {
+		return 0, quiet("forget a feed", err)
+	}
+	return len(whose), s.askRewrite(ctx, tx, personalRooms, e.Key)
+}
+
+// readOwnAgain has an event's listing read anew, since other questions of its own count.
+func (s *Store) readOwnAgain(ctx context.Context, tx *sqlx.Tx, e Event) error {
+	if _, err := tx.ExecContext(ctx, `update events set pulled_at = null where id = $1`, e.Key); err != nil {
+		return quiet("have an event read again", err)
+	}
+	return s.readAgain(ctx, tx, EventFeed(e.ID))
+}
+
+// NotLinkedError says that the form is not linked to the event.
+type NotLinkedError struct {
+	Event attendees.EventID
+	Form  attendees.FormID
+}
+
+func (e *NotLinkedError) Error() string {
+	return fmt.Sprintf("form %s is not linked to event %s: `lethe events list` shows which are", e.Form, e.Event)
 }
 
 func (s *Store) saveForm(ctx context.Context, tx *sqlx.Tx, form attendees.FormID, title, host string) error {

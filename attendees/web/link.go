@@ -2,10 +2,12 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"lethe/attendees"
 	"lethe/attendees/postgres"
@@ -198,6 +200,9 @@ func (s *Site) linkForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	e, v := asked(r).event, r.PostForm
 	form, name := attendees.FormID(v.Get("form")), attendees.PurposeName(v.Get("purpose"))
+	if v.Get("do") == "remove" {
+		return s.unlink(w, r, form)
+	}
 	f, purpose, err := s.readForm(r.Context(), e, form, name)
 	if err != nil {
 		return err
@@ -221,6 +226,29 @@ func (s *Site) linkForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.pull(w, r)
+}
+
+// unlinkWithin is how long a form that is just being read is waited for.
+const unlinkWithin = 10 * time.Second
+
+// unlink takes a form from an event.
+func (s *Site) unlink(w http.ResponseWriter, r *http.Request, form attendees.FormID) error {
+	ctx, cancel := context.WithTimeout(r.Context(), unlinkWithin)
+	defer cancel()
+	e := asked(r).event
+	_, err := s.Store.Unlink(ctx, e, form)
+	switch {
+	case errors.As(err, new(*postgres.NotLinkedError)):
+		return refused("This form is not linked.")
+	case errors.As(err, new(*postgres.HeldError)):
+		return refused("A legal hold stands on the event, or on one of its people, and nothing of it is dropped meanwhile.")
+	case errors.Is(err, context.DeadlineExceeded):
+		return refused("The form is being read just now. Wait for that.")
+	case err != nil:
+		return err
+	}
+	http.Redirect(w, r, paths{}.LinkForm(e.ID), http.StatusSeeOther)
+	return nil
 }
 
 // chosenFields are the fields for which a question was chosen.

@@ -402,6 +402,29 @@ func TestAnAnswerIsLinkedByHandOnThePersonsPage(t *testing.T) {
 	}
 }
 
+func TestAFormIsTakenFromItsEvent(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser))
+	page, form := "/events/4711/link", url.Values{"form": {string(agreementForm)}, "do": {"remove"}}
+	if a := b.get(page); !strings.Contains(a.body, `value="`+string(agreementForm)+`"><span>`) {
+		t.Fatal("the form is not shown as linked")
+	}
+	if a := b.post(page, form); a.status != http.StatusSeeOther || a.to != page {
+		t.Fatalf("removing answers %d to %q", a.status, a.to)
+	}
+	if a := b.get(page); strings.Contains(a.body, `value="`+string(agreementForm)+`"><span>`) {
+		t.Error("the form is shown as linked still")
+	}
+	var left int
+	if err := h.Store.DB().Get(&left, `select count(*) from personal where form_id = $1`, agreementForm); err != nil || left > 0 {
+		t.Errorf("%d answers are left (%v)", left, err)
+	}
+	if a := b.post(page, form); a.status != http.StatusUnprocessableEntity {
+		t.Errorf("removing twice answers %d", a.status)
+	}
+}
+
 func TestTheMailMergeHasThoseWhoHaveNotAgreed(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

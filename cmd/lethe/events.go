@@ -22,7 +22,7 @@ func (a *app) eventsCommand() *cobra.Command {
 		Args:  onlyCommands("events"),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.discoverCommand(), a.linkCommand(), a.listCommand())
+	cmd.AddCommand(a.discoverCommand(), a.linkCommand(), a.unlinkCommand(), a.listCommand())
 	return cmd
 }
 
@@ -240,6 +240,34 @@ questions with a proposal. Linking again for the same purpose replaces.`,
 	cmd.Flags().StringVar(&purpose, "purpose", "", "the purpose that the answers are for")
 	cmd.Flags().StringArrayVar(&pairs, "field", nil, "FIELD=QUESTION: a field of the purpose, and the question's ref or id")
 	return cmd
+}
+
+func (a *app) unlinkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "unlink EVENT FORM",
+		Short: "Take a form from an event, and drop what it filled",
+		Long: `Take a form from an event, for all purposes: what its answers filled here goes,
+and the form itself is not touched. Linking it again reads its answers anew.`,
+		Example: `  lethe events unlink 4711 u6nXL7`,
+		Args:    exactly(2, "EVENT and FORM"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			e, err := d.Event(cmd.Context(), eventID(args[0]))
+			if err != nil {
+				return err
+			}
+			form := attendees.FormID(args[1])
+			answers, err := d.Unlink(cmd.Context(), e, form)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "Unlinked %s from %s: %s.\n", form, printable(e.Name), plural(answers, "answer")+" dropped here")
+			return nil
+		},
+	}
 }
 
 func fieldPairs(pairs []string) ([]attendees.FieldLink, error) {
