@@ -246,10 +246,13 @@ func (b *blocker) settleHistory(ctx context.Context, tx *sqlx.Tx) error {
 		return err
 	}
 	event := b.event.Key
-	// Who moved on to another event has her record there.
+	// Who moved on to another event has her record there; under a hold what she answered here
+	// stays, until dropReleased.
 	_, err = tx.ExecContext(ctx, `
 		delete from sealed s
-		where s.event_id = $1 and exists (select from attendees a where a.id = s.attendee_id and a.event_id <> $1)`, event)
+		where s.event_id = $1
+		  and exists (select from attendees a where a.id = s.attendee_id and a.event_id <> $1)
+		  and not `+holding("$1", "s.attendee_id", "$2"), event, b.today())
 	if err != nil {
 		return quiet("let go who moved on", err)
 	}

@@ -42,7 +42,12 @@ func (w world) look(id attendees.EventID) postgres.Event {
 // sealed lets a page of the old event's own listing come.
 func (w world) sealed(s *seal.Sealer, regs ...attendees.Registration) postgres.Changes {
 	w.t.Helper()
-	if _, err := w.BeginHistory(w.t.Context(), old); err != nil {
+	return w.sealedIn(old, s, regs...)
+}
+
+func (w world) sealedIn(id attendees.EventID, s *seal.Sealer, regs ...attendees.Registration) postgres.Changes {
+	w.t.Helper()
+	if _, err := w.BeginHistory(w.t.Context(), id); err != nil {
 		w.t.Fatal(err)
 	}
 	var batch []attendees.Minimised
@@ -51,7 +56,7 @@ func (w world) sealed(s *seal.Sealer, regs ...attendees.Registration) postgres.C
 	}
 	var n postgres.Changes
 	err := w.InTx(w.t.Context(), func(tx *sqlx.Tx) (err error) {
-		n, err = w.SealRegistrations(w.t.Context(), tx, s, attendees.Eventbrite, old, batch)
+		n, err = w.SealRegistrations(w.t.Context(), tx, s, attendees.Eventbrite, id, batch)
 		return err
 	})
 	if err != nil {
@@ -492,6 +497,41 @@ func TestNobodyMovesOutOfASealedEventToOneOfLongAgo(t *testing.T) {
 	w.forget("1")
 	if n := w.count(`select count(*) from sealed`); n != 0 {
 		t.Errorf("forgotten, and %d sealed records of hers are left", n)
+	}
+}
+
+func TestUnderAHoldWhatSomebodyAnsweredStaysWhereSheWas(t *testing.T) {
+	for _, held := range []bool{true, false} {
+		w := newOldWorld(t)
+		s := sealer(t, officer(t))
+		w.linkOld()
+		const other = attendees.EventID("4699")
+		w.discover(other, time.Date(2027, 4, 1, 16, 0, 0, 0, time.UTC))
+		if held {
+			w.hold(old, "")
+		}
+		hers := person("1", string(old), "Ada Example", "ada@example.org")
+		w.sealed(s, hers)
+		w.read()
+		w.oldAnswers(s, nil, response("r1", "1", "", "", nil))
+		hers.Event, hers.Changed = other, june
+		equal(t, "moved", w.sealedIn(other, s, hers), postgres.Changes{New: 1})
+		w.dry()
+		w.block(old, s)
+		here := `select count(*) from sealed s join events e on e.id = s.event_id where e.source_id = '4700'`
+		if n := w.count(here); (n > 0) != held {
+			t.Errorf("held %v: %d records of hers are left in the old event", held, n)
+		}
+		holds, err := w.Holds(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, h := range holds { // she took one along
+			w.release(h)
+			if n := w.count(here); (n > 0) != (i < len(holds)-1) {
+				t.Errorf("%d of %d holds are released, and %d records of hers are left", i+1, len(holds), n)
+			}
+		}
 	}
 }
 

@@ -142,7 +142,7 @@ func (s *Store) Sample(ctx context.Context, officer string, n int) ([]SealedReco
 }
 
 // dropReleased drops what only a hold had kept, unopened: fields without a duty,
-// responses of nobody, and those who never agreed. It returns how many records went.
+// responses of nobody, and of who moved on, and those who never agreed. It returns how many records went.
 func (s *Store) dropReleased(ctx context.Context) (int, error) {
 	var events []Event
 	err := s.db.SelectContext(ctx, &events, `select `+eventColumns+` from events where state = 'blocked' and blocked_at is not null order by id`)
@@ -170,7 +170,7 @@ func (s *Store) dropReleasedOf(ctx context.Context, e Event) (n int, err error) 
 			delete from sealed s
 			where s.event_id = $1
 			  and (s.part like 'held%' or (s.agreed = false and not $2)
-			       or s.part like 'response:%' and not exists (select from attendees a where a.id = s.attendee_id))
+			       or not exists (select from attendees a where a.id = s.attendee_id and a.event_id = $1))
 			  and not `+restricted+`
 			  and not `+holding("$1", "s.attendee_id", "$3")+`
 			returning attendee_id`, e.Key, e.Doubted, s.today())
