@@ -27,7 +27,7 @@ type Holding struct {
 	// is gone.
 	Closed bool
 	// Answers are forms that were sent in under her address and that belong to nobody, or to
-	// somebody else's registration.
+	// somebody else's registration; none where several share her address.
 	Answers []OwnAnswer
 	Lists   []Receipt // that carry her; of a blocked event all that were taken
 	Looks   []Look
@@ -164,8 +164,11 @@ func (u *under) registrations(ctx context.Context) error {
 // whole reads the rest of the events under which something is held.
 func (u *under) whole(ctx context.Context) error {
 	var keys []uuid.UUID
-	for key := range u.held {
+	for key, h := range u.held {
 		keys = append(keys, key)
+		if h.Shared > 0 { // whose each answer is, her address does not tell either
+			h.Answers = nil
+		}
 	}
 	var events []Event
 	err := u.db.SelectContext(ctx, &events, `select `+eventColumns+` from events where id = any($1::uuid[])`, pq.StringArray(texts(keys)))

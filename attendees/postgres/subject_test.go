@@ -103,6 +103,9 @@ func TestABuyerSeesNobodyElse(t *testing.T) {
 	w.save(person("1", "4711", "Ada Example", "buyer@example.org"), person("2", "4711", "Bo Example", "buyer@example.org"),
 		person("3", "4712", "Ada Example", "buyer@example.org"))
 	w.lines("a group order", w.seen("buyer@example.org"), "4711 shared 2", "4712 3 active name=Ada Example email=buyer@example.org ticket=Standard status=attending attended=no")
+	w.linkAgreement("4711")
+	w.answer("4711", response("r7", "", "Bo Example", "buyer@example.org", nil), response("r8", "", "Cy Example", "buyer@example.org", nil))
+	w.lines("its answers", w.seen("buyer@example.org")[:1], "4711 shared 2")
 	// A ticket that a colleague's own answer fills is not the buyer's alone; the colleague
 	// sees what she answered.
 	link := postgres.Link{Event: "4712", Form: "u6nXL7", Purpose: attendees.ParticipationAgreement,
