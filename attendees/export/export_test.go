@@ -227,6 +227,13 @@ func TestAFolderIsNoFileAndWhatAKilledExportLeftIsRemoved(t *testing.T) {
 	if err := export.File(dir, true, write); !errors.Is(err, export.ErrFolder) {
 		t.Errorf("a folder: %v, want ErrFolder", err)
 	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(os.DevNull, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := export.File(link, true, write); !errors.Is(err, export.ErrDevice) {
+		t.Errorf("a device: %v, want ErrDevice", err)
+	}
 	for name, age := range map[string]time.Duration{".lethe-123": 25 * time.Hour, ".lethe-456": time.Hour, ".lethe-notes": 99 * time.Hour} {
 		path := filepath.Join(dir, name)
 		at := time.Now().Add(-age)

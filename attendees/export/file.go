@@ -14,8 +14,13 @@ import (
 // ErrExists says that there is a file of that name already.
 var ErrExists = errors.New("the file is there already")
 
-// ErrFolder says that there is a folder of that name.
-var ErrFolder = errors.New("it is a folder: name a file in it")
+var (
+	// ErrFolder says that there is a folder of that name.
+	ErrFolder = errors.New("it is a folder: name a file in it")
+	// ErrDevice says that there is something of that name that is no file, a pipe perhaps.
+	ErrDevice = errors.New("it is no file: name one, or - for the standard output")
+	errNoRoom = errors.New("there is no such folder: make it, or name another")
+)
 
 const (
 	// unfinished begins the name of a list that has not got its own yet; digits follow.
@@ -50,13 +55,20 @@ func sweep(beside *os.File) {
 // Without force it refuses to replace a file (ErrExists). Whatever fails, nothing
 // half-written stays.
 func File(path string, force bool, write func(io.Writer) error) (err error) {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
+	switch info, err := os.Stat(path); {
+	case err != nil: // it is not there yet, or cannot be written: creating it says so
+	case info.IsDir():
 		return fmt.Errorf("write %s: %w", path, ErrFolder)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("write %s: %w", path, ErrDevice)
 	}
 	if _, err := os.Lstat(path); err == nil && !force {
 		return fmt.Errorf("write %s: %w", path, ErrExists)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), unfinished+"*") // 0600
+	if errors.Is(err, os.ErrNotExist) {
+		err = errNoRoom
+	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, plain(err))
 	}

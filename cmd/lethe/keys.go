@@ -38,7 +38,9 @@ this machine. The public half goes into LETHE_OFFICER_KEY, several by comma.`,
 			}
 			file := officer.File(time.Now())
 			if out == "" {
-				fmt.Fprint(a.out, file)
+				if _, err := fmt.Fprint(a.out, file); err != nil {
+					return fmt.Errorf("the key is lost, make another: %w", err)
+				}
 				fmt.Fprintf(a.err, "Keep the private half (AGE-SECRET-KEY-1…) where this server is not: it is not shown again.\n"+
 					"Then: LETHE_OFFICER_KEY=%s\n", officer.Public())
 				return nil

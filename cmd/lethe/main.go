@@ -41,13 +41,17 @@ func (m misused) Unwrap() error { return m.error }
 var errFound = errors.New("found wanting")
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	a := &app{out: stdout, err: stderr}
+	out := &said{Writer: stdout}
+	a := &app{out: out, err: stderr}
 	defer a.close()
 	root := commands(a)
 	root.SetArgs(args)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("not all of it could be written: %w", out.err)
+	}
 	var wrong misused
 	switch {
 	case err == nil:
@@ -63,6 +67,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintln(stderr, "lethe:", oneLine(err))
 	return failed
+}
+
+// said is the standard output, with the first error of writing to it: what nobody gets to
+// see is not done.
+type said struct {
+	io.Writer
+	err error
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	n, err := s.Writer.Write(p)
+	if s.err == nil {
+		s.err = err
+	}
+	return n, err
 }
 
 // oneLine keeps an error to one sentence on one line.

@@ -18,6 +18,9 @@ import (
 
 // isTerminal tells whether somebody is watching.
 func isTerminal(w io.Writer) bool {
+	if s, ok := w.(*said); ok {
+		w = s.Writer
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
