@@ -66,7 +66,7 @@ func (s *Store) compare(ctx context.Context, c ledger.Copy, size int64) error {
 	}
 	head, err := v.Open(c.Checkpoints[len(c.Checkpoints)-1])
 	if err != nil || head.Size != n {
-		return fmt.Errorf("the ledger's copy: %w", &ledger.Damage{Entry: n - 1, What: "the checkpoint after it is not this ledger's"})
+		return apart(&ledger.Damage{Entry: n - 1, What: "the checkpoint after it is not this ledger's"})
 	}
 	if n > size {
 		return ErrRestored
@@ -76,10 +76,16 @@ func (s *Store) compare(ctx context.Context, c ledger.Copy, size int64) error {
 		return fmt.Errorf("the ledger: %w", err)
 	}
 	if root != head.Root {
-		return fmt.Errorf("the ledger and its copy have grown apart, so one of them was tampered with: `lethe ledger verify` tells where: %w",
-			&ledger.Damage{Entry: n - 1, What: "up to it the two differ"})
+		return apart(&ledger.Damage{Entry: n - 1, What: "up to it the two differ"})
 	}
 	return nil
+}
+
+// apart says what to do where the ledger and its copy differ.
+func apart(damage error) error {
+	return fmt.Errorf("the ledger and its copy have grown apart, so one of them was damaged or tampered with: `lethe ledger verify` tells which. "+
+		"Where it is the copy, put back another one of it, or have it written anew with `lethe ledger adopt --reason …`; "+
+		"where it is the database, restore a backup: %w", damage)
 }
 
 func (s *Store) checkReplaying(ctx context.Context) error {
@@ -124,7 +130,7 @@ func (s *Store) growCopy(ctx context.Context, f ledger.File) error {
 			return nil, nil, err
 		}
 		if _, err := ledger.Compare(t.Leaves, have); err != nil {
-			return nil, nil, err
+			return nil, nil, apart(err)
 		}
 		size = int64(len(t.Leaves))
 		groups, err := t.Groups(int64(len(have)), v)

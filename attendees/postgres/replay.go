@@ -60,7 +60,7 @@ func (s *Store) Replay(ctx context.Context, f ledger.File, sealer *seal.Sealer) 
 		return Replayed{}, err
 	}
 	if _, err := c.Verify(v); err != nil {
-		return Replayed{}, fmt.Errorf("the ledger's copy: %w", err)
+		return Replayed{}, apart(err)
 	}
 	openings, err := f.Openings()
 	if err != nil {
@@ -115,7 +115,7 @@ func (s *Store) putBack(ctx context.Context, tx *sqlx.Tx, c ledger.Copy, v *ledg
 	}
 	for i, leaf := range have {
 		if leaf != string(c.Leaves[i]) {
-			return &ledger.Damage{Entry: int64(i), What: "the database and the ledger's copy differ"}
+			return apart(&ledger.Damage{Entry: int64(i), What: "the database and the ledger's copy differ"})
 		}
 	}
 	stored := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) { return readHashes(ctx, tx, indexes) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -47,7 +48,10 @@ func (a *app) checkLedger(ctx context.Context, d database) error {
 
 // keepCopy lets the ledger's copy grow before what was done is called done.
 func (a *app) keepCopy(ctx context.Context, d database) error {
-	return a.withCopy(ctx, d, d.CopyLedger)
+	if err := a.withCopy(ctx, d, d.CopyLedger); err != nil {
+		return fmt.Errorf("the database has it all, and the ledger's copy could not grow: %w", err)
+	}
+	return nil
 }
 
 func (a *app) withCopy(ctx context.Context, d database, write func(context.Context, ledger.File) error) error {
@@ -76,20 +80,9 @@ const confirmEvery = 10 * time.Minute
 // to it that another one does. A copy that has grown apart ends the program, and so does a
 // restored backup: from there on nothing can be proven.
 func (a *app) confirm(ctx context.Context, d database) error {
-	_, keeps, err := a.ledgerFile()
-	if err != nil {
-		return err
-	}
-	check := a.checkLedger
-	if keeps {
-		check = a.keepCopy
-	}
 	for {
-		if err := check(ctx, d); err != nil && ctx.Err() == nil {
-			if ends(err) {
-				return err
-			}
-			a.log.Warn("the ledger could not be compared with its copy; it is tried again", "err", err)
+		if err := a.confirmNow(ctx, d); err != nil {
+			return err
 		}
 		select {
 		case <-time.After(confirmEvery):
@@ -97,6 +90,27 @@ func (a *app) confirm(ctx context.Context, d database) error {
 			return nil
 		}
 	}
+}
+
+// confirmNow does it once, as has to be done before anything else is.
+func (a *app) confirmNow(ctx context.Context, d database) error {
+	_, keeps, err := a.ledgerFile()
+	if err != nil {
+		return err
+	}
+	if keeps {
+		err = a.withCopy(ctx, d, d.CopyLedger)
+	} else {
+		err = a.checkLedger(ctx, d)
+	}
+	if err == nil || ctx.Err() != nil {
+		return nil
+	}
+	if !ends(err) {
+		a.log.Warn("the ledger could not be compared with its copy; it is tried again", "err", err)
+		return nil
+	}
+	return err
 }
 
 // ends tells errors of the ledger after which nothing more may be done.
@@ -130,8 +144,12 @@ func (a *app) adoptCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			aside, err := a.damagedCopy(cmd.Context(), d)
+			if err != nil {
+				return err
+			}
 			switch err := a.checkLedger(cmd.Context(), d); {
-			case err == nil && newest.After(a.now()): // made by a clock that was ahead
+			case err == nil && (newest.After(a.now()) || aside != ""): // made by a clock that was ahead
 			case err == nil:
 				return errors.New("the ledger and its copy agree, and the newest entry is not ahead of the clock: there is nothing to give up")
 			case !errors.Is(err, postgres.ErrNoCopy):
@@ -144,11 +162,58 @@ func (a *app) adoptCommand() *cobra.Command {
 				return err
 			}
 			fmt.Fprintln(a.out, "The ledger as it stands is taken for whole, and that is recorded. Its copy goes on from here.")
+			if aside != "" {
+				fmt.Fprintf(a.out, "The damaged copy is %s now: keep it for whoever looks into it.\n", aside)
+			}
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why; name nobody in it")
 	return cmd
+}
+
+// damagedCopy moves a copy aside that is damaged in itself, while the database's ledger is
+// sound in every entry and signature; "" where that is not so. A sound copy that differs
+// stays: it may be the one that tells the truth.
+func (a *app) damagedCopy(ctx context.Context, d database) (aside string, err error) {
+	file, keeps, err := a.ledgerFile()
+	if err != nil || !keeps {
+		return "", err
+	}
+	v, err := d.Verifiers()
+	if err != nil {
+		return "", err
+	}
+	c, err := file.Read()
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	if err == nil {
+		if _, err = c.Verify(v); err == nil {
+			return "", nil
+		}
+	}
+	if errors.As(err, new(*os.PathError)) {
+		return "", err
+	}
+	t, err := d.Ledger(ctx)
+	if err != nil {
+		return "", err
+	}
+	if _, err := t.Verify(v); err != nil {
+		return "", fmt.Errorf("the copy is damaged, and so is the database's ledger: restore a backup of it: %w", err)
+	}
+	if len(c.Leaves) > len(t.Leaves) {
+		return "", postgres.ErrRestored
+	}
+	aside = file.Path + ".damaged"
+	if _, err := os.Lstat(aside); err == nil {
+		return "", fmt.Errorf("%s is there already: move it away first", aside)
+	}
+	if err := os.Rename(file.Path, aside); err != nil {
+		return "", fmt.Errorf("move the damaged copy aside: %w", err)
+	}
+	return aside, nil
 }
 
 // openLedger opens the database for a command that looks into the ledger, or mends it.

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lethe/attendees"
+	"lethe/attendees/ledger"
 	"lethe/attendees/postgres"
 	"lethe/migrations"
 	"lethe/sync/pull"
@@ -214,6 +215,10 @@ func (d *doctor) ledger(ctx context.Context, store database) {
 		d.find(broken, "ledger", fmt.Sprintf("its copy cannot be kept in %s: there is no such folder", file.Path), "Set LETHE_LEDGER to a file in a folder that is there.")
 		return
 	}
+	if err := sound(ctx, store, file); err != nil {
+		d.find(broken, "ledger", err.Error(), "`lethe ledger verify` names the first entry that is wrong.")
+		return
+	}
 	says := "agrees with its copy in " + file.Path
 	if _, err := os.Stat(file.Path); errors.Is(err, os.ErrNotExist) {
 		says = "nothing was recorded yet; its copy will be in " + file.Path
@@ -226,6 +231,35 @@ func (d *doctor) ledger(ctx context.Context, store database) {
 		}
 	}
 	d.find(healthy, "ledger", says, "")
+}
+
+// sound checks every entry, of the ledger and of its copy.
+func sound(ctx context.Context, store database, file ledger.File) error {
+	v, err := store.Verifiers()
+	if err != nil {
+		return err
+	}
+	t, err := store.Ledger(ctx)
+	if err != nil || len(t.Leaves) == 0 {
+		return err
+	}
+	if _, err := t.Verify(v); err != nil {
+		return fmt.Errorf("the ledger is damaged: %w", err)
+	}
+	c, err := file.Read()
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // nothing was copied yet
+	}
+	if err == nil {
+		_, err = c.Verify(v)
+	}
+	if err == nil {
+		_, err = ledger.Compare(t.Leaves, c.Leaves)
+	}
+	if err != nil {
+		return fmt.Errorf("its copy in %s is damaged: %w", file.Path, err)
+	}
+	return nil
 }
 
 func sameDisk(a, b os.FileInfo) bool {

@@ -317,8 +317,21 @@ func TestALostOrChangedCopyStopsEverything(t *testing.T) {
 	}
 	lethe(t, env, "ledger", "verify")
 
-	write(bytes.Replace(whole, []byte("erased"), []byte("Erased"), 1))
+	damaged := bytes.Replace(whole, []byte("erased"), []byte("Erased"), 1)
+	write(damaged)
 	refuses(t, env, "DAMAGED", "ledger", "verify")
+	refuses(t, env, "lethe ledger adopt --reason", "up")
+	refuses(t, env, "lethe ledger adopt --reason", "worker")
+	refuses(t, env, "lethe ledger adopt --reason", "ledger", "replay")
+	refuses(t, env, "is damaged: entry", "doctor")
+	lethe(t, env, "ledger", "adopt", "--reason", "a bit fell over")
+	if aside, err := os.ReadFile(path + ".damaged"); err != nil || !bytes.Equal(aside, damaged) {
+		t.Errorf("the damaged copy is not kept (%v)", err)
+	}
+	lethe(t, env, "ledger", "verify")
+	if whole, err = os.ReadFile(path); err != nil {
+		t.Fatal(err)
+	}
 	write(whole[:len(whole)-10]) // torn by a crash: mended by what comes next
 	refuses(t, env, "ends in the middle", "ledger", "verify")
 	lethe(t, env, "forget", string(people[2].ID), "--reason", "asked")

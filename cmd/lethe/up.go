@@ -83,6 +83,9 @@ func (a *app) start(ctx context.Context, serves, works bool) error {
 }
 
 func (a *app) serveStore(ctx context.Context, d database, serves, works bool) error {
+	if err := a.confirmNow(ctx, d); err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	mailer, err := a.mailer()
 	if err != nil {
