@@ -476,13 +476,13 @@ func (l *life) replay(then *past) {
 }
 
 // endAgain ends an event that was blocked again and is read once more: its sources have
-// nobody else, so nobody goes.
+// nobody else, so nobody goes but who never agreed, where it was in doubt meanwhile.
 func (l *life) endAgain(id attendees.EventID) {
 	if !l.look(id).SealsAsItComes(l.clock.now) {
 		return
 	}
 	n := l.comeIn(id)
-	if n.Dropped > 0 {
+	if n.Dropped > 0 && n.Dropped != l.leave(id, l.unkept) {
 		l.Fatalf("event %s, blocked again and read once more, ends as %+v", id, n)
 	}
 	l.doubted[id] = n.Doubted // blocked once more, it may be in doubt once more
