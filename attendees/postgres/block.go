@@ -189,6 +189,15 @@ func (b *blocker) record(r readable, part string, kept bool) (seal.Record, error
 	set(attendees.Affiliation, r.Affiliation.Reveal(), r.Affiliation.Empty())
 	set(attendees.Forums, []string(r.Forums), len(r.Forums) == 0)
 	set(attendees.Answers, r.Answers, string(r.Answers) == "{}")
+	var filled []string // by a form: whoever asks for her record is told where each came from
+	for _, f := range r.Filled {
+		if _, there := fields[f]; there {
+			filled = append(filled, f)
+		}
+	}
+	if len(filled) > 0 {
+		fields["filled"] = filled
+	}
 	switch {
 	case !kept:
 		maps.Copy(fields, r.Back)
@@ -263,7 +272,7 @@ func (b *blocker) registrations(ctx context.Context) error {
 				limit $3
 			)
 			select p.id, p.source_id, p.name, p.email, p.ticket, p.status, p.attended, p.agreement_version, p.agreed_at,
-				p.affiliation, p.forums, p.answers,
+				p.affiliation, p.forums, p.answers, p.filled,
 				`+alone+` as alone,
 				exists (select from holds h where h.attendee_id = p.id and `+standing("$4")+`) as held
 			from p

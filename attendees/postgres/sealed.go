@@ -102,7 +102,9 @@ func (s *Store) recordUnsealing(ctx context.Context, e Event, attendee attendees
 	return s.InTx(ctx, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, `
 			insert into receipts (id, event_id, purpose, format, rows, sha256, exported_by, exported_at)
-			values ($1, $2, 'unseal', 'opened', 0, '', $3, $4)`, uuid.New(), e.Key, by, s.now())
+			select $1, $2, 'unseal', 'opened', count(distinct attendee_id), '', $3, $4
+			from sealed
+			where event_id = $2 and ($5 = '' or attendee_id = $6)`, uuid.New(), e.Key, by, s.now(), attendee, attendeeKey(attendees.Eventbrite, attendee))
 		if err != nil {
 			return quiet("record who opens sealed records", err)
 		}

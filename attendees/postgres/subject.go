@@ -368,6 +368,35 @@ func (r fieldRow) fields(from attendees.SourceName) []OwnField {
 	return all
 }
 
+// openings adds when an officer opened her sealed records: hers alone, or all of her event.
+func (u *under) openings(ctx context.Context, events pq.StringArray) error {
+	var ids pq.ByteaArray
+	for _, r := range u.own {
+		ids = append(ids, u.keys.KeyedIDs(string(attendees.Eventbrite), string(r.SourceID), "")...)
+	}
+	var opened []struct {
+		Look
+		Room uuid.UUID `db:"event_id"`
+	}
+	err := u.db.SelectContext(ctx, &opened, `
+		select e.id as event_id, (l.leaf::json->>'at')::timestamptz as received_at
+		from events e
+		cross join lateral (
+			select index, leaf
+			from ledger_entries
+			where substring(leaf from '"event":"([^"]+)"') = e.source_id
+			offset 0
+		) as l
+		where e.id = any($1::uuid[]) and l.leaf ~ '"kind":"unsealed"'
+		  and (l.leaf !~ '"person":' or exists (select from openings o where o.index = l.index and o.keyed_id = any($2)))
+		order by l.index desc`, events, ids)
+	for _, l := range opened {
+		h := u.of(l.Room)
+		h.Looks = append(h.Looks, l.Look)
+	}
+	return quiet("find who opened a person's records", err)
+}
+
 // uses reads which lists carry her, who looked at her, and whether a hold stands.
 func (u *under) uses(ctx context.Context) error {
 	events, ids := u.ownKeys(func(ownRow) bool { return true })
@@ -410,6 +439,9 @@ func (u *under) uses(ctx context.Context) error {
 	for _, l := range looks {
 		h := u.of(l.Room)
 		h.Looks = append(h.Looks, l.Look)
+	}
+	if err := u.openings(ctx, events); err != nil {
+		return err
 	}
 	var onHold []uuid.UUID
 	err = u.db.SelectContext(ctx, &onHold, `

@@ -308,3 +308,46 @@ func TestAVisitIsOpenedByItsOwnTokenAlone(t *testing.T) {
 		t.Errorf("an old link: %v", err)
 	}
 }
+
+func TestASealedRecordTellsWhoOpenedItAndWhereItCameFrom(t *testing.T) {
+	w := newWorld(t)
+	s := sealer(t, officer(t))
+	w.linkAgreement("4711")
+	w.save(person("1", "4711", "Ada Example", "ada@example.org"), person("2", "4711", "Bo Example", "bo@example.org"))
+	w.answer("4711", response("r1", "1", "", "", nil), response("r2", "2", "", "", nil))
+	w.clock.now = july
+	w.block("4711", s)
+	open := func(attendee attendees.AttendeeID) {
+		for _, err := range w.SealedRecords(t.Context(), "4711", attendee, "the officer") {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	open("2")
+	for looks, attendee := range []attendees.AttendeeID{"", "1"} {
+		held, err := w.HeldUnder(t.Context(), "ada@example.org")
+		if err != nil || len(held) != 1 {
+			t.Fatal(held, err)
+		}
+		if len(held[0].Looks) != looks {
+			t.Errorf("%d openings of hers are told, want %d", len(held[0].Looks), looks)
+		}
+		for _, f := range held[0].Own.Fields {
+			want := attendees.Eventbrite
+			if f.Field == attendees.AgreedAt {
+				want = attendees.Typeform
+			}
+			if f.From != want {
+				t.Errorf("%s comes from %s, want %s", f.Field, f.From, want)
+			}
+		}
+		open(attendee)
+	}
+	if held, err := w.HeldUnder(t.Context(), "ada@example.org"); err != nil || len(held[0].Looks) != 2 || held[0].Looks[0].At.IsZero() {
+		t.Errorf("told is %+v (%v)", held[0].Looks, err)
+	}
+	if n := w.count(`select max(rows) from receipts where purpose = 'unseal'`); n != 2 {
+		t.Errorf("%d people were opened at once, as the accesses say", n)
+	}
+}
