@@ -152,6 +152,9 @@ func newestOnly(parts []part) []part {
 // where tells for which event each was held before.
 func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, sealer *seal.Sealer, e Event, open map[uuid.UUID]Event, where map[uuid.UUID]uuid.UUID, parts []part) (Changes, error) {
 	var n Changes
+	for i := range parts {
+		s.index(&parts[i], e)
+	}
 	held, err := s.held(ctx, tx, where, parts)
 	if err != nil {
 		return n, err
@@ -169,7 +172,7 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, sealer *seal.Sealer, 
 		return n, err
 	}
 	var fresh, changed []part
-	var moved []uuid.UUID
+	var moved, agreed []uuid.UUID
 	left := false // somebody lost what only the forums needed
 	for _, p := range parts {
 		h, known := held[p.id]
@@ -184,6 +187,9 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, sealer *seal.Sealer, 
 			continue
 		case h.State != attendees.Active:
 			n.Late++ // blocked for itself: no pull makes it readable again
+			if h.Event == e.Key && !p.agreed.IsZero() {
+				agreed = append(agreed, p.id)
+			}
 			continue
 		case p.changed.Before(h.ChangedAt):
 			n.Unchanged++ // an older version, from a page that was read before
@@ -212,6 +218,9 @@ func (s *Store) saveRoom(ctx context.Context, tx *sqlx.Tx, sealer *seal.Sealer, 
 			p.drop(s.withdrawnFields(h.Withdrawn))
 		}
 		changed = append(changed, p)
+	}
+	if err := s.noteAgreed(ctx, tx, e.Key, agreed); err != nil {
+		return n, err
 	}
 	if len(fresh) < copyLeast {
 		changed, fresh = append(changed, fresh...), nil
@@ -302,7 +311,7 @@ func (s *Store) upsert(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 		return nil
 	}
 	c := columnsOf(parts)
-	if err := s.upsertAttendees(ctx, tx, event, parts[0].source, c); err != nil {
+	if err := s.upsertAttendees(ctx, tx, event, parts[0], c); err != nil {
 		return err
 	}
 	// Under a hold who does not attend, or has withdrawn, loses nothing yet.
@@ -338,7 +347,7 @@ func (s *Store) upsert(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 }
 
 // upsertAttendees writes ids, dates and index of registrations, nothing readable.
-func (s *Store) upsertAttendees(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, source attendees.SourceName, c columns) error {
+func (s *Store) upsertAttendees(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, first part, c columns) error {
 	_, err := tx.ExecContext(ctx, `
 		insert into attendees (id, event_id, source, source_id, address_key, address_index, registered_at, changed_at)
 		select id, $1, $2, source_id, $3, address_index, nullif(registered_at, '')::timestamptz, changed_at::timestamptz
@@ -348,10 +357,11 @@ func (s *Store) upsertAttendees(ctx context.Context, tx *sqlx.Tx, event uuid.UUI
 			event_id = excluded.event_id,
 			address_key = excluded.address_key,
 			address_index = excluded.address_index,
+			grouped = attendees.grouped and attendees.address_index = excluded.address_index,
 			registered_at = excluded.registered_at,
 			changed_at = excluded.changed_at
 		where attendees.state = 'active'`,
-		event, source, s.keys.Newest(), c.ids, c.sourceIDs, c.indexes, c.registered, c.changed)
+		event, first.source, first.addressKey, c.ids, c.sourceIDs, c.indexes, c.registered, c.changed)
 	return quiet("save attendees", err)
 }
 
@@ -370,7 +380,7 @@ func (s *Store) copyIn(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 	err := copyRows(ctx, tx, `
 		copy attendees (id, event_id, source, source_id, address_key, address_index, registered_at, changed_at)
 		from stdin`, parts, func(p *part) []any {
-		return []any{p.id.String(), room, string(p.source), p.sourceID, s.keys.Newest(), p.addressIndex,
+		return []any{p.id.String(), room, string(p.source), p.sourceID, p.addressKey, p.addressIndex,
 			moment(p.created), cmp.Or(instant(p.changed), longAgo)}
 	})
 	if err != nil {
@@ -402,9 +412,33 @@ func copyRows[T any](ctx context.Context, tx *sqlx.Tx, statement string, rows []
 	return err
 }
 
+// noteGrouped notes whose address somebody else of the event has, too: which ticket of a
+// group order is its buyer's is not known, whatever becomes of the others.
+func (s *Store) noteGrouped(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, written []part) error {
+	indexes := make(pq.ByteaArray, 0, len(written))
+	for _, p := range written {
+		if len(p.addressIndex) > 0 {
+			indexes = append(indexes, p.addressIndex)
+		}
+	}
+	_, err := tx.ExecContext(ctx, `
+		update attendees
+		set grouped = true
+		where event_id = $1 and not grouped and address_index in (
+			select address_index
+			from attendees
+			where event_id = $1 and address_index = any($2)
+			group by address_index
+			having count(*) > 1)`, event, indexes)
+	return quiet("note a group order", err)
+}
+
 // closeShared drops the person's half of those who were sealed early and whose address
 // somebody else of the event has now, too: it is no longer one person's.
 func (s *Store) closeShared(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, written []part) error {
+	if err := s.noteGrouped(ctx, tx, event, written); err != nil {
+		return err
+	}
 	var some bool
 	if err := tx.GetContext(ctx, &some, `select exists (select from attendees where event_id = $1 and state = 'blocked')`, event); err != nil || !some {
 		return quiet("look for those who were sealed early", err)

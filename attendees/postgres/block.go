@@ -227,7 +227,7 @@ type sealedRow struct {
 // alone is true of an attendee "a" of the event $1 whose address is hers alone: nobody else
 // of the event has it, and none of her answers came from another one, as a guest's do whose
 // ticket somebody else bought.
-const alone = `a.address_index <> '' and not exists (
+const alone = `a.address_index <> '' and not a.grouped and not exists (
 		select from attendees o
 		where o.event_id = a.event_id and o.address_index = a.address_index and o.id <> a.id)
 	and not exists (

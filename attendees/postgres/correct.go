@@ -138,7 +138,7 @@ func (s *Store) correct(p *part, raw []byte, from attendees.EventID) error {
 			p.setText(f, to.To)
 		}
 	}
-	p.addressIndex = s.keys.AddressIndex(string(p.outside), p.email.Reveal())
+	p.addressIndex = s.keys.AddressIndexUnder(p.addressKey, string(p.outside), p.email.Reveal())
 	p.corrected = c.json()
 	return nil
 }
@@ -317,14 +317,15 @@ func (s *Store) correctReadable(ctx context.Context, tx *sqlx.Tx, o one, f atten
 		return quiet("correct a registration", err)
 	}
 	if f == attendees.Email {
+		index := s.keys.AddressIndexUnder(s.indexKey(o.event), string(o.event.ID), value.Reveal())
 		_, err := tx.ExecContext(ctx, `
 			update attendees
-			set address_index = $2, address_key = $3
-			where id = $1`, o.Key, s.keys.AddressIndex(string(o.event.ID), value.Reveal()), s.keys.Newest())
+			set address_index = $2, address_key = $3, grouped = false
+			where id = $1`, o.Key, index, s.indexKey(o.event))
 		if err != nil {
 			return quiet("correct an address", err)
 		}
-		if err := s.closeShared(ctx, tx, o.event.Key, []part{{addressIndex: s.keys.AddressIndex(string(o.event.ID), value.Reveal())}}); err != nil {
+		if err := s.closeShared(ctx, tx, o.event.Key, []part{{addressIndex: index}}); err != nil {
 			return err
 		}
 	}

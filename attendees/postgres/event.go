@@ -35,6 +35,8 @@ type Event struct {
 	DeletedAt    *time.Time               `db:"deleted_at"`
 	Doubted      bool                     `db:"doubted"`
 	History      bool                     `db:"history"` // see SealsAsItComes
+	// AddressKey is the secret that its addresses are hashed with: see Store.indexKey.
+	AddressKey string `db:"address_key"`
 	// What its dates come from.
 	StartsAt    *time.Time `db:"starts_at"`
 	EndsAt      *time.Time `db:"ends_at"`
@@ -50,7 +52,7 @@ type Event struct {
 }
 
 const eventColumns = `id, source_id, organization_id, name, status, time_zone, state, rule,
-	ends_on, block_on, delete_on, pulled_at, reconciled_at, blocked_at, deleted_at, doubted, history,
+	ends_on, block_on, delete_on, pulled_at, reconciled_at, blocked_at, deleted_at, doubted, history, address_key,
 	starts_at, ends_at, first_seen_on, planned_rule, planned_block_on, planned_delete_on,
 	accepted_rule, accepted_block_on, accepted_delete_on`
 
@@ -135,8 +137,8 @@ func (s *Store) saveEvent(ctx context.Context, source attendees.SourceName, e at
 		err = tx.GetContext(ctx, &fresh, `
 			insert into events (id, source, source_id, organization_id, name, status, time_zone,
 				starts_at, ends_at, ends_on, first_seen_on, changed_at, rule, block_on, delete_on,
-				planned_rule, planned_block_on, planned_delete_on, accepted_rule, accepted_block_on, accepted_delete_on)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+				planned_rule, planned_block_on, planned_delete_on, accepted_rule, accepted_block_on, accepted_delete_on, address_key)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 			on conflict (id) do update set
 				organization_id = excluded.organization_id,
 				name = excluded.name,
@@ -159,7 +161,7 @@ func (s *Store) saveEvent(ctx context.Context, source attendees.SourceName, e at
 			returning xmax = 0`,
 			id, source, e.ID, e.Organization, e.Name, e.Status, e.Zone,
 			moment(e.Start), moment(e.End), was.EndsOn, was.FirstSeenOn, moment(e.Changed), was.Rule, was.BlockOn, was.DeleteOn,
-			was.PlannedRule, was.PlannedBlockOn, was.PlannedDeleteOn, was.AcceptedRule, was.AcceptedBlockOn, was.AcceptedDeleteOn)
+			was.PlannedRule, was.PlannedBlockOn, was.PlannedDeleteOn, was.AcceptedRule, was.AcceptedBlockOn, was.AcceptedDeleteOn, s.keys.Newest())
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil // blocked or deleted: its dates stand
 		}

@@ -150,17 +150,22 @@ func (s *Store) come(ctx context.Context, tx *sqlx.Tx, e Event) error {
 		return quiet("have a sealed event read again", err)
 	}
 	// Its sources are read from now on, whatever was decided about an earlier reading.
-	_, err = tx.ExecContext(ctx, `
-		delete from tasks
-		where event_id = $1 and kind = $2 and done_at is not null`, e.Key, taskComing)
-	if err != nil {
-		return quiet("have a sealed event read again", err)
+	if err := s.forgetEnded(ctx, tx, e.Key); err != nil {
+		return err
 	}
 	// That waits for no source: an event may come in for long.
 	if err := s.askLists(ctx, tx, e); err != nil {
 		return err
 	}
 	return s.readAnew(ctx, tx, e)
+}
+
+// forgetEnded forgets that staff had ended an event: that was about an earlier reading.
+func (s *Store) forgetEnded(ctx context.Context, tx *sqlx.Tx, event uuid.UUID) error {
+	_, err := tx.ExecContext(ctx, `
+		delete from tasks
+		where event_id = $1 and kind = $2 and done_at is not null`, event, taskComing)
+	return quiet("have an event read again", err)
 }
 
 // comingDays is how long after its block date an event may come in before staff are asked.
@@ -193,16 +198,16 @@ func (s *Store) askComing(ctx context.Context) error {
 
 // keepRead lets no version of a registration that is read again replace what stands in the
 // readable room alone, which is about to go: what was corrected, and what an answer that was
-// linked by hand says. Of an event that was read in part nothing is replaced.
+// linked by hand says.
 func (b *blocker) keepRead(ctx context.Context, tx *sqlx.Tx) error {
 	_, err := tx.ExecContext(ctx, `
 		update attendees a
 		set changed_at = '9999-12-31'
 		from personal p
 		where p.event_id = $1 and p.id = a.id and p.part = 'registration'
-		  and ($2 or p.corrected <> '{}' or exists (
+		  and (p.corrected <> '{}' or exists (
 			select from personal r
-			where r.event_id = $1 and r.part = 'response' and r.attendee_id = p.id and r.matched_by = 'hand'))`, b.event.Key, b.half)
+			where r.event_id = $1 and r.part = 'response' and r.attendee_id = p.id and r.matched_by = 'hand'))`, b.event.Key)
 	return quiet("keep what was read", err)
 }
 
@@ -269,7 +274,7 @@ func (b *blocker) settleHistory(ctx context.Context, tx *sqlx.Tx) error {
 		return quiet("count an event", err)
 	}
 	b.event.Doubted = b.agrees && 2*agreed < all
-	if b.agrees && !b.event.Doubted && !b.held {
+	if b.agrees && !b.event.Doubted {
 		if b.event.Doubted, err = b.dropsMore(ctx, tx); err != nil {
 			return err
 		}
@@ -317,38 +322,56 @@ func (b *blocker) settleHistory(ctx context.Context, tx *sqlx.Tx) error {
 	return quiet("block an event", err)
 }
 
-// unsaid is true of a sealed record "s" of somebody of event $1 who never said yes in any
-// part, and whom neither a restriction nor, on the day $2, a hold on her alone keeps.
-var unsaid = `
+// unsaid is true of a sealed record "s" of somebody of event $1 who never said yes in any part.
+const unsaid = `
 	s.event_id = $1
 	and exists (select from attendees a where a.id = s.attendee_id)
-	and not ` + restricted + `
-	and not exists (select from sealed o where o.event_id = $1 and o.attendee_id = s.attendee_id and o.agreed)
+	and not exists (select from sealed o where o.event_id = $1 and o.attendee_id = s.attendee_id and o.agreed)`
+
+// unkept is true of one whom neither a restriction nor, on the day $2, a hold on her alone keeps.
+var unkept = `not ` + restricted + `
 	and not exists (select from holds h where h.attendee_id = s.attendee_id and ` + standing("$2") + `)`
 
 // dropsMore tells that an event that was blocked before, and is read again after a
-// replay, would lose more people than the ledger says went: what somebody had agreed
-// since the backup may be gone at its source by now.
+// replay, would lose more people than the ledger says went, or be left with fewer than stayed: what somebody had agreed
+// since the backup may be gone at its source by now. Whom a hold or a restriction keeps goes
+// with its end, when nobody asks any more. What went is told by the entries until the event
+// was blocked once more: from there on the same people go again.
 func (b *blocker) dropsMore(ctx context.Context, tx *sqlx.Tx) (more bool, err error) {
 	err = tx.GetContext(ctx, &more, `
 		with entries as materialized (
 			select index, leaf::json as entry
 			from ledger_entries
-			where substring(leaf from '"event":"([^"]+)"') = $3 and leaf ~ '"kind":"(blocked|answered|hold_dropped)"'
-		), first as (
-			select index from entries where entry->>'kind' = 'blocked' order by index limit 1
-		)
-		select exists (select from first)
-		  and (select count(distinct s.attendee_id) from sealed s where `+unsaid+`) > (
-			select coalesce(sum(coalesce(entry->'counts'->>'dropped', entry->'counts'->>'records')::bigint), 0)
+			where substring(leaf from '"event":"([^"]+)"') = $2 and leaf ~ '"kind":"(blocked|answered|hold_dropped|erased)"'
+		), once as (
+			select index, entry, count(*) filter (where entry->>'kind' = 'blocked') over (order by index) as blockings,
+				row_number() over (partition by entry->>'kind' order by index) as nth
 			from entries
-			where index in (select index from first) or entry->>'kind' <> 'blocked')`, b.event.Key, b.today(), b.event.ID)
+		), went as (
+			select coalesce(sum(coalesce(entry->'counts'->>'dropped', entry->'counts'->>'people')::bigint), 0) as people,
+				coalesce(sum(coalesce(entry->'counts'->>'dropped', entry->'counts'->>'people')::bigint) filter (where entry->>'kind' <> 'blocked'), 0) as later
+			from once
+			where blockings = 1 and (nth = 1 or entry->>'kind' = 'hold_dropped') and entry->>'kind' <> 'erased'
+		), here as (
+			select count(distinct s.attendee_id) as people,
+				count(distinct s.attendee_id) filter (where not exists (
+					select from sealed o where o.event_id = $1 and o.attendee_id = s.attendee_id and o.agreed)) as unsaid
+			from sealed s
+			where s.event_id = $1 and exists (select from attendees a where a.id = s.attendee_id)
+		)
+		select exists (select from entries where entry->>'kind' = 'blocked')
+		  and (h.unsaid > w.people or h.unsaid > 0 and h.people - h.unsaid < (
+			select (entry->'counts'->>'sealed')::bigint
+			from once
+			where entry->>'kind' = 'blocked' and nth = 1) - w.later - (
+			select count(*) from entries where entry->>'kind' = 'erased'))
+		from went w, here h`, b.event.Key, b.event.ID)
 	return more, quiet("compare an event with the ledger", err)
 }
 
 // dropUnsaid drops, unopened, the records of those who never said yes; their rows go as those of everybody without a record do.
 func (b *blocker) dropUnsaid(ctx context.Context, tx *sqlx.Tx) error {
-	result, err := tx.ExecContext(ctx, `delete from sealed s where `+unsaid, b.event.Key, b.today())
+	result, err := tx.ExecContext(ctx, `delete from sealed s where `+unsaid+` and `+unkept, b.event.Key, b.today())
 	if err != nil {
 		return quiet("drop those without an agreement", err)
 	}

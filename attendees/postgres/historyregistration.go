@@ -54,6 +54,9 @@ func (s *Store) SealRegistrations(ctx context.Context, tx *sqlx.Tx, sealer *seal
 		n.Late += len(parts)
 		return n, err
 	}
+	for i := range parts {
+		s.index(&parts[i], b.event)
+	}
 	known, err := s.held(ctx, tx, where, parts)
 	if err != nil {
 		return n, err
@@ -118,12 +121,8 @@ func (s *Store) SealRegistrations(ctx context.Context, tx *sqlx.Tx, sealer *seal
 			return n, err
 		}
 	}
-	_, err = tx.ExecContext(ctx, `
-		update sealed
-		set agreed = true
-		where event_id = $1 and attendee_id = any($2::uuid[]) and not agreed`, key, pq.StringArray(texts(agreed)))
-	if err != nil {
-		return n, quiet("note who agreed", err)
+	if err := s.noteAgreed(ctx, tx, key, agreed); err != nil {
+		return n, err
 	}
 	if err := b.sealParts(ctx, tx, write, known, waits); err != nil {
 		return n, err
@@ -143,7 +142,10 @@ func (b *blocker) sealParts(ctx context.Context, tx *sqlx.Tx, parts []part, know
 		return nil
 	}
 	event, c := b.event.Key, columnsOf(parts)
-	if err := b.upsertAttendees(ctx, tx, event, parts[0].source, c); err != nil {
+	if err := b.upsertAttendees(ctx, tx, event, parts[0], c); err != nil {
+		return err
+	}
+	if err := b.noteGrouped(ctx, tx, event, parts); err != nil {
 		return err
 	}
 	var rows []struct {
@@ -154,7 +156,7 @@ func (b *blocker) sealParts(ctx context.Context, tx *sqlx.Tx, parts []part, know
 	}
 	err := tx.SelectContext(ctx, &rows, `
 		select a.id,
-			a.address_index <> '' and not exists (
+			a.address_index <> '' and not a.grouped and not exists (
 				select from attendees o
 				where o.event_id = a.event_id and o.address_index = a.address_index and o.id <> a.id) as alone,
 			exists (select from holds h where h.attendee_id = a.id and `+standing("$3")+`) as held,

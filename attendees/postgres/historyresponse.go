@@ -47,6 +47,8 @@ func (s *Store) SealResponses(ctx context.Context, tx *sqlx.Tx, sealer *seal.Sea
 			}
 			n.New, n.Unchanged, n.Late = max(n.New, changes.New), max(n.Unchanged, changes.Unchanged), max(n.Late, changes.Late)
 			maps.Copy(sealed, ids)
+		} else if err := b.noteNamed(ctx, tx, responses[e.ID]); err != nil {
+			return n, err
 		}
 		delete(responses, e.ID)
 		delete(events, e.Key)
@@ -60,6 +62,18 @@ func (s *Store) SealResponses(ctx context.Context, tx *sqlx.Tx, sealer *seal.Sea
 		}
 	}
 	return n, nil
+}
+
+// noteNamed notes the yes of those whom responses name, while registrations are still to
+// come: staff may end the event before they do.
+func (b *blocker) noteNamed(ctx context.Context, tx *sqlx.Tx, responses []attendees.MinimisedResponse) error {
+	var agreed []uuid.UUID
+	for _, r := range responses {
+		if p := b.responsePart(b.event, r.Response()); p.claimed != "" && !p.agreed.IsZero() {
+			agreed = append(agreed, p.claims)
+		}
+	}
+	return b.noteAgreed(ctx, tx, b.event.Key, agreed)
 }
 
 // found is the attendee whom a response belongs to.

@@ -40,6 +40,7 @@ type part struct {
 	forums               []attendees.Personal
 	answers              string // JSON
 	digest, addressIndex []byte
+	addressKey           string
 	corrected            string // JSON; empty: nothing was
 }
 
@@ -55,6 +56,21 @@ func (s *Store) registrationPart(source attendees.SourceName, a attendees.Attend
 	return p
 }
 
+// indexKey is the id of the secret that an event's addresses are hashed with. It stays the
+// same while the event is kept, unless that secret is gone, which nothing needs then.
+func (s *Store) indexKey(e Event) string {
+	if s.keys.Has(e.AddressKey) {
+		return e.AddressKey
+	}
+	return s.keys.Newest()
+}
+
+// index adds the address index that a part has in its event.
+func (s *Store) index(p *part, e Event) {
+	p.addressKey = s.indexKey(e)
+	p.addressIndex = s.keys.AddressIndexUnder(p.addressKey, string(p.outside), p.email.Reveal())
+}
+
 func (s *Store) responsePart(e Event, r attendees.FormAnswers) part {
 	p := part{
 		event: e.Key, outside: e.ID, source: attendees.Typeform,
@@ -66,14 +82,13 @@ func (s *Store) responsePart(e Event, r attendees.FormAnswers) part {
 		p.claims, p.claimed = attendeeKey(attendees.Eventbrite, r.Attendee), string(r.Attendee)
 	}
 	s.finish(&p)
+	s.index(&p, e)
 	return p
 }
 
-// finish adds the address index and the digest, by which the next pull sees whether
-// anything changed without reading what is held. The secret's id is in it, so that a
-// new secret re-indexes everyone in time.
+// finish adds the digest, by which the next pull sees whether anything changed without reading
+// what is held.
 func (s *Store) finish(p *part) {
-	p.addressIndex = s.keys.AddressIndex(string(p.outside), p.email.Reveal())
 	h := sha256.New()
 	write := func(text string) {
 		n := len(text)

@@ -240,11 +240,11 @@ func (r *redo) bury(ctx context.Context, e redoEntry, state attendees.State) err
 	_, err := r.db.ExecContext(ctx, `
 		insert into events (id, source, source_id, organization_id, name, status, time_zone, ends_on, first_seen_on, state, rule,
 			block_on, delete_on, planned_rule, planned_block_on, planned_delete_on, accepted_rule, accepted_block_on, accepted_delete_on,
-			blocked_at, deleted_at)
-		values ($1, $2, $3, '', $4, '', 'UTC', $5, $5, $6, $7, $5, $8, $7, $5, $8, $7, $5, $8, $9, $10)
+			blocked_at, deleted_at, address_key)
+		values ($1, $2, $3, '', $4, '', 'UTC', $5, $5, $6, $7, $5, $8, $7, $5, $8, $7, $5, $8, $9, $10, $11)
 		on conflict do nothing`,
 		eventKey(attendees.Eventbrite, e.event()), attendees.Eventbrite, e.event(), "Event "+e.Event, day{block}, state, cmp.Or(d.rule, e.Rule),
-		day{remove}, e.At, deleted)
+		day{remove}, e.At, deleted, r.keys.Newest())
 	return quiet("note an event that was over", err)
 }
 

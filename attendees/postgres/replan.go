@@ -157,6 +157,9 @@ func (s *Store) reopen(ctx context.Context, tx *sqlx.Tx, before Event, key uuid.
 	if _, err := tx.ExecContext(ctx, `update events set history = false where id = $1`, key); err != nil {
 		return quiet("open an event again", err)
 	}
+	if err := s.forgetEnded(ctx, tx, key); err != nil {
+		return err
+	}
 	return s.readAnew(ctx, tx, open[key])
 }
 

@@ -88,10 +88,14 @@ func (s *Store) saveAnswers(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, p
 	if err != nil {
 		return n, err
 	}
+	var agreed []uuid.UUID
 	write := parts[:0]
 	for _, p := range parts {
 		digest, known := held[p.id]
 		whose := shut.of(p)
+		if whose.sealed && !erased[p.id] && !p.agreed.IsZero() {
+			agreed = append(agreed, whose.id)
+		}
 		switch {
 		case erased[p.id], whose.sealed:
 			n.Late++ // she was erased, or is sealed for herself: nothing of her becomes readable
@@ -110,8 +114,8 @@ func (s *Store) saveAnswers(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, p
 		p.drop(s.withdrawnFields(whose.withdrawn))
 		write = append(write, p)
 	}
-	if len(write) == 0 {
-		return n, nil
+	if err := s.noteAgreed(ctx, tx, event, agreed); err != nil || len(write) == 0 {
+		return n, err
 	}
 	c := columnsOf(write)
 	_, err = tx.ExecContext(ctx, `

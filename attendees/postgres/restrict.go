@@ -205,6 +205,18 @@ func (s *Store) unseal(ctx context.Context, tx *sqlx.Tx, o one, opened []seal.Re
 			rows[from].stated = append(rows[from].stated, attendees.Field(f))
 		}
 	}
+	// A yes that came meanwhile went nowhere but into a mark. It counts from now on, as an
+	// answer's that stands until her forms are read again.
+	var agreed bool
+	err := tx.GetContext(ctx, &agreed, `
+		select exists (select from sealed where event_id = $1 and attendee_id = $2 and agreed)`, o.event.Key, o.Key)
+	if err != nil {
+		return quiet("look whether she agreed", err)
+	}
+	if own := rows[""]; agreed && own != nil && own.AgreedAt == nil {
+		now := s.now().UTC()
+		own.AgreedAt, own.Filled = &now, append(own.Filled, string(attendees.AgreedAt))
+	}
 	dropped := s.withdrawnFields(o.Withdrawn)
 	if held, err := s.isHeld(ctx, tx, o.event.Key, o.Key); err != nil {
 		return err
@@ -260,7 +272,7 @@ func (s *Store) writeBack(ctx context.Context, tx *sqlx.Tx, o one, from string, 
 		form, response, _ = strings.Cut(from, ":")
 		kind, p.sourceID, p.status = "response", response, ""
 		p.id = responseKey(attendees.FormID(form), attendees.ResponseID(response))
-		p.addressIndex = s.keys.AddressIndex(string(o.event.ID), f.Email)
+		p.addressIndex = s.keys.AddressIndexUnder(s.indexKey(o.event), string(o.event.ID), f.Email)
 	}
 	var attendee, claims, submitted any
 	if kind == "response" {

@@ -182,10 +182,14 @@ func (s *Store) dropReleasedOf(ctx context.Context, e Event) (n int, err error) 
 		if n = len(gone); n == 0 {
 			return nil
 		}
-		_, err = tx.ExecContext(ctx, `
+		result, err := tx.ExecContext(ctx, `
 			delete from attendees a
 			where a.event_id = $1 and a.id = any($2::uuid[])
 			  and not exists (select from sealed s where s.event_id = $1 and s.attendee_id = a.id)`, e.Key, gone)
+		if err != nil {
+			return quiet("drop what a hold had kept", err)
+		}
+		people, err := result.RowsAffected()
 		if err != nil {
 			return quiet("drop what a hold had kept", err)
 		}
@@ -195,7 +199,7 @@ func (s *Store) dropReleasedOf(ctx context.Context, e Event) (n int, err error) 
 		if err := s.askRewrite(ctx, tx, sealedRooms, e.Key); err != nil {
 			return err
 		}
-		_, err = s.record(ctx, tx, ledger.Entry{Kind: ledger.HoldDropped, Event: string(e.ID), Counts: map[string]int64{"records": int64(n)}})
+		_, err = s.record(ctx, tx, ledger.Entry{Kind: ledger.HoldDropped, Event: string(e.ID), Counts: map[string]int64{"records": int64(n), "people": people}})
 		return err
 	})
 	if err != nil {

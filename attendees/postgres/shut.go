@@ -18,6 +18,7 @@ type shutOut struct {
 
 // verdict is what is to be done with a response.
 type verdict struct {
+	id        uuid.UUID      // whose it is
 	sealed    bool           // it goes nowhere
 	withdrawn pq.StringArray // the purposes whose fields it loses
 }
@@ -32,6 +33,19 @@ func (o shutOut) of(p part) verdict {
 		return v
 	}
 	return o.byAddress[string(p.addressIndex)]
+}
+
+// noteAgreed notes a yes of those who are sealed for themselves: nothing else of what came
+// for them is kept, and yet they are none of those who never agreed.
+func (s *Store) noteAgreed(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, agreed []uuid.UUID) error {
+	if len(agreed) == 0 {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `
+		update sealed
+		set agreed = true
+		where event_id = $1 and attendee_id = any($2::uuid[]) and not agreed`, event, pq.StringArray(texts(agreed)))
+	return quiet("note who agreed", err)
 }
 
 // shut finds those of an event whom the responses may be of.
@@ -58,21 +72,22 @@ func (s *Store) shut(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts []
 		Sealed    bool           `db:"sealed"`
 		Withdrawn pq.StringArray `db:"withdrawn"`
 		Alone     bool           `db:"alone"`
+		Here      bool           `db:"here"`
 	}
 	c := columnsOf(parts)
 	err = tx.SelectContext(ctx, &rows, `
-		select a.id, a.address_index, a.state = 'blocked' as sealed, a.withdrawn,
+		select a.id, a.event_id = $1 as here, a.address_index, a.state = 'blocked' as sealed, a.withdrawn,
 			not exists (
 				select from attendees o
 				where o.event_id = $1 and o.address_index = a.address_index and o.id <> a.id and o.state = 'active') as alone
 		from attendees a
-		where a.event_id = $1
+		where (a.event_id = $1 or a.withdrawn <> '{}' and a.id = any(array_remove($2::text[], '')::uuid[])) -- she may have left it
 		  and (a.id = any(array_remove($2::text[], '')::uuid[])
 		       or (a.state = 'blocked' or a.withdrawn <> '{}') and a.address_index <> '' and a.address_index = any($3))`, event, c.claims, c.indexes)
 	for _, r := range rows {
-		v := verdict{sealed: r.Sealed, withdrawn: r.Withdrawn}
+		v := verdict{id: r.ID, sealed: r.Sealed, withdrawn: r.Withdrawn}
 		out.byID[r.ID] = v
-		if r.Alone && len(r.Index) > 0 && (r.Sealed || len(r.Withdrawn) > 0) {
+		if r.Here && r.Alone && len(r.Index) > 0 && (r.Sealed || len(r.Withdrawn) > 0) {
 			out.byAddress[string(r.Index)] = v
 		}
 	}

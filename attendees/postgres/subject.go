@@ -116,6 +116,7 @@ type ownRow struct {
 	Reason     attendees.Reason     `db:"reason"`
 	Withdrawn  pq.StringArray       `db:"withdrawn"`
 	Registered *time.Time           `db:"registered_at"`
+	Grouped    bool                 `db:"grouped"`
 }
 
 // registrations finds those under the address: one index per event and secret, asked for
@@ -137,7 +138,7 @@ func (u *under) registrations(ctx context.Context) error {
 	}
 	var rows []ownRow
 	err := u.db.SelectContext(ctx, &rows, `
-		select a.id, a.event_id, a.source_id, a.state, a.reason, a.withdrawn, a.registered_at
+		select a.id, a.event_id, a.source_id, a.state, a.reason, a.withdrawn, a.registered_at, a.grouped
 		from unnest($1::uuid[], $2::bytea[]) as asked (event_id, address_index)
 		cross join lateral (
 			select *
@@ -153,7 +154,7 @@ func (u *under) registrations(ctx context.Context) error {
 		u.of(r.Event).Shared++
 	}
 	for _, r := range rows {
-		if h := u.of(r.Event); h.Shared == 1 {
+		if h := u.of(r.Event); h.Shared == 1 && !r.Grouped {
 			h.Own, h.Shared = r.record(), 0
 			u.own = append(u.own, r)
 		}

@@ -56,7 +56,24 @@ func (s *Store) withdraw(ctx context.Context, tx *sqlx.Tx, o one, purpose attend
 	if err != nil {
 		return quiet("withdraw consent", err)
 	}
-	return s.clearWithdrawn(ctx, tx, o.event.Key, []uuid.UUID{o.Key})
+	if err := s.clearWithdrawn(ctx, tx, o.event.Key, []uuid.UUID{o.Key}); err != nil {
+		return err
+	}
+	left, err := s.eventsLeft(ctx, tx, o.Key)
+	if err != nil {
+		return err
+	}
+	for _, old := range left {
+		if held, err := s.isHeld(ctx, tx, old.Key, o.Key); err != nil {
+			return err
+		} else if held {
+			continue // it keeps what it is about
+		}
+		if err := s.emptyWithdrawn(ctx, tx, old.Key, o.Key, s.withdrawnFields(append(o.Withdrawn, string(purpose)))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // clearWithdrawn empties what nothing allows any more in the rows of those of the
@@ -75,35 +92,41 @@ func (s *Store) clearWithdrawn(ctx context.Context, tx *sqlx.Tx, event uuid.UUID
 		return quiet("look for withdrawn consents", err)
 	}
 	for _, w := range withdrawals {
-		result, err := tx.ExecContext(ctx, `
-			update personal
-			set name = case when 'name' = any($3) then '' else name end,
-			    email = case when 'email' = any($3) then '' else email end,
-			    ticket = case when 'ticket' = any($3) then '' else ticket end,
-			    attended = attended and not 'attended' = any($3),
-			    agreement_version = case when 'agreement_version' = any($3) then '' else agreement_version end,
-			    agreed_at = case when 'agreed_at' = any($3) then null else agreed_at end,
-			    affiliation = case when 'affiliation' = any($3) then '' else affiliation end,
-			    forums = case when 'forums' = any($3) then '{}' else forums end,
-			    answers = case when 'answers' = any($3) then '{}' else answers end,
-			    corrected = corrected - $3::text[]
-			where event_id = $1 and (id = $2 or part = 'response' and attendee_id = $2)
-			  and ('name' = any($3) and name <> '' or 'email' = any($3) and email <> '' or 'ticket' = any($3) and ticket <> ''
-			       or 'attended' = any($3) and attended or 'agreement_version' = any($3) and agreement_version <> ''
-			       or 'agreed_at' = any($3) and agreed_at is not null or 'affiliation' = any($3) and affiliation <> ''
-			       or 'forums' = any($3) and forums <> '{}' or 'answers' = any($3) and answers <> '{}' or corrected ?| $3::text[])`,
-			event, w.ID, pq.Array(s.withdrawnFields(w.Withdrawn)))
-		if err != nil {
-			return quiet("empty what was withdrawn", err)
-		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			continue
-		}
-		if err := s.askRewrite(ctx, tx, personalRooms, event); err != nil {
+		if err := s.emptyWithdrawn(ctx, tx, event, w.ID, s.withdrawnFields(w.Withdrawn)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// emptyWithdrawn empties those fields in an event's rows of an attendee, or, of an event that
+// she has left, in what she had answered there.
+func (s *Store) emptyWithdrawn(ctx context.Context, tx *sqlx.Tx, event, id uuid.UUID, fields []attendees.Field) error {
+	result, err := tx.ExecContext(ctx, `
+		update personal
+		set name = case when 'name' = any($3) then '' else name end,
+		    email = case when 'email' = any($3) then '' else email end,
+		    ticket = case when 'ticket' = any($3) then '' else ticket end,
+		    attended = attended and not 'attended' = any($3),
+		    agreement_version = case when 'agreement_version' = any($3) then '' else agreement_version end,
+		    agreed_at = case when 'agreed_at' = any($3) then null else agreed_at end,
+		    affiliation = case when 'affiliation' = any($3) then '' else affiliation end,
+		    forums = case when 'forums' = any($3) then '{}' else forums end,
+		    answers = case when 'answers' = any($3) then '{}' else answers end,
+		    corrected = corrected - $3::text[]
+		where event_id = $1 and (id = $2 or part = 'response' and (attendee_id = $2 or attendee_id is null and claims = $2))
+		  and ('name' = any($3) and name <> '' or 'email' = any($3) and email <> '' or 'ticket' = any($3) and ticket <> ''
+		       or 'attended' = any($3) and attended or 'agreement_version' = any($3) and agreement_version <> ''
+		       or 'agreed_at' = any($3) and agreed_at is not null or 'affiliation' = any($3) and affiliation <> ''
+		       or 'forums' = any($3) and forums <> '{}' or 'answers' = any($3) and answers <> '{}' or corrected ?| $3::text[])`,
+		event, id, pq.Array(fields))
+	if err != nil {
+		return quiet("empty what was withdrawn", err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	return s.askRewrite(ctx, tx, personalRooms, event)
 }
 
 func (s *Store) withdrawnFields(purposes pq.StringArray) []attendees.Field {

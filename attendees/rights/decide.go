@@ -198,7 +198,7 @@ func (d *Desk) unheld(ctx context.Context, event attendees.EventID, ids []attend
 // Add enters a request that came by mail, letter or phone. Whose it is is checked by a
 // mail to the address on file: its link proves it, and then it is settled as any other.
 func (d *Desk) Add(ctx context.Context, address attendees.Personal, r Request) ([]postgres.Case, error) {
-	if err := d.check(ctx, r); err != nil {
+	if err := d.check(ctx, &r); err != nil {
 		return nil, err
 	}
 	if r.Received.IsZero() {

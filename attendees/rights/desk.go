@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"lethe/attendees"
 	"lethe/attendees/mail"
@@ -65,9 +66,12 @@ const maxMessage = 8 << 10
 // cannot stand.
 var ErrRequest = errors.New("that is no request: it wants a right, an event that is known or none, and for a rectification a field and its value")
 
-func (d *Desk) check(ctx context.Context, r Request) error {
-	if !r.Asks.Known() || len(r.Message) > maxMessage {
+func (d *Desk) check(ctx context.Context, r *Request) error {
+	if !r.Asks.Known() || len(r.Message) > maxMessage || !utf8.ValidString(string(r.Event)) || strings.Contains(string(r.Event), "\x00") {
 		return ErrRequest
+	}
+	if r.Asks != attendees.Rectification {
+		r.Field, r.Value = "", "" // they are of nothing else, and the same request is one case
 	}
 	if r.Asks == attendees.Rectification && d.Store.CheckCorrection(r.Field, r.Value) != nil {
 		return ErrRequest
@@ -97,7 +101,7 @@ func (d *Desk) AnswerBy() attendees.Date { return d.Deadline(postgres.Case{Recei
 // that it is about. What no human judgement is needed for is done before it returns; it
 // gives the cases as they stand then, and a letter says what was done.
 func (d *Desk) Take(ctx context.Context, address attendees.Personal, r Request) ([]postgres.Case, error) {
-	if err := d.check(ctx, r); err != nil {
+	if err := d.check(ctx, &r); err != nil {
 		return nil, err
 	}
 	held, err := d.Store.HeldUnder(ctx, address)
@@ -118,10 +122,25 @@ func (d *Desk) Take(ctx context.Context, address attendees.Personal, r Request) 
 	}
 	var failed error // of one event: the others are settled all the same
 	for i, h := range held {
+		if i > 0 { // a pull may have given her ticket to somebody else by now
+			if h, err = d.again(ctx, address, h); err != nil {
+				failed = errors.Join(failed, err)
+				continue
+			}
+		}
 		c, err := d.settle(ctx, cases[i], h)
 		cases[i], failed = c, errors.Join(failed, err)
 	}
 	return cases, errors.Join(failed, d.KeepCopy(ctx))
+}
+
+// again looks anew what is held of an event under an address.
+func (d *Desk) again(ctx context.Context, address attendees.Personal, h postgres.Holding) (postgres.Holding, error) {
+	held, err := d.Store.HeldUnder(ctx, address)
+	if i := slices.IndexFunc(held, func(o postgres.Holding) bool { return o.Event.ID == h.Event.ID }); i >= 0 {
+		return held[i], err
+	}
+	return postgres.Holding{Event: h.Event}, err
 }
 
 func (d *Desk) open(ctx context.Context, address attendees.Personal, r Request, event attendees.EventID, verified time.Time) (postgres.Case, error) {

@@ -408,3 +408,42 @@ func TestWhatCannotBeDoneWaitsForStaffAndTheOtherEventsDoNot(t *testing.T) {
 		t.Errorf("she is told %q", text)
 	}
 }
+
+// during does something while the first letter is posted.
+type during struct {
+	*office
+	do func()
+}
+
+func (d *during) Post(ctx context.Context, l mail.Letter) error {
+	if do := d.do; do != nil {
+		d.do = nil
+		do()
+	}
+	return d.office.Post(ctx, l)
+}
+
+// While her request for the first of her events is settled, a pull brings in that the ticket
+// for the second is somebody else's.
+func TestWhoHasHerTicketByNowIsNotErasedByHerRequest(t *testing.T) {
+	for _, right := range []attendees.Right{attendees.ErasureRight, attendees.Restriction} {
+		o := newOffice(t)
+		o.save("1", "4711", hers)
+		o.save("2", "4712", hers)
+		o.Desk.Post = &during{o, func() {
+			m := o.Store.Policy().Minimise(attendees.Registration{ID: "2", Event: "4712", Name: "Bo Otherson", Email: "bo@example.org", Ticket: "Standard",
+				Created: may, Changed: may.Add(time.Minute)}, nil)
+			must(t, o.Store.InTx(t.Context(), func(tx *sqlx.Tx) error {
+				_, err := o.Store.Save(t.Context(), tx, nil, attendees.Eventbrite, []attendees.Minimised{m})
+				return err
+			}))
+		}}
+		_, err := o.Take(t.Context(), hers, rights.Request{Asks: right, CameBy: "page"})
+		must(t, err)
+		held, err := o.Store.HeldUnder(t.Context(), "bo@example.org")
+		must(t, err)
+		if len(held) != 1 || held[0].Own == nil || held[0].Own.Reason != "" {
+			t.Errorf("%s: Bo, who never asked, is %+v", right, held[0].Own)
+		}
+	}
+}

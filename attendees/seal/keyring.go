@@ -54,11 +54,21 @@ func (k *Keyring) Has(id string) bool {
 // hashes of one address look unrelated. An empty address has an empty index: people
 // without an address are not one person.
 func (k *Keyring) AddressIndex(event, address string) []byte {
+	return k.AddressIndexUnder(k.Newest(), event, address)
+}
+
+// AddressIndexUnder is AddressIndex with the secret of an id, or the newest, where that is
+// not here: what was hashed with one secret never meets what was with another.
+func (k *Keyring) AddressIndexUnder(id, event, address string) []byte {
 	address = Normalise(address)
 	if address == "" {
 		return []byte{}
 	}
-	return mac(k.keys[0].secret, "lethe address index", event, address)[:indexSize]
+	secret, ok := k.secret(id)
+	if !ok {
+		secret = k.keys[0].secret
+	}
+	return mac(secret, "lethe address index", event, address)[:indexSize]
 }
 
 // indexSize is in bytes: 128 bits keep apart more people than there are.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	netmail "net/mail"
 	"net/url"
 	"slices"
 	"strconv"
@@ -25,8 +26,9 @@ var myDataFiles embed.FS
 // What one address and one network may ask /my-data for, and all together: a stranger
 // cannot fill somebody's mailbox, and staff have another way in for who is shut out.
 var (
-	visitsPerNetwork = []postgres.Limit{{Most: 30, Within: time.Minute}, {Most: 200, Within: 24 * time.Hour}}
-	visitsPerAddress = []postgres.Limit{{Most: 3, Within: time.Hour}, {Most: 10, Within: 24 * time.Hour}}
+	visitsPerNetwork   = []postgres.Limit{{Most: 30, Within: time.Minute}, {Most: 200, Within: 24 * time.Hour}}
+	visitsPerAddress   = []postgres.Limit{{Most: 3, Within: time.Hour}, {Most: 10, Within: 24 * time.Hour}}
+	requestsPerAddress = []postgres.Limit{{Most: 50, Within: 24 * time.Hour}}
 	// In total, within one hour of the clock: far above any event's, far below what a mail
 	// provider would take for a flood.
 	visitsInTotal = []postgres.Limit{{Most: 600, Within: time.Hour}}
@@ -211,6 +213,10 @@ func (s *Site) askForVisit(w http.ResponseWriter, r *http.Request) error {
 // unknown ones alike. The letter goes to the normalised address, from memory.
 func (s *Site) mailVisit(ctx context.Context, address, from string, words rights.Words) error {
 	to := seal.Normalise(address)
+	// Limits and records are of the mailbox that the mail goes to, and of no other spelling of it.
+	if box, err := netmail.ParseAddress(to); err != nil || box.Address != to {
+		return nil
+	}
 	if at := strings.LastIndexByte(to, '@'); at < 1 || at == len(to)-1 || strings.ContainsFunc(to, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 		return nil // nobody's mailbox
 	}
@@ -342,6 +348,10 @@ func (s *Site) takeRequest(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := visitOf(r)
 	words := s.words(r)
+	// Each request stays in the ledger for good: nobody needs more of them in a day.
+	if ok, err := s.Store.Allow(r.Context(), "request", seal.Normalise(v.Address.Reveal()), requestsPerAddress...); err != nil || !ok {
+		return errors.Join(err, s.notTaken(w, r))
+	}
 	event := attendees.EventID(strings.TrimSpace(r.PostFormValue("event")))
 	cases, err := s.desk.Take(r.Context(), v.Address, rights.Request{
 		Asks: attendees.Right(r.PostFormValue("right")), Event: event, Message: attendees.Personal(r.PostFormValue("message")),

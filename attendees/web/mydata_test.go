@@ -6,8 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
+	netmail "net/mail"
 	"net/url"
 	"os"
 	"os/exec"
@@ -582,5 +584,104 @@ func TestAnOfficerAnswersWhatWaits(t *testing.T) {
 	h.browser().post(strings.TrimPrefix(invited.Link, h.BaseURL), nil)
 	if l := h.letter(); !strings.Contains(strings.Join(l.Text, " "), "scellé") {
 		t.Errorf("after she proved it the letter says %q", l.Text)
+	}
+}
+
+// A stranger writes one mailbox in many ways, each with limits of its own.
+func TestAStrangerCannotFillAMailboxUnderManySpellings(t *testing.T) {
+	h := newPortal(t, "http://lethe.test")
+	n := 0
+	for i := range 8 {
+		for _, as := range []string{"x%d<victim@example.org>", "victim@example.org(%d)"} {
+			if i > 3 && as[0] == 'v' {
+				continue
+			}
+			h.browser().post("/my-data", email(fmt.Sprintf(as, i)))
+		}
+	}
+	h.mailed()
+	for len(h.post.letters) > 0 {
+		l := <-h.post.letters
+		if a, err := netmail.ParseAddress(l.To); err == nil && a.Address == "victim@example.org" { // as go-mail's To does
+			n++
+		}
+	}
+	if n > 3 {
+		t.Errorf("%d mails went to victim@example.org within the hour, at most 3 may", n)
+	}
+}
+
+// Requests of the same person for the same thing are one case.
+func TestTheSameRequestIsOneCaseWhateverElseIsSentAlong(t *testing.T) {
+	h := newPortal(t, "http://lethe.test")
+	h.save(registration("b2", "4711", "Zaphira Quillfeather", "zaphira@example.org"))
+	b := h.visitor("zaphira@example.org")
+	go func() {
+		for range h.post.letters { // nobody reads them here
+		}
+	}()
+	for i := range 5 {
+		b.post("/my-data/requests", url.Values{"right": {"access"}, "event": {"4711"}, "field": {fmt.Sprint("any", i)}, "value": {strings.Repeat("x", 20000)}})
+	}
+	cases, err := h.Store.Cases(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cases) != 1 {
+		t.Errorf("%d cases are open, want 1", len(cases))
+	}
+}
+
+// Each request stays in the ledger for good, which is not hers to fill.
+func TestARequestIsTakenSoManyTimesADay(t *testing.T) {
+	h := newPortal(t, "http://lethe.test")
+	h.save(registration("b2", "4711", "Zaphira Quillfeather", "zaphira@example.org"))
+	b := h.visitor("zaphira@example.org")
+	go func() {
+		for range h.post.letters { // nobody reads them here
+		}
+	}()
+	taken := 0
+	for range 60 {
+		if b.post("/my-data/requests", url.Values{"right": {"access"}, "event": {"4712"}}).status == http.StatusSeeOther {
+			taken++
+		}
+	}
+	if taken != 50 {
+		t.Errorf("%d requests are taken in a day, want 50", taken)
+	}
+}
+
+func TestOddInputIsRefusedNotAFailure(t *testing.T) {
+	h := newPortal(t, "http://lethe.test")
+	h.save(registration("b2", "4711", "Zaphira Quillfeather", "zaphira@example.org"))
+	b := h.visitor("zaphira@example.org")
+	go func() {
+		for range h.post.letters { // nobody reads them here
+		}
+	}()
+	for _, odd := range []string{"\x00", "\xff", "4711\x00"} {
+		for _, form := range []url.Values{{"right": {"access"}, "event": {odd}}, {"right": {"rectification"}, "event": {"4711"}, "field": {"name"}, "value": {"A" + odd}}, {"right": {"access"}, "event": {"4711"}, "message": {odd}}} {
+			if a := b.post("/my-data/requests", form); a.status >= 500 {
+				t.Errorf("%q answers %d", form, a.status)
+			}
+		}
+		if a := b.post("/my-data/lift", url.Values{"event": {odd}}); a.status >= 500 {
+			t.Errorf("lift %q answers %d", odd, a.status)
+		}
+		if a := b.get("/my-data/ask?right=erasure&event=" + url.QueryEscape(odd)); a.status >= 500 {
+			t.Errorf("ask %q answers %d", odd, a.status)
+		}
+	}
+	cases, err := h.Store.Cases(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cases {
+		if c.Asks == "rectification" {
+			if _, err := h.desk.Decide(t.Context(), c.Number, rights.Decision{Grant: true, Reason: "right", By: "x"}); err != nil {
+				t.Errorf("granting it fails for good: %v", err)
+			}
+		}
 	}
 }
