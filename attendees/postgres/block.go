@@ -97,6 +97,7 @@ type blocker struct {
 	held   bool // a hold stands on the event: nothing is dropped
 	coming bool // it is sealed as it comes, and its feeds have not run dry
 	half   bool // it was read in part: the rest seals as it comes
+	lost   bool // a replay finds fewer who agreed than stayed before
 	doubts bool // the ledger says that it was in doubt, whatever a backup counts
 	again  bool // a replay blocks it once more, and it is read anew after that
 }
@@ -373,6 +374,21 @@ func (b *blocker) keepSealed(ctx context.Context, tx *sqlx.Tx, rows []sealedRow)
 	return quiet("keep sealed records", err)
 }
 
+// noteGroups notes all group orders, as noteGrouped does: from here on some of them may go,
+// now or with a doubt's answer or a hold.
+func (b *blocker) noteGroups(ctx context.Context, tx *sqlx.Tx) error {
+	_, err := tx.ExecContext(ctx, `
+		update attendees
+		set grouped = true
+		where event_id = $1 and not grouped and address_index in (
+			select address_index
+			from attendees
+			where event_id = $1 and address_index <> ''
+			group by address_index
+			having count(*) > 1)`, b.event.Key)
+	return quiet("note group orders", err)
+}
+
 // finish counts, recalls what was exported, and writes the ledger, in one transaction.
 func (b *blocker) finish(ctx context.Context) (Blocking, error) {
 	var n Blocking
@@ -385,6 +401,9 @@ func (b *blocker) finish(ctx context.Context) (Blocking, error) {
 		}
 		e := b.event
 		n.Doubted = e.Doubted
+		if err := b.noteGroups(ctx, tx); err != nil {
+			return err
+		}
 		result, err := tx.ExecContext(ctx, `
 			delete from attendees a
 			where a.event_id = $1
@@ -419,8 +438,12 @@ func (b *blocker) finish(ctx context.Context) (Blocking, error) {
 			return err
 		}
 		if n.Doubted {
-			says := fmt.Sprintf("More than half of event %s never agreed, so the linked form may be the wrong one. Everyone was sealed. "+
-				"Look at the form, then: lethe retention agreements %s --drop (or --keep) --reason …", e.ID, e.ID)
+			why := "More than half of event %s never agreed, so the linked form may be the wrong one. Everyone was sealed. Look at the form"
+			if b.lost {
+				why = "A backup was restored, and of event %s fewer have agreed now than were kept before: their answers may be gone at the source. " +
+					"Everyone was sealed. Look who they are, with the officer"
+			}
+			says := fmt.Sprintf(why+", then: lethe retention agreements %s --drop (or --keep) --reason …", e.ID, e.ID)
 			if err := b.ask(ctx, tx, e.Key, taskDoubt, says); err != nil {
 				return err
 			}

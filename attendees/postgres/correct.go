@@ -317,6 +317,9 @@ func (s *Store) correctReadable(ctx context.Context, tx *sqlx.Tx, o one, f atten
 		return quiet("correct a registration", err)
 	}
 	if f == attendees.Email {
+		if err := s.noteLeaving(ctx, tx, o.event.Key, o.Key); err != nil {
+			return err
+		}
 		index := s.keys.AddressIndexUnder(s.indexKey(o.event), string(o.event.ID), value.Reveal())
 		_, err := tx.ExecContext(ctx, `
 			update attendees

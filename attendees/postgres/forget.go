@@ -95,6 +95,9 @@ func (s *Store) leaveForever(ctx context.Context, tx *sqlx.Tx, e Event, id atten
 	if err != nil {
 		return nil, quiet("erase a readable record", err)
 	}
+	if err := s.noteLeaving(ctx, tx, e.Key, key); err != nil {
+		return nil, err
+	}
 	if _, err := tx.ExecContext(ctx, `delete from attendees where id = $1`, key); err != nil {
 		return nil, quiet("erase an attendee", err)
 	}

@@ -261,23 +261,24 @@ func (b *blocker) settleHistory(ctx context.Context, tx *sqlx.Tx) error {
 	if err != nil {
 		return quiet("let go who moved on", err)
 	}
-	var all, agreed int
+	var all, agreed int // of those who were not sealed for themselves before, as tally counts
 	err = tx.QueryRowxContext(ctx, `
 		select count(*), count(*) filter (where yes)
 		from (
 			select coalesce(bool_or(s.agreed), false) as yes
 			from attendees a
 			left join sealed s on s.event_id = $1 and s.attendee_id = a.id
-			where a.event_id = $1
+			where a.event_id = $1 and a.state = 'active'
 			group by a.id) as each`, event).Scan(&all, &agreed)
 	if err != nil {
 		return quiet("count an event", err)
 	}
 	b.event.Doubted = b.agrees && 2*agreed < all
 	if b.agrees && !b.event.Doubted {
-		if b.event.Doubted, err = b.dropsMore(ctx, tx); err != nil {
+		if b.lost, err = b.dropsMore(ctx, tx); err != nil {
 			return err
 		}
+		b.event.Doubted = b.lost
 	}
 	if b.agrees && !b.event.Doubted && !b.held {
 		if err := b.dropUnsaid(ctx, tx); err != nil {
@@ -333,10 +334,11 @@ var unkept = `not ` + restricted + `
 	and not exists (select from holds h where h.attendee_id = s.attendee_id and ` + standing("$2") + `)`
 
 // dropsMore tells that an event that was blocked before, and is read again after a
-// replay, would lose more people than the ledger says went, or be left with fewer than stayed: what somebody had agreed
-// since the backup may be gone at its source by now. Whom a hold or a restriction keeps goes
-// with its end, when nobody asks any more. What went is told by the entries until the event
-// was blocked once more: from there on the same people go again.
+// replay, would lose more people than the ledger says went, or be left with fewer than
+// stayed: what somebody had agreed since the backup may be gone at its source by now. Whom a
+// hold or a restriction keeps counts, too: she would go with its end, when nobody asks any
+// more. What went is told by the entries until the event was blocked once more: from there
+// on the same people go again.
 func (b *blocker) dropsMore(ctx context.Context, tx *sqlx.Tx) (more bool, err error) {
 	err = tx.GetContext(ctx, &more, `
 		with entries as materialized (
@@ -369,7 +371,8 @@ func (b *blocker) dropsMore(ctx context.Context, tx *sqlx.Tx) (more bool, err er
 	return more, quiet("compare an event with the ledger", err)
 }
 
-// dropUnsaid drops, unopened, the records of those who never said yes; their rows go as those of everybody without a record do.
+// dropUnsaid drops, unopened, the records of those who never said yes; their rows go as
+// those of everybody without a record do.
 func (b *blocker) dropUnsaid(ctx context.Context, tx *sqlx.Tx) error {
 	result, err := tx.ExecContext(ctx, `delete from sealed s where `+unsaid+` and `+unkept, b.event.Key, b.today())
 	if err != nil {

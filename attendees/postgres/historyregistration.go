@@ -113,6 +113,9 @@ func (s *Store) SealRegistrations(ctx context.Context, tx *sqlx.Tx, sealer *seal
 		p.drop(s.withdrawnFields(h.Withdrawn))
 		write = append(write, p)
 	}
+	if err := s.noteLeft(ctx, tx, b.event.Key, write, known); err != nil {
+		return n, err
+	}
 	if err := s.leaveRooms(ctx, tx, b.event.Key, moved, known, false); err != nil {
 		return n, err
 	}
@@ -143,9 +146,6 @@ func (b *blocker) sealParts(ctx context.Context, tx *sqlx.Tx, parts []part, know
 	}
 	event, c := b.event.Key, columnsOf(parts)
 	if err := b.upsertAttendees(ctx, tx, event, parts[0], c); err != nil {
-		return err
-	}
-	if err := b.noteGrouped(ctx, tx, event, parts); err != nil {
 		return err
 	}
 	var rows []struct {

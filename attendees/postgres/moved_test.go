@@ -93,3 +93,24 @@ func TestADroppedResponseStaysDroppedWhenItsFormIsReadAgain(t *testing.T) {
 		t.Errorf("%d were dropped again (%v)", n, err)
 	}
 }
+
+// She moved to another event, and withdraws her consent there: what she answered in the old
+// one rests on that consent, too.
+func TestAWithdrawalReachesTheEventThatSheLeft(t *testing.T) {
+	w := newWorld(t)
+	w.Policy().Purposes[1].Basis = "a"
+	hers := person("1", "4711", "Ada Example", "ada@example.org")
+	w.save(hers, person("2", "4711", "Bo Example", "bo@example.org"))
+	answer := response("r1", "1", "", "", map[attendees.QuestionID]attendees.Answer{"affiliation": {"Quillington Lab"}, "forums": {"Rivers"}})
+	w.answer("4711", answer)
+	hers.Event, hers.Changed = "4712", june
+	w.save(hers)
+	if _, err := w.Withdraw(t.Context(), "1", attendees.Forum); err != nil {
+		t.Fatal(err)
+	}
+	w.answer("4711", answer)
+	w.tidy()
+	if n := w.count(`select count(*) from personal where affiliation <> '' or forums <> '{}'`); n > 0 {
+		t.Errorf("%d rows still have what she had consented to", n)
+	}
+}

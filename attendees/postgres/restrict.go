@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -185,6 +186,21 @@ type sealedFields struct {
 	stated []attendees.Field
 }
 
+// take adds what one part of a record says; each tells of its own fields what a form filled.
+func (f *sealedFields) take(r seal.Record) error {
+	before := f.Filled
+	f.Filled = nil
+	if err := json.Unmarshal(r.Fields, f); err != nil {
+		return errors.New("a sealed record's fields are no JSON")
+	}
+	for _, field := range before {
+		if !slices.Contains(f.Filled, field) {
+			f.Filled = append(f.Filled, field)
+		}
+	}
+	return nil
+}
+
 // unseal makes a registration and its responses readable again.
 func (s *Store) unseal(ctx context.Context, tx *sqlx.Tx, o one, opened []seal.Record) error {
 	if _, err := tx.ExecContext(ctx, `update attendees set state = 'active', reason = '' where id = $1`, o.Key); err != nil {
@@ -198,8 +214,8 @@ func (s *Store) unseal(ctx context.Context, tx *sqlx.Tx, o one, opened []seal.Re
 		if rows[from] == nil {
 			rows[from], order = &sealedFields{Answers: json.RawMessage("{}")}, append(order, from)
 		}
-		if err := json.Unmarshal(r.Fields, rows[from]); err != nil {
-			return errors.New("lift a restriction: a sealed record's fields are no JSON")
+		if err := rows[from].take(r); err != nil {
+			return fmt.Errorf("lift a restriction: %w", err)
 		}
 		if f, ok := strings.CutPrefix(r.Part, partStatement); ok {
 			rows[from].stated = append(rows[from].stated, attendees.Field(f))

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"lethe/attendees"
 	"lethe/attendees/postgres"
 	"lethe/attendees/seal"
 )
@@ -72,4 +73,82 @@ func TestASecretIsNeededAsLongAsATombstoneAHalfOrTheLedgerIsMadeWithIt(t *testin
 	}
 	fresh := newWorld(t)
 	equal(t, "one that wrote nothing", missing(fresh.with(1))+missing(fresh.with(2)), "")
+}
+
+// A newer secret is set between a registration and an answer.
+func TestAnAnswerFindsItsPersonUnderANewerSecret(t *testing.T) {
+	w := newWorld(t)
+	o := officer(t)
+	s := sealer(t, o)
+	w.linkAgreement("4711")
+	a, both := w.with(7), w.with(8, 7)
+	a.save(person("1", "4711", "Ada Example", "ada@example.org"), person("2", "4711", "Bo Example", "bo@example.org"))
+	a.answer("4711", response("r2", "2", "", "", nil))
+	both.answer("4711", response("r1", "", "Ada Example", "ada@example.org", nil))
+	w.clock.now = july
+	n := both.block("4711", s)
+	if both.opened("4711", o)["1 registration"] == nil {
+		t.Errorf("%+v: she agreed under the newer secret, and is gone", n)
+	}
+}
+
+// What a restricted person answers is matched by her address under any secret.
+func TestNothingOfARestrictedPersonIsReadableUnderANewerSecret(t *testing.T) {
+	w := newWorld(t)
+	s := sealer(t, officer(t))
+	a, both := w.with(7), w.with(8, 7)
+	a.save(person("1", "4711", "Ada Example", "ada@example.org"))
+	if _, err := a.Restrict(t.Context(), "1", attendees.RestrictionAsked, s); err != nil {
+		t.Fatal(err)
+	}
+	both.answer("4711", response("r1", "", "Ada Example", "ada@example.org", map[attendees.QuestionID]attendees.Answer{"affiliation": {"Example Lab"}}))
+	if n := w.count(`select count(*) from personal where name <> ''`); n > 0 {
+		t.Errorf("%d of her rows are readable, though she is restricted", n)
+	}
+}
+
+// A group order, half of it bought under the older secret.
+func TestAGroupOrderUnderTwoSecrets(t *testing.T) {
+	w := newWorld(t)
+	o := officer(t)
+	s := sealer(t, o)
+	a, both := w.with(7), w.with(8, 7)
+	a.save(person("1", "4711", "Ada Example", "group@example.org"))
+	both.save(person("2", "4711", "Bo Example", "group@example.org"))
+	both.answer("4711", response("r1", "", "Ada Example", "group@example.org", map[attendees.QuestionID]attendees.Answer{"affiliation": {"Ada's Lab"}}))
+	if n := w.count(`select count(*) from personal where part = 'registration' and name like 'Bo%' and affiliation = 'Ada''s Lab'`); n > 0 {
+		t.Error("what Ada answered stands in Bo's record")
+	}
+	w.clock.now = july
+	both.block("4711", s)
+	if n := w.count(`select count(*) from sealed where person is not null`); n > 0 {
+		t.Errorf("%d of a group order have a half that the buyer opens", n)
+	}
+	both.forget("1")
+	both.lines("the other of them", both.seen("group@example.org"), "4711 shared 1")
+}
+
+// A newer secret is set, and a complete listing comes.
+func TestAnAnswerByAddressStaysLinkedWhenASecretIsAdded(t *testing.T) {
+	w := newWorld(t)
+	o := officer(t)
+	s := sealer(t, o)
+	w.linkAgreement("4711")
+	a, both := w.with(7), w.with(8, 7)
+	people := []attendees.Registration{person("1", "4711", "Ada Example", "ada@example.org"), person("2", "4711", "Bo Example", "bo@example.org"), person("3", "4711", "Cy Example", "cy@example.org")}
+	a.save(people...)
+	answers := []attendees.Response{response("r1", "", "A. Example", "ada@example.org", nil), response("r2", "2", "", "", nil), response("r3", "3", "", "", nil)}
+	a.answer("4711", answers...)
+	if n := w.count(`select count(*) from personal where part = 'registration' and agreed_at is not null`); n != 3 {
+		t.Fatal(n, "agreed before")
+	}
+	both.save(people...) // the weekly reconcile
+	if n := w.count(`select count(*) from personal where part = 'registration' and agreed_at is not null`); n != 3 {
+		t.Error(n, "of 3 have agreed, after a newer secret and a reconcile")
+	}
+	w.clock.now = july
+	n := both.block("4711", s)
+	if both.opened("4711", o)["1 registration"] == nil {
+		t.Errorf("%+v: she agreed, was matched by her address, and is gone", n)
+	}
 }

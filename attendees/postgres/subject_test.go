@@ -351,3 +351,27 @@ func TestASealedRecordTellsWhoOpenedItAndWhereItCameFrom(t *testing.T) {
 		t.Errorf("%d people were opened at once, as the accesses say", n)
 	}
 }
+
+// A buyer's own ticket of a group order is erased, or moved: what is left is somebody else's.
+func TestABuyerDoesNotBecomeHerGuestWhenHerOwnTicketGoes(t *testing.T) {
+	for _, how := range []string{"erased", "moved"} {
+		w := newWorld(t)
+		ada := person("1", "4711", "Ada Example", "buyer@example.org")
+		w.save(ada, person("2", "4711", "Bo Guest", "buyer@example.org"))
+		w.answer("4711", response("r2", "2", "Bo Guest", "", nil))
+		if got := w.seen("buyer@example.org"); len(got) != 1 || got[0] != "4711 shared 2" {
+			t.Fatal(got)
+		}
+		if how == "erased" {
+			w.forget("1") // as she had asked staff to
+		} else {
+			ada.Event, ada.Changed = "4712", june
+			w.save(ada)
+		}
+		for _, line := range w.seen("buyer@example.org") {
+			if line[:4] == "4711" && line != "4711 shared 1" {
+				t.Errorf("%s: she sees, and may erase, %s", how, line)
+			}
+		}
+	}
+}

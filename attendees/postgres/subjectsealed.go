@@ -133,8 +133,8 @@ func (r *fieldRow) take(record seal.Record) error {
 			Affiliation: r.Affiliation.Reveal(), Forums: r.Forums, Answers: r.Answers, Status: r.Status, Filled: r.Filled, Corrected: r.Corrected,
 		}
 	}
-	if err := json.Unmarshal(record.Fields, &f); err != nil {
-		return errors.New("open a sealed record: its fields are no JSON")
+	if err := f.take(record); err != nil {
+		return err
 	}
 	if f.Answers == nil {
 		f.Answers = json.RawMessage("{}")
