@@ -28,6 +28,9 @@ where they were so when they were first seen: their people are sealed as they co
 		Example: "  lethe sync\n  lethe sync 4711",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
+			if believe && len(args) == 0 {
+				return misused{errors.New("--believe-gone goes with the events whose people are to go: lethe sync EVENT… --believe-gone")}
+			}
 			if err := a.configure(); err != nil {
 				return err
 			}
@@ -116,6 +119,9 @@ func (s *syncRun) run(ctx context.Context, args []string) error {
 func (s *syncRun) verdict() error {
 	switch len(s.failed) {
 	case 0:
+		if s.sum.Stopped {
+			return errFound // which the table's lines have told
+		}
 		return nil
 	case s.feeds:
 		return s.failed[0]
@@ -167,6 +173,8 @@ func (s *syncRun) everything(ctx context.Context) error {
 		if err := s.eventbrite(ctx); err != nil {
 			return err
 		}
+	} else if err := s.unread(ctx); err != nil {
+		return err
 	}
 	forms, err := s.puller.Store.LinkedForms(ctx)
 	if err != nil {
@@ -176,6 +184,16 @@ func (s *syncRun) everything(ctx context.Context) error {
 		return err
 	}
 	_, err = s.puller.Store.DropUnmatched(ctx)
+	return err
+}
+
+// unread counts the organisations that cannot be read, for want of a token.
+func (s *syncRun) unread(ctx context.Context) error {
+	organizations, err := s.puller.Store.Organizations(ctx)
+	for range organizations {
+		s.feeds++
+		s.failed = append(s.failed, errNoToken)
+	}
 	return err
 }
 

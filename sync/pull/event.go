@@ -106,7 +106,7 @@ func (p *Puller) letGo(ctx context.Context, r *run, e postgres.Event) error {
 	if len(missing) > handful(held) && !p.BelieveGone {
 		r.feed.Attention = fmt.Sprintf("Eventbrite's listing of event %s misses %d of %d people. Nobody was let go. "+
 			"If they are gone there too: lethe sync %s --believe-gone", e.ID, len(missing), held, e.ID)
-		r.report.Attention = r.feed.Attention
+		r.report.Attention, r.report.Stopped = r.feed.Attention, true
 		return nil
 	}
 	var gone []attendees.AttendeeID

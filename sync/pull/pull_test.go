@@ -354,7 +354,7 @@ func TestReconcileLetsGoWhoIsGoneAndNobodyWhenHalfIsMissing(t *testing.T) {
 
 	w.eventbrite.Misbehave(func(q *eventbritetest.Quirks) { q.HalfListed = true })
 	report = must[pull.Report](t)(w.Reconcile(t.Context(), event))
-	if report.Events[event].Gone != 0 || attending() != 59 || !strings.Contains(report.Attention, "Nobody was let go") {
+	if report.Events[event].Gone != 0 || attending() != 59 || !report.Stopped || !strings.Contains(report.Attention, "Nobody was let go") {
 		t.Errorf("a listing that misses half: %d went, %d are left, the operator is told %q", report.Events[event].Gone, attending(), report.Attention)
 	}
 	w.BelieveGone = true // an operator who errs is still asked for each by id

@@ -74,6 +74,7 @@ type Report struct {
 	Bytes, Kept int    // of the bodies read; of the text of known fields in them
 	Skipped     string // why nothing was asked for; empty where something was
 	Attention   string // what the operator has to look at
+	Stopped     bool   // by a fuse: more than a handful is gone, and nobody was let go
 	// Sealed are the events whose people were sealed as they came, and whose feeds have
 	// run dry now.
 	Sealed map[attendees.EventID]postgres.Blocking
@@ -102,6 +103,7 @@ func (r *Report) Add(o Report) {
 	r.Bytes += o.Bytes
 	r.Kept += o.Kept
 	r.Answers.Add(o.Answers)
+	r.Stopped = r.Stopped || o.Stopped
 	if o.Attention != "" {
 		r.Attention = o.Attention
 	}
