@@ -186,7 +186,7 @@ func (a *app) requestsShowCommand() *cobra.Command {
 				return err
 			}
 			l := a.listed(desk, c)
-			fmt.Fprintf(a.out, "Request %d: %s (GDPR %s), of event %s\nCame on %s by %s; answer by %s; %s\n",
+			fmt.Fprintf(a.out, "Request %d: %s (GDPR %s), of %s\nCame on %s by %s; answer by %s; %s\n",
 				n, c.Asks, c.Asks.Article(), orAll(c.Event), l.Received, l.CameBy, l.AnswerBy, l.State)
 			if !c.Open() {
 				fmt.Fprintf(a.out, "Ended: %s, %s\n", c.Outcome, l.ClosedAt)
@@ -206,9 +206,9 @@ func (a *app) requestsShowCommand() *cobra.Command {
 
 func orAll(e attendees.EventID) string {
 	if e == "" {
-		return "all"
+		return "all events"
 	}
-	return string(e)
+	return "event " + string(e)
 }
 
 // maxFromStdin bounds an address that is read from standard input, in bytes.
@@ -231,10 +231,19 @@ func (a *app) requestsAddCommand() *cobra.Command {
 				address = strings.TrimSpace(string(text))
 			}
 			if !strings.Contains(address, "@") {
-				return misused{errors.New("--email wants the address on file, or - to read it, so that it stands in no shell's history")}
+				return misused{errors.New("--email wants the address on file, or - to read it from standard input, so that it stands in no shell's history: what was given is no address")}
 			}
-			if !slices.Contains([]string{"mail", "letter", "phone"}, r.CameBy) {
-				return misused{fmt.Errorf("--by %q: mail, letter or phone", r.CameBy)}
+			for _, one := range []struct {
+				flag, value string
+				known       []string
+			}{
+				{"right", string(r.Asks), texts(attendees.Rights())},
+				{"by", r.CameBy, []string{"mail", "letter", "phone"}},
+				{"language", r.Language, rights.Languages()},
+			} {
+				if !slices.Contains(one.known, one.value) {
+					return misused{fmt.Errorf("--%s is %q: it is one of %s", one.flag, one.value, strings.Join(one.known, ", "))}
+				}
 			}
 			if received != "" {
 				var err error
@@ -242,19 +251,27 @@ func (a *app) requestsAddCommand() *cobra.Command {
 					return misused{fmt.Errorf("--received: %w", err)}
 				}
 			}
-			_, desk, err := a.atDesk(cmd.Context())
+			d, desk, err := a.atDesk(cmd.Context())
 			if err != nil {
 				return err
 			}
+			if r.Event != "" {
+				if _, err := d.Event(cmd.Context(), r.Event); err != nil {
+					return err
+				}
+			}
 			cases, err := desk.Add(cmd.Context(), attendees.Personal(address), r)
+			if errors.Is(err, rights.ErrRequest) && r.Asks != attendees.Rectification {
+				return misused{errors.New("--message is too long for a request: two pages at most")}
+			}
 			if errors.Is(err, rights.ErrRequest) {
-				return misused{err}
+				return misused{fmt.Errorf("a rectification wants --field, one of %s, and a --value that can stand there", strings.Join(texts(attendees.Correctable()), ", "))}
 			}
 			if err != nil {
 				return err
 			}
 			for _, c := range cases {
-				fmt.Fprintf(a.out, "Request %d of event %s is to be answered by %s. A mail asks the person to prove the address.\n", c.Number, orAll(c.Event), desk.Deadline(c))
+				fmt.Fprintf(a.out, "Request %d, of %s, is to be answered by %s. %s\n", c.Number, orAll(c.Event), desk.Deadline(c), a.mailed("A mail asks the person to prove the address."))
 			}
 			return nil
 		},
@@ -270,6 +287,22 @@ func (a *app) requestsAddCommand() *cobra.Command {
 	f.StringVar((*string)(&r.Message), "message", "", "what it says")
 	f.StringVar(&r.Language, "language", "en", "the language of the letters: "+strings.Join(rights.Languages(), ", "))
 	return cmd
+}
+
+func texts[T ~string](all []T) []string {
+	list := make([]string, len(all))
+	for i, one := range all {
+		list[i] = string(one)
+	}
+	return list
+}
+
+// mailed says that a mail goes, or that none can.
+func (a *app) mailed(says string) string {
+	if a.config.SMTP == "" {
+		return "SMTP_URL is not set: the mail waits until it is."
+	}
+	return says
 }
 
 func (a *app) requestsDecideCommand() *cobra.Command {
@@ -312,7 +345,7 @@ func (a *app) requestsDecideCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(a.out, "Request %d is answered: %s. The letter goes with the worker's mail.\n", number, strings.ReplaceAll(string(c.Outcome), "_", " "))
+			fmt.Fprintf(a.out, "Request %d is answered: %s. %s\n", number, strings.ReplaceAll(string(c.Outcome), "_", " "), a.mailed("The letter goes with the worker's mail."))
 			return nil
 		},
 	}
@@ -338,8 +371,8 @@ func (a *app) requestsMoveCommand(name, short string, move func(*rights.Desk, co
 			if err != nil {
 				return err
 			}
-			if err := wantReason(reason); err != nil {
-				return err
+			if strings.TrimSpace(reason) == "" {
+				return misused{errors.New("--reason is wanted: the person reads it")}
 			}
 			_, desk, err := a.atDesk(cmd.Context())
 			if err != nil {
@@ -349,7 +382,7 @@ func (a *app) requestsMoveCommand(name, short string, move func(*rights.Desk, co
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(a.out, "Request %d is to be answered by %s. The person is told.\n", n, desk.Deadline(c))
+			fmt.Fprintf(a.out, "Request %d is to be answered by %s. %s\n", n, desk.Deadline(c), a.mailed("The person is told."))
 			return nil
 		},
 	}
