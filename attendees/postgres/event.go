@@ -72,6 +72,12 @@ func (e Event) Open(now time.Time) bool {
 	return e.State == attendees.Active && e.Today(now).Before(e.BlockOn.Date)
 }
 
+// NeverHeld tells that the event was past its delete date when it was first seen: nobody of
+// it was ever taken in.
+func (e Event) NeverHeld() bool {
+	return e.State == attendees.Active && !e.FirstSeenOn.Before(e.DeleteOn.Date)
+}
+
 // Expired tells that the event's people are past the day of their deletion.
 func (e Event) Expired(now time.Time) bool {
 	return e.State == attendees.Deleted || !e.Today(now).Before(e.DeleteOn.Date)

@@ -219,7 +219,7 @@ func listEvent(e postgres.Summary, pulled postgres.Pulled, now time.Time) listed
 	}
 	today := e.Today(now)
 	switch {
-	case e.State == attendees.Deleted:
+	case e.State == attendees.Deleted, e.NeverHeld():
 	case e.Open(now) && !e.EndsOn.Before(today):
 		l.Words = "blocked " + shortly(e.BlockOn.Date, today)
 	default:

@@ -54,10 +54,17 @@ func lifeOf(e postgres.Event, now time.Time, large bool) lifeLine {
 	if large {
 		l.Today *= largeBy
 	}
+	blocked, deleted := "blocked", "deleted"
+	if e.BlockedAt == nil {
+		blocked = "was to be blocked"
+	}
+	if e.DeletedAt == nil {
+		deleted = "was to be deleted"
+	}
 	l.Dates = []lifeDate{
 		{"over", past("ends", "ended", ends, today), ends},
-		{"sealed", past("is blocked", "blocked", block, today), block},
-		{"gone", past("is deleted", "deleted", gone, today), gone},
+		{"sealed", past("is blocked", blocked, block, today), block},
+		{"gone", past("is deleted", deleted, gone, today), gone},
 	}
 	return l
 }
@@ -97,6 +104,8 @@ func badgeOf(e postgres.Event, now time.Time) badge {
 	switch today := e.Today(now); {
 	case e.State == attendees.Deleted:
 		return badge{"over", "deleted " + when(e.DeleteOn.Date, today)}
+	case e.NeverHeld():
+		return badge{"over", "never held"}
 	case e.Expired(now):
 		return badge{"late", "to be deleted since " + shortDate(e.DeleteOn.Date)}
 	case e.State == attendees.Blocked:

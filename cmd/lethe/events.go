@@ -199,6 +199,8 @@ func (a *app) stateOf(e postgres.Event) string {
 		return sealsAsItComes
 	case e.State != attendees.Active:
 		return string(e.State)
+	case e.NeverHeld():
+		return "never held"
 	case e.Expired(a.now()):
 		return "delete due"
 	case !e.Open(a.now()):

@@ -63,6 +63,7 @@ type syncRun struct {
 	sum      pull.Report
 	feeds    int     // that were asked for
 	failed   []error // of them, each with its reason
+	tried    map[attendees.EventID]bool
 }
 
 // watch has the pull tell this terminal how it comes along.
@@ -76,7 +77,7 @@ func (s *syncRun) watch() {
 
 func (s *syncRun) run(ctx context.Context, args []string) error {
 	began, before := time.Now(), s.calls()
-	s.feeds, s.failed = 0, nil
+	s.feeds, s.failed, s.tried = 0, nil, map[attendees.EventID]bool{}
 	var ids []attendees.EventID
 	for _, arg := range args {
 		if id := eventID(arg); !slices.Contains(ids, id) {
@@ -236,6 +237,10 @@ func (s *syncRun) unpulled(ctx context.Context) error {
 		return err
 	}
 	for _, e := range events {
+		if s.tried[e] {
+			continue // it failed, and that was said
+		}
+		s.tried[e] = true
 		if err := s.pull(ctx, func() (pull.Report, error) { return s.puller.Event(ctx, e) }); err != nil {
 			return err
 		}
