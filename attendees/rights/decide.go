@@ -235,7 +235,7 @@ func (d *Desk) Add(ctx context.Context, address attendees.Personal, r Request) (
 		To: address.Reveal(), Language: w.Language,
 		Subject: w.Say("letter.subject", "number", strconv.Itoa(first.Number), "right", w.Right(first.Asks)),
 		Text: []string{
-			w.Say("mail.verify", "organisation", d.Organisation(w), "number", strconv.Itoa(first.Number), "right", w.Right(first.Asks), "date", w.Date(first.Received)),
+			w.Say("mail.verify", "organisation", d.Organisation(ctx, w), "number", strconv.Itoa(first.Number), "right", w.Right(first.Asks), "date", w.Date(first.Received)),
 			w.Say("mail.link.good"), complaint(w, d.Store.Policy()),
 		},
 	}

@@ -69,10 +69,15 @@ func complaint(w Words, p *attendees.Policy) string {
 // Complaint says whom else to turn to.
 func (d *Desk) Complaint(w Words) string { return complaint(w, d.Store.Policy()) }
 
-// Organisation is who holds the data, as people know it.
-func (d *Desk) Organisation(w Words) string {
+// Organisation is who holds the data, as people know it: as the policy says, or else
+// Eventbrite, where it knows one alone.
+func (d *Desk) Organisation(ctx context.Context, w Words) string {
 	if name := d.Store.Policy().Organization; name != "" {
 		return name
+	}
+	known, err := d.Store.Organizations(ctx)
+	if err == nil && len(known) == 1 && known[0].Name != "" {
+		return known[0].Name
 	}
 	return w.Say("organisation")
 }
@@ -91,17 +96,17 @@ func (l *letter) mail() mail.Letter {
 func (d *Desk) Invitation(ctx context.Context, address attendees.Personal, w Words) (mail.Letter, error) {
 	l := mail.Letter{
 		To: address.Reveal(), Language: w.Language,
-		Subject: w.Say("mail.link.subject", "organisation", d.Organisation(w)),
+		Subject: w.Say("mail.link.subject", "organisation", d.Organisation(ctx, w)),
 	}
 	held, err := d.Store.Anything(ctx, address)
 	if err != nil {
 		return l, err
 	}
 	if !held {
-		l.Text = []string{w.Say("mail.nothing", "organisation", d.Organisation(w)), complaint(w, d.Store.Policy())}
+		l.Text = []string{w.Say("mail.nothing", "organisation", d.Organisation(ctx, w)), complaint(w, d.Store.Policy())}
 		return l, nil
 	}
-	l.Text = []string{w.Say("mail.link", "organisation", d.Organisation(w)), w.Say("mail.link.good")}
+	l.Text = []string{w.Say("mail.link", "organisation", d.Organisation(ctx, w)), w.Say("mail.link.good")}
 	l.Link, err = d.VisitLink(ctx, address, w)
 	return l, err
 }

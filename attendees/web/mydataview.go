@@ -48,23 +48,23 @@ func (s *Site) overview(r *http.Request, address attendees.Personal) (heldPage, 
 	}
 	w := s.words(r)
 	p := heldPage{
-		Words: w, Address: address.Reveal(), Organisation: s.desk.Organisation(w), Complaint: s.desk.Complaint(w),
+		Words: w, Address: address.Reveal(), Organisation: s.desk.Organisation(r.Context(), w), Complaint: s.desk.Complaint(w),
 		Processors: s.Store.Policy().Processors,
 	}
 	for _, h := range held {
-		p.Events = append(p.Events, s.heldEvent(w, h))
+		p.Events = append(p.Events, s.heldEvent(w, h, p.Organisation))
 	}
 	return p, nil
 }
 
-func (s *Site) heldEvent(w rights.Words, h postgres.Holding) heldEvent {
+func (s *Site) heldEvent(w rights.Words, h postgres.Holding, organisation string) heldEvent {
 	e := heldEvent{Name: h.Event.Name, Life: lifeOf(h.Event, s.Now(), false)}
 	if e.Name == "" {
 		e.Name = string(h.Event.ID)
 	}
 	dates := []string{
 		"ends", w.Date(h.Event.EndsOn.Date), "block", w.Date(h.Event.BlockOn.Date), "delete", w.Date(h.Event.DeleteOn.Date), "statute", s.statute(h.Event.Rule),
-		"organisation", s.desk.Organisation(w),
+		"organisation", organisation,
 	}
 	say := func(key string) string { return w.Say(key, slices.Clone(dates)...) }
 	e.Life.Label = say("life.label")
@@ -117,11 +117,14 @@ func (s *Site) heldEvent(w rights.Words, h postgres.Holding) heldEvent {
 func (s *Site) ownEvent(w rights.Words, h postgres.Holding, e *heldEvent, say func(string) string) {
 	o := h.Own
 	e.Badge = badge{"", w.Say("state.active")}
-	sealed := !o.SealedAt.IsZero()
+	sealed, kept := !o.SealedAt.IsZero(), o.Reason == attendees.RestrictionAsked || o.Reason == attendees.Objected
 	switch {
-	case o.Reason == attendees.RestrictionAsked || o.Reason == attendees.Objected:
+	case o.Reason == attendees.RestrictionAsked:
 		e.Badge = badge{"soon", w.Say("state.restricted")}
 		e.Why = append(e.Why, w.Say("why.restricted"))
+	case o.Reason == attendees.Objected:
+		e.Badge = badge{"soon", w.Say("state.restricted")}
+		e.Why = append(e.Why, w.Say("why.objected"))
 	case sealed:
 		e.Badge = badge{"over", w.Say("state.sealed")}
 	}
@@ -141,6 +144,9 @@ func (s *Site) ownEvent(w rights.Words, h postgres.Holding, e *heldEvent, say fu
 		heldRow{Term: title, Value: oneOr(lists, w.Say("lists.none"))},
 		heldRow{Term: w.Say("looks"), Value: oneOr(looks, w.Say("looks.none"))})
 	for _, u := range s.Store.Policy().Purposes {
+		if sealed && !kept && !u.Sealed {
+			continue // what it alone needed is gone
+		}
 		var fields []string
 		for _, f := range o.Fields {
 			if u.Allows(f.Field) {
@@ -151,11 +157,15 @@ func (s *Site) ownEvent(w rights.Words, h postgres.Holding, e *heldEvent, say fu
 			e.Why = append(e.Why, w.Say("why.purpose", "purpose", w.Purpose(u.Name), "fields", strings.Join(fields, ", "), "basis", w.Say("basis."+u.Basis)))
 		}
 	}
-	key := "why.until"
-	if sealed {
-		key = "why.sealed"
+	switch {
+	case sealed && kept:
+		e.Why = append(e.Why, say("why.sealed"))
+		return // for how long is hers to say
+	case sealed:
+		e.Why = append(e.Why, say("why.sealed"), say("why.deleted"))
+	default:
+		e.Why = append(e.Why, say("why.until"))
 	}
-	e.Why = append(e.Why, say(key))
 	if rule, ok := s.Store.Policy().RuleNamed(h.Event.Rule); ok && rule.Years > 0 {
 		e.Why = append(e.Why, w.Say("why.rule", "basis", w.Say("basis."+rule.Basis)))
 	}
