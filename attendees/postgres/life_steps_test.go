@@ -58,7 +58,7 @@ func (l *life) list(id attendees.EventID, people ...string) {
 			l.souls[who] = &soul{event: id}
 		case s.event != id && s.why == "" && !s.early && l.look(s.event).Open(l.clock.now):
 			// Back where she was, what she answered there finds her again.
-			l.souls[who] = &soul{event: id, withdrawn: s.withdrawn, moved: true, unsure: s.moved || s.unsure}
+			l.souls[who] = &soul{event: id, withdrawn: s.withdrawn, moved: true, unsure: s.moved || s.unsure, agreed: s.moved && l.hasAgreed(who)}
 			l.moveHolds(who, id)
 		case s.event == id && s.why == "":
 			s.unsure = s.unsure || s.lab == "" // she may have been gone, and her answers with her
@@ -71,6 +71,10 @@ func (l *life) list(id attendees.EventID, people ...string) {
 			l.holds[h.ID] = h
 		}
 	}
+}
+
+func (l *life) hasAgreed(who string) bool {
+	return l.count(`select count(*) from personal where part = 'registration' and source_id = $1 and agreed_at is not null`, who) > 0
 }
 
 func (l *life) moveHolds(who string, to attendees.EventID) {
