@@ -229,7 +229,7 @@ func (d *Desk) erase(ctx context.Context, id attendees.AttendeeID, l *letter, re
 		l.say("letter.erased.whole", "event", l.event())
 	} else {
 		outcome = attendees.GrantedInPart
-		l.say("letter.erased.part", "event", l.event(), "until", l.w.Date(e.Until), "statute", d.statute(e.Rule))
+		l.say("letter.erased.part", "event", l.event(), "until", l.w.Date(e.Until), "statute", l.w.Policy(d.statute(e.Rule)))
 	}
 	l.say("letter.sources")
 	if err := d.told(ctx, l, e.Exports); err != nil {

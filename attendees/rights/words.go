@@ -25,7 +25,11 @@ func Languages() []string { return append([]string(nil), languages...) }
 type Words struct {
 	Language string
 	text     map[string]string
+	builtIn  map[string]string // keys of what the built-in policy says, by its words
 }
+
+// builtIn begins the keys of what the built-in policy says.
+const builtIn = "builtin."
 
 // Catalogue is all that is said, in all languages.
 type Catalogue struct {
@@ -48,6 +52,16 @@ func ReadCatalogue() (*Catalogue, error) {
 		}
 		c.words[l] = w
 		tags = append(tags, language.Make(l))
+	}
+	known := map[string]string{}
+	for key, text := range c.words[languages[0]].text {
+		if strings.HasPrefix(key, builtIn) {
+			known[text] = key
+		}
+	}
+	for l, w := range c.words {
+		w.builtIn = known
+		c.words[l] = w
 	}
 	c.matcher = language.NewMatcher(tags)
 	return c, nil
@@ -93,9 +107,21 @@ func (w Words) Or(key, other string) string {
 	return other
 }
 
+// Policy says what a policy says: its own words, but where they are the built-in ones.
+func (w Words) Policy(text string) string {
+	if key, ok := w.builtIn[text]; ok {
+		return w.Say(key)
+	}
+	return text
+}
+
 // Date writes a day as people say it.
 func (w Words) Date(d attendees.Date) string {
-	return w.Say("date", "day", strconv.Itoa(d.Day), "month", w.Say("month."+strconv.Itoa(int(d.Month))), "year", strconv.Itoa(d.Year))
+	day := strconv.Itoa(d.Day)
+	if d.Day == 1 {
+		day = w.Say("date.first")
+	}
+	return w.Say("date", "day", day, "month", w.Say("month."+strconv.Itoa(int(d.Month))), "year", strconv.Itoa(d.Year))
 }
 
 // Field is a field's name.

@@ -46,6 +46,18 @@ func TestEveryLanguageSaysEverything(t *testing.T) {
 			t.Errorf("nothing is said of %s", r)
 		}
 	}
+	p, known := attendees.BuiltIn(), map[string]bool{}
+	for _, r := range p.AllRules() {
+		known[r.Statute] = true
+	}
+	for _, one := range p.Processors {
+		known[one.What], known[one.Where], known[one.Transfer] = true, true, true
+	}
+	for text, key := range english.builtIn {
+		if !known[text] {
+			t.Errorf("%s is %q, which the built-in policy does not say", key, text)
+		}
+	}
 	for _, f := range attendees.Correctable() {
 		if !english.Has("field." + string(f)) {
 			t.Errorf("field %s has no name", f)

@@ -63,7 +63,7 @@ func (s *Site) heldEvent(w rights.Words, h postgres.Holding, organisation string
 		e.Name = string(h.Event.ID)
 	}
 	dates := []string{
-		"ends", w.Date(h.Event.EndsOn.Date), "block", w.Date(h.Event.BlockOn.Date), "delete", w.Date(h.Event.DeleteOn.Date), "statute", s.statute(h.Event.Rule),
+		"ends", w.Date(h.Event.EndsOn.Date), "block", w.Date(h.Event.BlockOn.Date), "delete", w.Date(h.Event.DeleteOn.Date), "statute", w.Policy(s.statute(h.Event.Rule)),
 		"organisation", organisation,
 	}
 	say := func(key string) string { return w.Say(key, slices.Clone(dates)...) }
