@@ -17,7 +17,11 @@ func Propose(p Purpose, questions []Question) []FieldLink {
 		if !p.Allows(hint.field) {
 			continue
 		}
-		free := func(q Question) bool { return !q.FreeText && q.Key() != "" && !taken[q.Key()] }
+		free := func(q Question) bool {
+			// Nobody ticks a version, whatever the title of what is ticked says.
+			ticked := hint.field == AgreementVersion && slices.Contains(ticked, q.Type)
+			return !q.FreeText && q.Key() != "" && !taken[q.Key()] && !ticked
+		}
 		i := slices.IndexFunc(questions, func(q Question) bool { return free(q) && slices.Contains(hint.types, q.Type) })
 		if i < 0 { // a type says more than a title: "May we write you an e-mail?" asks for none
 			i = slices.IndexFunc(questions, func(q Question) bool { return free(q) && hint.named(q) })
@@ -45,6 +49,9 @@ type hint struct {
 	types []string
 	words []string
 }
+
+// ticked are the types of questions that are answered by ticking something.
+var ticked = []string{"checkbox", "radio", "legal", "waiver", "yes_no", "multiple_choice"}
 
 // hints go from what is most surely recognised to what is least, so that "name of
 // your institution" is an affiliation before it could be a name.

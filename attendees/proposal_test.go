@@ -45,6 +45,9 @@ func TestQuestionsAreProposedByTypeTitleAndRef(t *testing.T) {
 		"the first of two, once": {agreement, []attendees.Question{
 			{ID: "1", Title: "Name"}, {ID: "2", Title: "Name on the badge"},
 		}, proposal{attendees.Name: "1"}},
+		"a version that is ticked": {agreement, []attendees.Question{
+			{ID: "1", Title: "I have read the participation agreement, version 3, and agree", Type: "checkbox"},
+		}, proposal{attendees.Agreed: "1"}},
 		"no long text": {forum, []attendees.Question{
 			{ID: "1", Title: "Name and anything else", FreeText: true}, {ID: "2", Title: "E-mail", Type: "email", FreeText: true},
 		}, proposal{}},

@@ -72,7 +72,7 @@ file instead, by the keys given with --key, and needs no database.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&certificate, "certificate", "", "check this file")
-	f.StringArrayVar(&keys, "key", nil, "a key that `lethe ledger key` printed; may be given several times")
+	f.StringArrayVar(&keys, "key", nil, "a `KEY` that lethe ledger key printed; may be given several times")
 	return cmd
 }
 

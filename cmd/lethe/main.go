@@ -107,14 +107,30 @@ New here? lethe demo shows it on a sandbox with invented people.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return misused{fmt.Errorf("%w: `%s --help` tells the flags", err, cmd.CommandPath())}
+		text, _, _ := strings.Cut(err.Error(), ": strconv.") // which says the same in a programmer's words
+		return misused{fmt.Errorf("%s: `%s --help` tells the flags", text, cmd.CommandPath())}
 	})
 	root.AddCommand(
 		a.demoCommand(), a.upCommand(), a.webCommand(), a.workerCommand(), a.migrateCommand(),
 		a.syncCommand(), a.eventsCommand(), a.exportCommand(), a.retentionCommand(), a.holdCommand(), a.requestsCommand(), a.forgetCommand(), a.usersCommand(),
 		a.ledgerCommand(), a.keysCommand(), a.unsealCommand(), a.doctorCommand(), a.versionCommand(),
 	)
+	root.SetHelpCommand(helpCommand(root))
 	return root
+}
+
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about a command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return misused{fmt.Errorf("there is no command %q: `lethe help` lists them", strings.Join(args, " "))}
+			}
+			return cmd.Help()
+		},
+	}
 }
 
 // onlyCommands refuses what is no command of the group.
