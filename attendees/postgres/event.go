@@ -97,7 +97,7 @@ func (e *BlockedError) Error() string {
 	if e.Event.State == attendees.Active {
 		return fmt.Sprintf("event %s was to be blocked on %s: its names are not shown any more, and deleted on %s", e.Event.ID, e.Event.BlockOn, e.Event.DeleteOn)
 	}
-	return fmt.Sprintf("event %s was blocked on %s: its names are sealed until %s", e.Event.ID, e.Event.BlockOn, e.Event.DeleteOn)
+	return fmt.Sprintf("event %s was blocked on %s: its names are sealed until %s. The data-protection officer can open them with `lethe unseal`", e.Event.ID, e.Event.BlockOn, e.Event.DeleteOn)
 }
 
 // SaveEvents stores events as their source describes them, with the dates that the

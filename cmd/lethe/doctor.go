@@ -97,8 +97,8 @@ func (d *doctor) examine(ctx context.Context) {
 	} else {
 		d.find(healthy, "policy", fmt.Sprintf("%s: %d purposes, retention rule %s", d.config.Policy, len(policy.Purposes), policy.Rule), "")
 	}
-	d.folder()
 	store, opened := d.opened(ctx, err == nil)
+	d.folder()
 	if opened {
 		d.database(ctx, store)
 	}

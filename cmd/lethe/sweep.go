@@ -11,6 +11,7 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/postgres"
+	"lethe/attendees/seal"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -92,6 +93,9 @@ func (a *app) dryRun(ctx context.Context, d database) error {
 // other waiting. Nothing needs to have been announced, since somebody looks on; but where
 // far more would go than was, nothing is deleted unless the plan was accepted.
 func (a *app) sweep(ctx context.Context, d database, accepted bool) error {
+	if _, err := a.sealer(d); err != nil && !errors.Is(err, seal.ErrNoOfficer) {
+		return err // a key that is none is said before anything is done
+	}
 	if err := d.CheckClock(ctx, a.simulated); err != nil {
 		return err
 	}
