@@ -32,7 +32,7 @@ func (s *Store) Audit(ctx context.Context) ([]Left, error) {
 	fields := keptFields()
 	var filters []string
 	for _, f := range fields {
-		filters = append(filters, "count(*) filter (where "+f.held()+")")
+		filters = append(filters, "count(distinct coalesce(attendee_id, id)) filter (where "+f.held()+")") // her answers say it again
 	}
 	all := []Left{}
 	for _, e := range plan.Events {
