@@ -151,7 +151,11 @@ func (b *blocker) begin(ctx context.Context, id attendees.EventID) error {
 		if b.half {
 			e.Doubted = b.agrees // the rest may bring a yes: nobody goes yet
 		}
-		if _, err := tx.ExecContext(ctx, `update events set state = 'blocked', doubted = $2 where id = $1`, e.Key, e.Doubted); err != nil {
+		_, err = tx.ExecContext(ctx, `
+			update events
+			set state = 'blocked', doubted = $2, pulled_at = case when $3 then null else pulled_at end
+			where id = $1`, e.Key, e.Doubted, b.half)
+		if err != nil {
 			return quiet("block an event", err)
 		}
 		e.State = attendees.Blocked

@@ -435,3 +435,31 @@ func TestStaffEndAnEventThatNeverComesInWhole(t *testing.T) {
 		t.Error("staff are asked once more")
 	}
 }
+
+// Typeform is away over the block date: who agreed in the last hours is not there yet.
+func TestAFormThatFailsOverTheBlockDateIsReadAfterIt(t *testing.T) {
+	w := newWorld(t)
+	o := officer(t)
+	s := sealer(t, o)
+	w.discover(old, inJune)
+	w.wasRead(old)
+	w.linkAgreement(old)
+	people, before, since := four()
+	w.save(people...)
+	w.answer(old, before...)
+	w.dry()
+	if err := w.FailFeed(t.Context(), postgres.FormFeed("u6nXL7"), "away"); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.now = july
+	equal(t, "blocked", w.block(old, s), postgres.Blocking{Coming: true})
+	w.comesIn(old)
+	w.sealed(s, people...)
+	w.read()
+	w.oldAnswers(s, nil, append(before, since...)...)
+	w.dry()
+	equal(t, "read to its end", w.block(old, s), postgres.Blocking{Sealed: 3, Dropped: 1})
+	if w.opened(old, o)["3 registration"] == nil {
+		t.Error("she agreed in time, and is gone")
+	}
+}

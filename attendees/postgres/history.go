@@ -212,12 +212,14 @@ func (b *blocker) keepRead(ctx context.Context, tx *sqlx.Tx) error {
 }
 
 // halfRead tells that an event's own listing has not run dry, though its block date has
-// come. Who is there is sealed, by a pull that was cut off or one by one, while the rest
+// come, or that a form fails that was not read up to it. Who is there is sealed, by a pull that was cut off or one by one, while the rest
 // seals as it comes; where there is nothing, all of it is coming.
 func (b *blocker) halfRead(ctx context.Context, tx *sqlx.Tx) (half bool, err error) {
 	switch {
-	case b.event.PulledAt != nil || b.event.History || b.event.Expired(b.now()):
+	case b.event.History || b.event.Expired(b.now()):
 		return false, nil
+	case b.event.PulledAt != nil:
+		return b.staleForm(ctx, tx)
 	case b.event.State != attendees.Active:
 		return true, nil // a blocking was cut off, which found it so
 	}
@@ -230,6 +232,18 @@ func (b *blocker) halfRead(ctx context.Context, tx *sqlx.Tx) (half bool, err err
 	b.coming = true
 	_, err = tx.ExecContext(ctx, `update events set history = true where id = $1`, b.event.Key)
 	return false, quiet("have an event sealed as it comes", err)
+}
+
+// staleForm tells that a form in which people agree fails, and was not read up to the block
+// date: who agreed meanwhile would go as one who never did.
+func (b *blocker) staleForm(ctx context.Context, tx *sqlx.Tx) (stale bool, err error) {
+	err = tx.GetContext(ctx, &stale, `
+		select exists (
+			select from link_fields l
+			join feeds f on f.name = $2 || l.form_id
+			where l.event_id = $1 and l.field = 'agreed' and f.failed_at is not null and f.watermark < $3)`,
+		b.event.Key, FormFeed(""), b.event.blockedFrom())
+	return stale, quiet("look how far a form was read", err)
 }
 
 // CountSealed counts an event's people whose registrations are sealed.
