@@ -45,10 +45,7 @@ func TestAReleaseLetsNoMoreGoInAReplayThanPeopleWent(t *testing.T) {
 	w.restore(before)
 	w.replay(f, s)
 	w.comesIn(old)
-	w.sealed(s, people...)
-	w.read()
-	w.oldAnswers(s, nil) // upstream "when_blocked": Typeform has nothing any more
-	w.dry()
+	w.comesWhole(s, people)
 	n := w.block(old, s)
 	w.tidy()
 	if w.opened(old, o)["3 registration"] == nil {
@@ -82,10 +79,7 @@ func TestUnderAHoldStaffAreAskedBeforeItsReleaseDropsWhoAgreed(t *testing.T) {
 			w.restore(before)
 			w.replay(f, s)
 			w.comesIn(old)
-			w.sealed(s, people...)
-			w.read()
-			w.oldAnswers(s, nil)
-			w.dry()
+			w.comesWhole(s, people)
 			n := w.block(old, s)
 			w.release(h)
 			if w.opened(old, o)["3 registration"] == nil {
@@ -117,10 +111,7 @@ func TestRestrictedWhomTheBackupHasIsKeptOnceLifted(t *testing.T) {
 	w.restore(before)
 	w.replay(f, s)
 	w.comesIn(old)
-	w.sealed(s, people...)
-	w.read()
-	w.oldAnswers(s, nil)
-	w.dry()
+	w.comesWhole(s, people)
 	n := w.block(old, s)
 	if err := w.Lift(t.Context(), "3", openedWith(o), "told"); err != nil {
 		t.Fatal(err)
@@ -274,10 +265,7 @@ func TestAReplayAsksBeforeOthersGoThanHadGone(t *testing.T) {
 	w.restore(before)
 	w.replay(f, s)
 	w.comesIn(old)
-	w.sealed(s, people[:3]...)
-	w.read()
-	w.oldAnswers(s, nil, answers...)
-	w.dry()
+	w.comesWhole(s, people[:3], answers...)
 	n := w.block(old, s)
 	w.tidy()
 	if w.opened(old, o)["3 registration"] == nil {

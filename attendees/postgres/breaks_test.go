@@ -198,10 +198,7 @@ func TestAReplayAsksBeforeMoreGoThanHadGone(t *testing.T) {
 	} {
 		w.restore(before)
 		w.replay(f, s)
-		w.sealed(s, ada, bo, cy, di)
-		w.read()
-		w.oldAnswers(s, nil, again.answers...)
-		w.dry()
+		w.comesWhole(s, []attendees.Registration{ada, bo, cy, di}, again.answers...)
 		if n := w.block(old, s); n.Doubted != again.doubted || n.Sealed != again.sealed {
 			t.Errorf("with %d answers left: %+v", len(again.answers), n)
 		}

@@ -215,10 +215,7 @@ func TestCountsOfAnEventThatWasReadInPart(t *testing.T) {
 		w.answer(old, answers[:first]...)
 		w.clock.now = july
 		w.block(old, s)
-		w.sealed(s, people...)
-		w.read()
-		w.oldAnswers(s, nil, answers...)
-		w.dry()
+		w.comesWhole(s, people, answers...)
 		w.block(old, s)
 		var counts []string
 		if err := w.DB().Select(&counts, `select what || ' ' || people from tallies order by 1`); err != nil {
@@ -278,10 +275,7 @@ func TestLiftedWhileTheRestComesSheIsKeptForSheAgreed(t *testing.T) {
 			if err := w.Lift(t.Context(), "1", openedWith(o), "told"); err != nil {
 				t.Fatal(err)
 			}
-			w.sealed(s, ada, bo, cy)
-			w.read()
-			w.oldAnswers(s, nil, response("r1", "1", "", "", nil), response("r2", "2", "", "", nil), response("r3", "3", "", "", nil))
-			w.dry()
+			w.comesWhole(s, []attendees.Registration{ada, bo, cy}, response("r1", "1", "", "", nil), response("r2", "2", "", "", nil), response("r3", "3", "", "", nil))
 			equal(t, "the end", w.block(id, s), postgres.Blocking{Sealed: 3})
 			if w.opened(id, o)["1 registration"] == nil {
 				t.Error("she agreed, and is gone")
@@ -356,10 +350,7 @@ func TestAnAnswerLinkedByHandOutlivesAChangeAtTheSource(t *testing.T) {
 	}
 	ada.Changed, ada.Attended = july.Add(time.Hour), true
 	w.clock.now = july.Add(2 * time.Hour)
-	w.sealed(s, ada)
-	w.read()
-	w.oldAnswers(s, nil, hers)
-	w.dry()
+	w.comesWhole(s, []attendees.Registration{ada}, hers)
 	w.block(old, s)
 	if got := w.opened(old, o); got["1 registration"]["agreed_at"] == nil {
 		t.Errorf("when she agreed is lost: %v", got)
@@ -454,10 +445,7 @@ func TestAFormThatFailsOverTheBlockDateIsReadAfterIt(t *testing.T) {
 	w.clock.now = july
 	equal(t, "blocked", w.block(old, s), postgres.Blocking{Coming: true})
 	w.comesIn(old)
-	w.sealed(s, people...)
-	w.read()
-	w.oldAnswers(s, nil, append(before, since...)...)
-	w.dry()
+	w.comesWhole(s, people, append(before, since...)...)
 	equal(t, "read to its end", w.block(old, s), postgres.Blocking{Sealed: 3, Dropped: 1})
 	if w.opened(old, o)["3 registration"] == nil {
 		t.Error("she agreed in time, and is gone")

@@ -110,6 +110,15 @@ func (w world) dry() {
 	}
 }
 
+// comesWhole lets the old event's listing come, and its form, each to its end.
+func (w world) comesWhole(s *seal.Sealer, people []attendees.Registration, answers ...attendees.Response) {
+	w.t.Helper()
+	w.sealed(s, people...)
+	w.read()
+	w.oldAnswers(s, nil, answers...)
+	w.dry()
+}
+
 func (w world) link(id attendees.EventID) error {
 	return w.SaveLink(w.t.Context(), w.look(id), postgres.Link{Event: id, Form: "u6nXL7", Purpose: attendees.ParticipationAgreement,
 		Fields: []postgres.LinkedField{{Field: attendees.Agreed, Question: "agree", ID: "agree"}}})
