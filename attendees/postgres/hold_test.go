@@ -217,3 +217,20 @@ func (w world) blockInPart(event attendees.EventID, s *seal.Sealer) {
 		w.t.Fatal("it was blocked before it could be cut off")
 	}
 }
+
+func TestWhomAStandingHoldIsAboutIsNotForgotten(t *testing.T) {
+	w := newWorld(t)
+	w.save(person("1", "4711", "Ada Example", "ada@example.org"))
+	h := w.hold("4711", "1")
+	w.clock.now = w.clock.now.AddDate(4, 0, 0)
+	w.tidy()
+	if n := w.count(`select count(*) from openings`); n != 1 {
+		t.Errorf("%d openings are left of a hold that stands", n)
+	}
+	w.release(h)
+	w.clock.now = w.clock.now.AddDate(4, 0, 0)
+	w.tidy()
+	if n := w.count(`select count(*) from openings`); n != 0 {
+		t.Errorf("%d openings are left years after its release", n)
+	}
+}

@@ -256,9 +256,13 @@ func (s *Store) dropHalves(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// pruneOpenings lets the ledger forget whom its older entries were about.
+// pruneOpenings lets the ledger forget whom its older entries were about, but those by
+// which holds stand: a replay has to know them.
 func (s *Store) pruneOpenings(ctx context.Context) error {
 	before := attendees.DateOf(s.now().UTC()).AddYears(-s.policy.EvidenceYears)
-	_, err := s.db.ExecContext(ctx, `delete from openings where made_on < $1`, day{before})
+	_, err := s.db.ExecContext(ctx, `
+		delete from openings o
+		where o.made_on < $1
+		  and not exists (select from holds h where h.entry = o.index and `+standing("$2")+`)`, day{before}, s.today())
 	return quiet("prune openings", err)
 }
