@@ -13,8 +13,8 @@ const flushAt = 64 << 10
 
 // CSV writes a list as UTF-8 CSV by RFC 4180: a header row, CRLF at line ends, and
 // quotes where a cell needs them. A cell that a spreadsheet would take for a formula
-// gets an apostrophe in front (OWASP, "CSV Injection"). It returns how many people
-// it wrote.
+// gets an apostrophe in front, and so does what stands behind a semicolon in it (OWASP,
+// "CSV Injection"). It returns how many people it wrote.
 func CSV(w io.Writer, h Header, rows iter.Seq2[*Row, error]) (n int, err error) {
 	columns := Columns(h.Purpose)
 	b := append(make([]byte, 0, 2*flushAt), strings.Join(columns, ",")...)
@@ -50,8 +50,9 @@ func CSV(w io.Writer, h Header, rows iter.Seq2[*Row, error]) (n int, err error) 
 func appendCSV(b, value []byte) []byte {
 	quote := formula(value)
 	mark := quote
-	for _, c := range value {
-		if c == '"' || c == ',' || c == '\n' || c == '\r' {
+	for i, c := range value {
+		// Where the decimal sign is a comma a spreadsheet takes ; for the end of a cell.
+		if c == '"' || c == ',' || c == '\n' || c == '\r' || c == ';' && formula(value[i+1:]) {
 			quote = true
 			break
 		}
@@ -63,11 +64,13 @@ func appendCSV(b, value []byte) []byte {
 	if mark {
 		b = append(b, '\'')
 	}
-	for _, c := range value {
+	for i, c := range value {
 		if c == '"' {
 			b = append(b, '"')
 		}
-		b = append(b, c)
+		if b = append(b, c); c == ';' && formula(value[i+1:]) {
+			b = append(b, '\'')
+		}
 	}
 	return append(b, '"')
 }
@@ -75,10 +78,13 @@ func appendCSV(b, value []byte) []byte {
 // Harmless is a cell with an apostrophe in front where a spreadsheet would take it for
 // a formula, for lists that others write.
 func Harmless(cell string) string {
-	if formula([]byte(cell)) {
-		return "'" + cell
+	parts := strings.Split(cell, ";")
+	for i, part := range parts {
+		if formula([]byte(part)) {
+			parts[i] = "'" + part
+		}
 	}
-	return cell
+	return strings.Join(parts, ";")
 }
 
 // formula tells whether a spreadsheet would take the cell for one: by its first

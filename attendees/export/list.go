@@ -3,6 +3,7 @@ package export
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -36,7 +37,11 @@ type List struct {
 	Format   string
 	By       string // who takes it
 	At       time.Time
+	Streams  bool // what was written before it fails has left all the same: its receipt is kept, too
 }
+
+// receiptTimeout bounds how long the receipt of a list that was cut off takes to be kept.
+const receiptTimeout = 10 * time.Second
 
 // Write writes the list to w and keeps its receipt: who took it when and what for, how
 // many are on it, its SHA-256, and in the event's room who they are. The receipt is kept
@@ -61,6 +66,12 @@ func (l List) Write(ctx context.Context, w io.Writer) (postgres.Receipt, error) 
 	hash := sha256.New()
 	last := &holdBack{to: w}
 	if r.Rows, err = l.write(io.MultiWriter(last, hash), h, l.rows(ctx, listed)); err != nil {
+		if l.Streams && last.sent {
+			r.SHA256, r.Format = hash.Sum(nil), r.Format+", cut off"
+			kept, cancel := context.WithTimeout(context.WithoutCancel(ctx), receiptTimeout)
+			defer cancel()
+			err = errors.Join(err, l.Store.SaveReceipt(kept, r, listed))
+		}
 		return r, err
 	}
 	r.SHA256 = hash.Sum(nil)
@@ -104,6 +115,7 @@ func (l List) rows(ctx context.Context, listed *postgres.Listing) iter.Seq2[*Row
 type holdBack struct {
 	to   io.Writer
 	last []byte
+	sent bool // some of it has left
 }
 
 func (h *holdBack) Write(p []byte) (int, error) {
@@ -122,6 +134,7 @@ func (h *holdBack) release() error {
 	if len(h.last) == 0 {
 		return nil
 	}
+	h.sent = true
 	if _, err := h.to.Write(h.last); err != nil {
 		return fmt.Errorf("write the list: %w", err)
 	}

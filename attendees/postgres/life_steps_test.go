@@ -537,7 +537,7 @@ func (l *life) recall(who string, s, was *soul) {
 			l.Fatalf("%s was sealed (%q, withdrawn %v) and is not after a replay (%q, %v)", who, was.why, was.withdrawn, now.Reason, now.Withdrawn)
 		}
 	}
-	*s = soul{event: now.Event, why: now.Reason, withdrawn: now.Withdrawn, unsure: true, early: now.Readable == nil}
+	*s = soul{event: now.Event, why: now.Reason, withdrawn: now.Withdrawn, moved: true, unsure: true, early: now.Readable == nil}
 	switch {
 	case now.Readable != nil:
 		s.agreed = *now.Readable

@@ -126,8 +126,15 @@ func (s *Store) Unlink(ctx context.Context, e Event, form attendees.FormID) (ans
 		if e = locked[e.Key]; !e.Open(s.now()) {
 			return &BlockedError{Event: e}
 		}
+		// A hold on somebody who moved on stands at her new event, and keeps what she answered here.
 		var held bool
-		err = tx.GetContext(ctx, &held, `select exists (select from holds h where h.event_id = $1 and `+standing("$2")+`)`, e.Key, s.today())
+		err = tx.GetContext(ctx, &held, `
+			select exists (
+				select from holds h
+				where (h.event_id = $1 or h.attendee_id in (
+					select coalesce(attendee_id, claims)
+					from personal
+					where event_id = $1 and part = 'response' and form_id = $3)) and `+standing("$2")+`)`, e.Key, s.today(), form)
 		if err != nil {
 			return quiet("look for holds", err)
 		}
@@ -142,7 +149,7 @@ func (s *Store) Unlink(ctx context.Context, e Event, form attendees.FormID) (ans
 			return errors.Join(err, &NotLinkedError{Event: e.ID, Form: form})
 		}
 		if form == attendees.EventbriteForm {
-			return s.readOwnAgain(ctx, tx, e)
+			return errors.Join(s.dropOwnAnswers(ctx, tx, e), s.readOwnAgain(ctx, tx, e))
 		}
 		answers, err = s.dropAnswers(ctx, tx, e, form)
 		return err
@@ -160,7 +167,12 @@ func (s *Store) dropAnswers(ctx context.Context, tx *sqlx.Tx, e Event, form atte
 	if err != nil {
 		return 0, quiet("drop a form's answers", err)
 	}
-	if _, err := tx.ExecContext(ctx, `delete from upstream where event_id = $1 and form_id = $2`, e.Key, form); err != nil {
+	// What is due there stays due, and so is what will be, of those who are sealed for themselves.
+	_, err = tx.ExecContext(ctx, `
+		delete from upstream u
+		where event_id = $1 and form_id = $2 and due_at is null
+		  and not exists (select from attendees a where a.id = u.attendee_id and a.state = 'blocked')`, e.Key, form)
+	if err != nil {
 		return 0, quiet("forget which answers are at the source", err)
 	}
 	concerned := map[uuid.UUID]bool{}
@@ -172,13 +184,46 @@ func (s *Store) dropAnswers(ctx context.Context, tx *sqlx.Tx, e Event, form atte
 	if err := s.fill(ctx, tx, e.Key, slices.Collect(maps.Keys(concerned))); err != nil {
 		return 0, err
 	}
-	_, err = tx.ExecContext(ctx, `
+	result, err := tx.ExecContext(ctx, `
 		delete from feeds
 		where name = $1 and not exists (select from links where form_id = $2)`, FormFeed(form), form)
 	if err != nil {
 		return 0, quiet("forget a feed", err)
 	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 { // another event has it, which did not keep what was found here
+		if err := errors.Join(err, s.readAgain(ctx, tx, FormFeed(form))); err != nil {
+			return 0, quiet("have a form read again", err)
+		}
+	}
 	return len(whose), s.askRewrite(ctx, tx, personalRooms, e.Key)
+}
+
+// dropOwnAnswers drops what an event's own questions filled and no registration says by
+// itself: who is gone upstream comes in no listing any more. Name and address, which a
+// question may have filled, go with the next listing.
+func (s *Store) dropOwnAnswers(ctx context.Context, tx *sqlx.Tx, e Event) error {
+	var whose []uuid.UUID
+	own := func(field string) string {
+		return `not '` + field + `' = any(filled) and not corrected ? '` + field + `'`
+	}
+	err := tx.SelectContext(ctx, &whose, `
+		update personal
+		set agreed_at = case when `+own("agreed_at")+` then null else agreed_at end,
+		    agreement_version = case when `+own("agreement_version")+` then '' else agreement_version end,
+		    affiliation = case when `+own("affiliation")+` then '' else affiliation end,
+		    forums = case when `+own("forums")+` then '{}' else forums end,
+		    answers = case when `+own("answers")+` then '{}' else answers end,
+		    digest = ''
+		where event_id = $1 and part = 'registration'
+		  and (agreed_at is not null or agreement_version <> '' or affiliation <> '' or forums <> '{}' or answers <> '{}')
+		returning id`, e.Key)
+	if err != nil {
+		return quiet("drop answers to an event's own questions", err)
+	}
+	if err := s.fill(ctx, tx, e.Key, whose); err != nil {
+		return err
+	}
+	return s.askRewrite(ctx, tx, personalRooms, e.Key)
 }
 
 // readOwnAgain has an event's listing read anew, since other questions of its own count.
@@ -187,6 +232,50 @@ func (s *Store) readOwnAgain(ctx context.Context, tx *sqlx.Tx, e Event) error {
 		return quiet("have an event read again", err)
 	}
 	return s.readAgain(ctx, tx, EventFeed(e.ID))
+}
+
+// Relinked has those of the events read anew whose own questions are linked otherwise than
+// their people were just minimised by, in the transaction that saved them: whoever links
+// later finds them saved.
+func (s *Store) Relinked(ctx context.Context, tx *sqlx.Tx, by map[attendees.EventID]attendees.FieldLinks, events []attendees.EventID) error {
+	keys := make([]uuid.UUID, len(events))
+	for i, id := range events {
+		keys[i] = eventKey(attendees.Eventbrite, id)
+	}
+	var rows []struct {
+		Event    attendees.EventID     `db:"event"`
+		Purpose  attendees.PurposeName `db:"purpose"`
+		Field    attendees.Field       `db:"field"`
+		Question attendees.QuestionID  `db:"question"`
+	}
+	err := tx.SelectContext(ctx, &rows, `
+		select e.source_id as event, purpose, field, question
+		from link_fields
+		join events e on e.id = event_id
+		where event_id = any($1::uuid[]) and form_id = $2`, pq.Array(keys), attendees.EventbriteForm)
+	if err != nil {
+		return quiet("look how an event is linked", err)
+	}
+	now := map[attendees.EventID]map[attendees.FieldLink]bool{}
+	for _, r := range rows {
+		if now[r.Event] == nil {
+			now[r.Event] = map[attendees.FieldLink]bool{}
+		}
+		now[r.Event][attendees.FieldLink{Purpose: r.Purpose, Field: r.Field, Question: r.Question}] = true
+	}
+	for i, id := range events {
+		then := map[attendees.FieldLink]bool{}
+		for _, l := range by[id] {
+			then[l] = true
+		}
+		if maps.Equal(now[id], then) {
+			continue
+		}
+		if err := s.readOwnAgain(ctx, tx, Event{Key: keys[i], ID: id}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // NotLinkedError says that the form is not linked to the event.

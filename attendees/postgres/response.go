@@ -148,7 +148,33 @@ func (s *Store) saveAnswers(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, p
 	if err != nil {
 		return n, err
 	}
+	if err := s.leaveClosed(ctx, tx, event, keysOf(write)); err != nil {
+		return n, err
+	}
 	return n, s.fill(ctx, tx, event, concerned)
+}
+
+// leaveClosed drops those responses that are nobody's here and somebody's of another event of
+// the form that is blocked or deleted: what is sealed there is not to be readable here.
+func (s *Store) leaveClosed(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, ids []uuid.UUID) error {
+	result, err := tx.ExecContext(ctx, `
+		delete from personal p
+		where p.event_id = $1 and p.id = any($2::uuid[]) and p.part = 'response' and p.attendee_id is null
+		  and (exists (
+			select from upstream u
+			join events e on e.id = u.event_id
+			where u.id = p.id and u.event_id <> $1 and e.state <> 'active')
+		  or exists (
+			select from attendees a
+			join events e on e.id = a.event_id
+			where a.id = p.claims and a.event_id <> $1 and e.state <> 'active'))`, event, pq.StringArray(texts(ids)))
+	if err != nil {
+		return quiet("drop responses of a closed event", err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return quiet("drop responses of a closed event", err)
+	}
+	return s.askRewrite(ctx, tx, personalRooms, event)
 }
 
 // Answered counts a form's responses that are held, and how many of them belong to

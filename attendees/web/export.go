@@ -80,7 +80,7 @@ func (s *Site) send(w http.ResponseWriter, r *http.Request, l export.List, name 
 	case <-r.Context().Done():
 		return r.Context().Err()
 	}
-	l.Store, l.By, l.At = s.Store, asked(r).user.Email.Reveal(), s.Now()
+	l.Store, l.By, l.At, l.Streams = s.Store, asked(r).user.Email.Reveal(), s.Now(), true
 	out := &sending{ResponseWriter: w, name: fileName(name) + "." + l.Format, kind: map[string]string{
 		"csv": "text/csv; charset=utf-8; header=present", "json": "application/json",
 		"xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -440,5 +441,47 @@ func TestTheMailMergeHasThoseWhoHaveNotAgreed(t *testing.T) {
 	}
 	if a := b.get("/exports"); !strings.Contains(a.body, "csv, not agreed") {
 		t.Error("the mail merge left no receipt")
+	}
+}
+
+// cutting is a reader who takes so many pieces of a list and cuts the connection.
+type cutting struct {
+	header http.Header
+	bytes.Buffer
+	left int
+}
+
+func (c *cutting) Header() http.Header { return c.header }
+func (c *cutting) WriteHeader(int)     {}
+func (c *cutting) Write(p []byte) (int, error) {
+	if c.left--; c.left < 0 {
+		return 0, errors.New("connection reset by peer")
+	}
+	return c.Buffer.Write(p)
+}
+
+// Somebody takes a list and cuts the connection just before its end: she has the people.
+func TestAListThatIsCutOffByItsReaderLeavesATrace(t *testing.T) {
+	h := newHouse(t)
+	h.many(20_000)
+	b := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser))
+	r, err := http.NewRequestWithContext(t.Context(), "GET", h.server.URL+"/events/4715/export?purpose=forum&format=csv", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range b.client.Jar.Cookies(r.URL) {
+		r.AddCookie(c)
+	}
+	w := &cutting{header: http.Header{}, left: 10}
+	func() {
+		defer func() { _ = recover() }() // http.ErrAbortHandler
+		h.Handler().ServeHTTP(w, r)
+	}()
+	var n int
+	if err := h.Store.DB().Get(&n, `select count(*) from receipts r join events e on e.id = r.event_id where e.source_id = '4715'`); err != nil {
+		t.Fatal(err)
+	}
+	if n == 0 {
+		t.Errorf("%d people left with her, and no receipt says so", strings.Count(w.String(), "@example.org"))
 	}
 }

@@ -66,6 +66,7 @@ func (a *app) exportCommand() *cobra.Command {
 func (a *app) export(ctx context.Context, l export.List, out string, force bool) error {
 	l.By, l.At = account(), a.now()
 	if out == "-" {
+		l.Streams = true
 		_, err := l.Write(ctx, a.out)
 		return err
 	}

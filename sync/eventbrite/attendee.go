@@ -138,19 +138,23 @@ func (c *Client) Attendee(ctx context.Context, event attendees.EventID, id atten
 		return attendees.Registration{}, err
 	}
 	var a attendees.Registration
+	var answered bool
 	ask := func(q url.Values) error {
 		_, err := c.get(ctx, "/events/"+string(event)+"/attendees/"+string(id)+"/", q, func(r *reader) (err error) {
 			a, err = r.registration(event, questions)
 			if err == nil && a.ID == "" {
 				err = missing("id")
 			}
+			answered = r.answered
 			return err
 		})
 		return err
 	}
 	err := ask(expanding(questions))
-	if says(err, expansionFailed) {
-		err = ask(nil)
+	if failed := err; says(err, expansionFailed) {
+		if err = ask(nil); err == nil && !answered {
+			err = failed
+		}
 	}
 	if err != nil {
 		return attendees.Registration{}, fmt.Errorf("eventbrite: attendee %s of event %s: %w", id, event, err)

@@ -74,6 +74,7 @@ type sheet[T any] struct {
 	n     int // of items
 	pagination
 	bytes, kept int
+	answered    bool   // some attendee came with a list of answers
 	raw         []byte // the items as they came, to tell one page from the next
 }
 
@@ -223,13 +224,20 @@ func (l *listing[T]) fetch(ctx context.Context, more url.Values) (*sheet[T], err
 		q.Del("expand")
 	}
 	s, err := l.ask(ctx, q)
-	if says(err, expansionFailed) && q.Has("expand") {
+	if failed := err; says(err, expansionFailed) && q.Has("expand") {
 		l.unexpanded.Store(true)
 		q.Del("expand")
-		s, err = l.ask(ctx, q)
+		if s, err = l.ask(ctx, q); err == nil && s.n > 0 && !s.answered {
+			l.unexpanded.Store(false)
+			return nil, failed // without answers nobody's have become empty: later, then
+		}
+	} else if err == nil && l.unexpanded.Load() && s.n > 0 && !s.answered {
+		return nil, errUnanswered
 	}
 	return s, err
 }
+
+var errUnanswered = errors.New("the answers that were asked for did not come")
 
 func (l *listing[T]) ask(ctx context.Context, q url.Values) (*sheet[T], error) {
 	var s *sheet[T]
@@ -256,7 +264,7 @@ func (l *listing[T]) decode(r *reader) (*sheet[T], error) {
 			found = true
 			begin, before := r.InputOffset(), r.kept
 			err := l.read(r, s)
-			s.kept = r.kept - before
+			s.kept, s.answered = r.kept-before, r.answered
 			s.raw = r.body[begin:r.InputOffset()]
 			return err
 		}

@@ -22,6 +22,8 @@ type reader struct {
 	*jsontext.Decoder
 	body []byte
 	kept int // bytes of the text that was taken out
+
+	answered bool // some attendee came with a list of answers, be it empty
 }
 
 func newReader(body []byte) *reader {

@@ -40,6 +40,7 @@ func (r *reader) registration(event attendees.EventID, questions map[attendees.Q
 		case "profile":
 			return r.profile(&a)
 		case "answers":
+			r.answered = true
 			if len(questions) > 0 {
 				return r.answers(&a, questions)
 			}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -191,7 +193,11 @@ func (r *run) flush(ctx context.Context) error {
 
 func (r *run) store(ctx context.Context, tx *sqlx.Tx) (map[attendees.EventID]postgres.Changes, error) {
 	if !r.seals {
-		return r.Store.Save(ctx, tx, r.Sealer, attendees.Eventbrite, r.batch)
+		changes, err := r.Store.Save(ctx, tx, r.Sealer, attendees.Eventbrite, r.batch)
+		if err != nil {
+			return changes, err
+		}
+		return changes, r.Store.Relinked(ctx, tx, r.links, slices.Collect(maps.Keys(changes)))
 	}
 	n, err := r.Store.SealRegistrations(ctx, tx, r.Sealer, attendees.Eventbrite, r.event.ID, r.batch)
 	return map[attendees.EventID]postgres.Changes{r.event.ID: n}, err

@@ -95,6 +95,7 @@ type walk struct {
 	cursors   map[string]bool
 	announced int // how many the first page said there are; -1: it did not say
 	seen      int
+	oldest    time.Time // of the responses that came
 	done      bool
 }
 
@@ -111,6 +112,17 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 		}
 	}
 	w.seen += got.items
+	for _, r := range got.Responses {
+		if w.oldest.IsZero() || r.Submitted.Before(w.oldest) {
+			w.oldest = r.Submitted
+		}
+	}
+	if got.items == 0 && w.seen < w.announced && (w.query.Until.IsZero() || w.oldest.Before(w.query.Until)) && !w.oldest.IsZero() {
+		// Nothing before the cursor, and yet there should be more: the response that it names
+		// may be deleted by now. It goes on by time, from the oldest that came on; ties come twice.
+		w.query.Until, w.before, w.seen, w.cursors = w.oldest, "", 0, map[string]bool{}
+		return w.next(ctx)
+	}
 	// A short page is the last one, unless more were announced: a server that gives
 	// less than it was asked for must not cost us the rest. An empty one always is.
 	w.done = got.items == 0 || got.items < w.size && w.seen >= w.announced
