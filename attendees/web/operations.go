@@ -117,6 +117,8 @@ func feedShown(f postgres.Feed, named map[string]postgres.Event, now time.Time) 
 		switch parts[1] {
 		case "organization":
 			shown.What = "Eventbrite, changes of an organisation"
+		case "events": // it is read whole each time, and has no watermark
+			shown.What, once = "Eventbrite, an organisation's events", true
 		case "event":
 			shown.What, once = "Eventbrite, an event's whole list", true
 			if e, ok := named[parts[2]]; ok {
@@ -133,6 +135,9 @@ func feedShown(f postgres.Feed, named map[string]postgres.Event, now time.Time) 
 	switch {
 	case f.Failure != "":
 		shown.Badge = badge{"late", "failed"}
+	case f.Attention != "" && f.Watermark == nil:
+		shown.Badge = badge{"soon", "look at it"}
+	case len(parts) == 3 && parts[1] == "events":
 	case f.Watermark == nil && f.RunStarted != nil:
 		shown.Badge = badge{"soon", "first reading"}
 	case f.Watermark == nil:
