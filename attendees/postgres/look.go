@@ -29,6 +29,22 @@ func (s *Store) saveLook(ctx context.Context, tx *sqlx.Tx, e Event, attendee, by
 	return quiet("record a look", err)
 }
 
+// Looked records that a user read what somebody asked for: her address, and her words. Once
+// her event is blocked there is no room to keep that in, and nothing is recorded.
+func (s *Store) Looked(ctx context.Context, event attendees.EventID, id attendees.AttendeeID, by uuid.UUID) error {
+	err := s.InTx(ctx, func(tx *sqlx.Tx) error {
+		e, err := s.lockOpenEvent(ctx, tx, event, "for key share")
+		if err != nil {
+			return err
+		}
+		return s.saveLook(ctx, tx, e, attendeeKey(attendees.Eventbrite, id), by)
+	})
+	if errors.As(err, new(*BlockedError)) {
+		return nil
+	}
+	return err
+}
+
 // Looks lists who looked at a person, the newest first. *BlockedError from the block date
 // on.
 func (s *Store) Looks(ctx context.Context, event attendees.EventID, id attendees.AttendeeID) ([]Look, error) {

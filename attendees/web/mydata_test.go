@@ -545,6 +545,9 @@ func TestAnOfficerAnswersWhatWaits(t *testing.T) {
 			t.Errorf("the request's page lacks %q", says)
 		}
 	}
+	if looks, err := h.Store.Looks(t.Context(), "4711", "9001"); err != nil || len(looks) != 1 {
+		t.Errorf("%d looks at her are recorded (%v), want the officer's", len(looks), err)
+	}
 	if a := staff.post("/requests/1/decide", url.Values{"decision": {"grant"}}); a.status != http.StatusUnprocessableEntity {
 		t.Errorf("without a reason it answers %d", a.status)
 	}

@@ -150,6 +150,11 @@ func (s *Site) request(w http.ResponseWriter, r *http.Request) error {
 			if h.Event.ID == c.Event {
 				p.Shared, p.Held = h.Shared, h.OnHold
 			}
+			if h.Own != nil && (h.Event.ID == c.Event || c.Event == "") {
+				if err := s.Store.Looked(r.Context(), h.Event.ID, h.Own.ID, asked(r).user.ID); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return s.show(w, r, "request.html", "Request "+strconv.Itoa(number), p)
