@@ -78,6 +78,9 @@ func (a *app) unseal(ctx context.Context, d database, officer seal.Officer, even
 			return err
 		}
 		record, err := open(officer, r.Event, r.Attendee, r.Part, r.Officers)
+		if errors.Is(err, seal.ErrKey) {
+			return fmt.Errorf("a sealed record of event %s: %w; `lethe keys list` shows which keys open how many", r.Event, err)
+		}
 		if err != nil {
 			return fmt.Errorf("a sealed record of event %s: %w", r.Event, err)
 		}

@@ -62,7 +62,7 @@ func TestSpentBudgetIsObeyedBeforeTheSourceComplains(t *testing.T) {
 	if !ok || *limited != (RateLimited{"/users/me/", noon.Add(time.Minute)}) {
 		t.Errorf("error %v", err)
 	}
-	if want := "rest: /users/me/: rate limited until 12:01:00 UTC"; err.Error() != want {
+	if want := "/users/me/: rate limited until 12:01:00 UTC"; err.Error() != want {
 		t.Errorf("error %q, want %q", err, want)
 	}
 	if seen.Load() != 1 {

@@ -129,17 +129,17 @@ func TestCallEndsAfterItsAttemptsAndSaysWhy(t *testing.T) {
 		bad  http.HandlerFunc
 		want string
 	}{
-		"500":              {status(500), "rest: GET /users/me/: status 500 ODD_CODE"},
-		"cut body":         {cut, "rest: GET /users/me/ at HOST: the reply broke off"},
-		"web page":         {html, "rest: GET /users/me/ at HOST: answered with a web page instead of JSON; a proxy or a maintenance page may stand between"},
-		"no answer at all": {reset, "rest: GET /users/me/ at HOST: the connection was closed before an answer came"},
-		"404":              {status(404), "rest: GET /users/me/: status 404 ODD_CODE"},
+		"500":              {status(500), "GET /users/me/: status 500 ODD_CODE"},
+		"cut body":         {cut, "GET /users/me/ at HOST: the reply broke off"},
+		"web page":         {html, "GET /users/me/ at HOST: answered with a web page instead of JSON; a proxy or a maintenance page may stand between"},
+		"no answer at all": {reset, "GET /users/me/ at HOST: the connection was closed before an answer came"},
+		"404":              {status(404), "GET /users/me/: status 404 ODD_CODE"},
 		"not HTTP": {func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, _ := w.(http.Hijacker).Hijack()
 			io.WriteString(conn, secretBody+"\r\n\r\n")
 			conn.Close()
-		}, "rest: GET /users/me/ at HOST: the connection broke, or what came was not HTTP"},
-		"odd Location": {status(302, "Location", "http://[::"+secretBody), "rest: GET /users/me/ at HOST: the connection broke, or what came was not HTTP"},
+		}, "GET /users/me/ at HOST: the connection broke, or what came was not HTTP"},
+		"odd Location": {status(302, "Location", "http://[::"+secretBody), "GET /users/me/ at HOST: the connection broke, or what came was not HTTP"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
@@ -225,7 +225,7 @@ func TestSilentServerIsAskedAgain(t *testing.T) {
 	}
 	c, srv := start(t, silent, func(o *Options) { o.Timeout = 20 * time.Millisecond; o.Attempts = 2 })
 	_, err := get(c)
-	if want := "rest: GET /users/me/ at " + strings.TrimPrefix(srv.URL, "http://") + ": no answer within 20ms"; err == nil || err.Error() != want {
+	if want := "GET /users/me/ at " + strings.TrimPrefix(srv.URL, "http://") + ": no answer within 20ms"; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %v", err, want)
 	}
 }
@@ -273,7 +273,7 @@ func TestUnreachableHostIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = get(c)
-	if want := "rest: GET /users/me/ at " + host + ": connection refused"; err == nil || err.Error() != want {
+	if want := "GET /users/me/ at " + host + ": connection refused"; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %v", err, want)
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) || c.Calls() != 2 {

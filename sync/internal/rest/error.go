@@ -20,7 +20,7 @@ type RateLimited struct {
 }
 
 func (e *RateLimited) Error() string {
-	return fmt.Sprintf("rest: %s: rate limited until %s", e.Path, e.Until.Format("15:04:05 MST"))
+	return fmt.Sprintf("%s: rate limited until %s", e.Path, e.Until.Format("15:04:05 MST"))
 }
 
 // StatusError is a reply that is not 2xx.
@@ -32,9 +32,9 @@ type StatusError struct {
 
 func (e *StatusError) Error() string {
 	if e.Code == "" {
-		return fmt.Sprintf("rest: %s %s: status %d", e.Method, e.Path, e.Status)
+		return fmt.Sprintf("%s %s: status %d", e.Method, e.Path, e.Status)
 	}
-	return fmt.Sprintf("rest: %s %s: status %d %s", e.Method, e.Path, e.Status, e.Code)
+	return fmt.Sprintf("%s %s: status %d %s", e.Method, e.Path, e.Status, e.Code)
 }
 
 var (
@@ -60,7 +60,7 @@ type callError struct {
 }
 
 func (e *callError) Error() string {
-	return fmt.Sprintf("rest: %s %s at %s: %v", e.method, e.path, e.host, e.cause)
+	return fmt.Sprintf("%s %s at %s: %v", e.method, e.path, e.host, e.cause)
 }
 
 func (e *callError) Unwrap() error { return e.cause }
