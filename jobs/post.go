@@ -93,15 +93,16 @@ type postman struct {
 	log    *slog.Logger
 }
 
-var errNoSMTP = errors.New("SMTP_URL is not set, so no mail can be sent")
+// noServerWait is how long a letter waits where SMTP_URL is not set, which costs no try.
+const noServerWait = 10 * time.Minute
 
 // Work sends one letter. What is refused for good, or was tried often enough, is given
 // up, and its row goes, too.
 func (p *postman) Work(ctx context.Context, job *river.Job[SendMail]) error {
-	err := errNoSMTP
-	if p.sender != nil {
-		err = p.store.SendMail(ctx, job.Args.Letter, func(l mail.Letter) error { return p.sender.Send(ctx, l) })
+	if p.sender == nil {
+		return river.JobSnooze(noServerWait)
 	}
+	err := p.store.SendMail(ctx, job.Args.Letter, func(l mail.Letter) error { return p.sender.Send(ctx, l) })
 	if err == nil {
 		return nil
 	}

@@ -48,7 +48,7 @@ func (f *fakeSender) sent() int {
 }
 
 // posting is a store with a worker that sends by a fake.
-func posting(t *testing.T, f *fakeSender, before func(*postgres.Store)) (*postgres.Store, *Queue) {
+func posting(t *testing.T, f Sender, before func(*postgres.Store)) (*postgres.Store, *Queue) {
 	t.Helper()
 	keys, err := seal.NewKeyring(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, seal.SecretSize)))
 	if err != nil {
@@ -122,6 +122,16 @@ func TestALetterThatIsRefusedForGoodOrTriedOftenGoes(t *testing.T) {
 			t.Errorf("try %d: %v, the letter waits: %v (%v)", attempt, err, held, dberr)
 		}
 	}
+}
+
+func TestALetterWaitsForAServerAndThatCostsNoTry(t *testing.T) {
+	t.Parallel()
+	store, queue := posting(t, nil, func(*postgres.Store) {})
+	if err := queue.Post(t.Context(), mail.Letter{To: "ada@example.org"}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, store, `select exists (select from river_job where kind = 'send_mail' and state = 'scheduled' and attempt = 0)`)
+	await(t, store, `select exists (select from outbox)`)
 }
 
 func TestOfficersGetTheCheckpointOnceAWeek(t *testing.T) {
