@@ -41,11 +41,20 @@ func reconcileDue(ctx context.Context, p *pull.Puller) error {
 	if err != nil {
 		return err
 	}
+	feeds, err := p.Store.Feeds(ctx)
+	if err != nil {
+		return err
+	}
+	failed := map[postgres.FeedName]bool{}
+	for _, f := range feeds {
+		failed[f.Name] = f.FailedAt != nil
+	}
 	now := p.Now()
 	var due []postgres.Event
 	calls := 0
 	for _, e := range events {
-		if !dueForReconcile(e, now) {
+		// One that failed last is tried again each hour: else it would show for a week.
+		if !dueForReconcile(e, now) && !(failed[postgres.EventFeed(e.ID)] && e.Open(now) && e.PulledAt != nil) {
 			continue
 		}
 		held, err := p.Store.Count(ctx, e, postgres.AnyStatus)
