@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"runtime/debug"
+	"strings"
+	"unicode/utf8"
 
 	"lethe/attendees/postgres"
 )
@@ -50,8 +53,14 @@ func (s *Site) try(do handler, w http.ResponseWriter, r *http.Request) (err erro
 			err = fmt.Errorf("panic of %T at %s", p, debug.Stack())
 		}
 	}()
+	if query, err := url.QueryUnescape(r.URL.RawQuery); err != nil || !storable(r.URL.Path) || !storable(query) {
+		return errNotFound
+	}
 	return do(w, r)
 }
+
+// storable tells whether PostgreSQL takes a text: what it does not names nothing here.
+func storable(text string) bool { return utf8.ValidString(text) && !strings.Contains(text, "\x00") }
 
 // fail answers with the page that belongs to an error.
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {

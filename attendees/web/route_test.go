@@ -236,3 +236,14 @@ func TestBehindHTTPSNothingGoesInPlain(t *testing.T) {
 		t.Error("the link's token is the session's, too")
 	}
 }
+
+func TestWhatNoDatabaseTakesIsNotThere(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser, attendees.Officer, attendees.Operator))
+	for _, path := range []string{"/events/%00", "/events/4711%ff/attendees", "/plan?as_of=%00", "/events?q=%ff", "/events/4711/attendees/%00"} {
+		if a := b.get(path); a.status != http.StatusNotFound {
+			t.Errorf("%s answers %d", path, a.status)
+		}
+	}
+}
