@@ -378,21 +378,6 @@ func (b *blocker) keepSealed(ctx context.Context, tx *sqlx.Tx, rows []sealedRow)
 	return quiet("keep sealed records", err)
 }
 
-// noteGroups notes all group orders, as noteGrouped does: from here on some of them may go,
-// now or with a doubt's answer or a hold.
-func (b *blocker) noteGroups(ctx context.Context, tx *sqlx.Tx) error {
-	_, err := tx.ExecContext(ctx, `
-		update attendees
-		set grouped = true
-		where event_id = $1 and not grouped and address_index in (
-			select address_index
-			from attendees
-			where event_id = $1 and address_index <> ''
-			group by address_index
-			having count(*) > 1)`, b.event.Key)
-	return quiet("note group orders", err)
-}
-
 // finish counts, recalls what was exported, and writes the ledger, in one transaction.
 func (b *blocker) finish(ctx context.Context) (Blocking, error) {
 	var n Blocking

@@ -221,3 +221,32 @@ func (a *app) openLedger(ctx context.Context) (database, error) {
 	a.mends = true
 	return a.open(ctx)
 }
+
+// sound checks every entry, of the ledger and of its copy.
+func sound(ctx context.Context, store database, file ledger.File) error {
+	v, err := store.Verifiers()
+	if err != nil {
+		return err
+	}
+	t, err := store.Ledger(ctx)
+	if err != nil || len(t.Leaves) == 0 {
+		return err
+	}
+	if _, err := t.Verify(v); err != nil {
+		return fmt.Errorf("the ledger is damaged: %w", err)
+	}
+	c, err := file.Read()
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // nothing was copied yet
+	}
+	if err == nil {
+		_, err = c.Verify(v)
+	}
+	if err == nil {
+		_, err = ledger.Compare(t.Leaves, c.Leaves)
+	}
+	if err != nil {
+		return fmt.Errorf("its copy in %s is damaged: %w", file.Path, err)
+	}
+	return nil
+}
