@@ -1,12 +1,14 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,6 +68,73 @@ func BenchmarkPages(b *testing.B) {
 			slices.Sort(took)
 			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
 		})
+	}
+}
+
+// BenchmarkPagesBesideAPull asks for the same pages, 50 a second in turn, each from when it
+// was due, while a pull stores as many people as one does at 80 ms a call.
+func BenchmarkPagesBesideAPull(b *testing.B) {
+	const perSecond, each = 50, 20 * time.Second
+	h := newHouse(b)
+	h.many(100_000)
+	her := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser))
+	found := her.post("/events/4715/attendees", url.Values{"q": {"person.50123@"}}).to
+	pages := []string{"/events", "/events/4715", "/events/4715/attendees", "/events/4715/attendees?after=4000050000", found,
+		"/events/4715/attendees?show=missing", "/events/4715/attendees?sort=ticket", "/events/4715/attendees/4000050123", "/exports", "/participation/4715"}
+	var warm sync.WaitGroup // sessions of the database are made once
+	for range 3 {
+		for _, path := range pages {
+			warm.Go(func() { her.get(path) })
+		}
+	}
+	warm.Wait()
+	for b.Loop() {
+		ctx, stop := context.WithTimeout(b.Context(), each)
+		var pull, asked sync.WaitGroup
+		pull.Go(func() {
+			for round := 1; ctx.Err() == nil; round++ {
+				h.pulled(500, round)
+				time.Sleep(60 * time.Millisecond)
+			}
+		})
+		took := make([]time.Duration, perSecond*int(each/time.Second))
+		began := time.Now()
+		for i := range took {
+			due := began.Add(time.Duration(i) * time.Second / perSecond)
+			time.Sleep(time.Until(due))
+			asked.Go(func() {
+				if a := her.get(pages[i%len(pages)]); a.status != 200 {
+					b.Errorf("%s answers %d", pages[i%len(pages)], a.status)
+				}
+				took[i] = time.Since(due)
+			})
+		}
+		asked.Wait()
+		stop()
+		pull.Wait()
+		slices.Sort(took)
+		b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
+		b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-p50")
+	}
+}
+
+// pulled lets some of event 4715's people come in once more, changed.
+func (h *house) pulled(people, round int) {
+	var batch []attendees.Minimised
+	for i := range people {
+		id := (round*people + i) % 100_000
+		batch = append(batch, h.Store.Policy().Minimise(attendees.Registration{
+			ID: attendees.AttendeeID(fmt.Sprint(4_000_000_000 + id)), Event: "4715", Name: attendees.Personal(fmt.Sprint("Person Number ", id)),
+			Email: attendees.Personal(fmt.Sprint("person.", id, "@example.org")), Ticket: fmt.Sprint("Standard ", round),
+			Created: time.Now().AddDate(0, 0, -id%200), Changed: time.Now(),
+		}, nil))
+	}
+	err := h.Store.InTx(context.Background(), func(tx *sqlx.Tx) error {
+		_, err := h.Store.Save(context.Background(), tx, nil, attendees.Eventbrite, batch)
+		return err
+	})
+	if err != nil {
+		h.t.Error(err)
 	}
 }
 
