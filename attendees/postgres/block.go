@@ -229,21 +229,6 @@ type sealedRow struct {
 	agreed   any // null but where it is yet to be decided who goes
 }
 
-// alone is true of an attendee "a" of the event $1 whose address is hers alone: nobody else
-// of the event has it, and none of her answers came from another one, as a guest's do whose
-// ticket somebody else bought.
-const alone = `a.address_index <> '' and not a.grouped and not exists (
-		select from attendees o
-		where o.event_id = a.event_id and o.address_index = a.address_index and o.id <> a.id)
-	and not exists (
-		select from personal q
-		where q.event_id = $1 and q.part = 'response' and q.attendee_id = a.id
-		  and q.address_index <> '' and q.address_index <> a.address_index)
-	and not exists (
-		select from personal q
-		where q.event_id = $1 and q.part = 'response' and q.claims = a.id
-		  and q.address_index <> '' and q.address_index <> a.address_index)`
-
 // registrations seals everyone, in the order of their keys: where it was cut off it
 // goes on behind the last who is sealed. Who was sealed before, for herself, tells
 // nothing of that. An event that is sealed as it comes has no readable room, so nobody is

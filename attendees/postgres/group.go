@@ -12,6 +12,21 @@ import (
 // A group order is several registrations of an event under one address. Whose each is its
 // address does not say, now or once the others have gone.
 
+// alone is true of an attendee "a" of the event $1 whose address is hers alone: nobody else
+// of the event has it, and none of her answers came from another one, as a guest's do whose
+// ticket somebody else bought.
+const alone = `a.address_index <> '' and not a.grouped and not exists (
+		select from attendees o
+		where o.event_id = a.event_id and o.address_index = a.address_index and o.id <> a.id)
+	and not exists (
+		select from personal q
+		where q.event_id = $1 and q.part = 'response' and q.attendee_id = a.id
+		  and q.address_index <> '' and q.address_index <> a.address_index)
+	and not exists (
+		select from personal q
+		where q.event_id = $1 and q.part = 'response' and q.claims = a.id
+		  and q.address_index <> '' and q.address_index <> a.address_index)`
+
 // noteGrouped notes who has the same address as somebody who is about to leave it, or her
 // event: which ticket of a group order is its buyer's is not known, whatever becomes of the
 // others.

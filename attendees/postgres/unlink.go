@@ -58,7 +58,10 @@ func (s *Store) Unlink(ctx context.Context, e Event, form attendees.FormID) (ans
 			return errors.Join(err, &NotLinkedError{Event: e.ID, Form: form})
 		}
 		if form == attendees.EventbriteForm {
-			return errors.Join(s.dropOwnAnswers(ctx, tx, e), s.readOwnAgain(ctx, tx, e))
+			if err := s.dropOwnAnswers(ctx, tx, e); err != nil {
+				return err
+			}
+			return s.readOwnAgain(ctx, tx, e)
 		}
 		answers, err = s.dropAnswers(ctx, tx, e, form)
 		return err

@@ -289,14 +289,6 @@ func (a *app) requestsAddCommand() *cobra.Command {
 	return cmd
 }
 
-func texts[T ~string](all []T) []string {
-	list := make([]string, len(all))
-	for i, one := range all {
-		list[i] = string(one)
-	}
-	return list
-}
-
 // mailed says that a mail goes, or that none can.
 func (a *app) mailed(says string) string {
 	if a.config.SMTP == "" {

@@ -230,3 +230,12 @@ func (p *progress) clear() {
 		p.shown = false
 	}
 }
+
+// texts are the words of a list of names.
+func texts[T ~string](all []T) []string {
+	list := make([]string, len(all))
+	for i, one := range all {
+		list[i] = string(one)
+	}
+	return list
+}
