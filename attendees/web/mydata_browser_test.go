@@ -157,7 +157,7 @@ func TestNoAttendeesPageShutsAnybodyOut(t *testing.T) {
 			}
 			pictures++
 		}
-		accessible(t, window, path+" in "+language)
+		accessible(t, window, path+" in "+language, schemes)
 		if lang := tell[string](t, window, `document.documentElement.lang`); lang != language {
 			t.Errorf("%s is in %q, want %q", path, lang, language)
 		}

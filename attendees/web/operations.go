@@ -10,14 +10,7 @@ import (
 )
 
 func (s *Site) operationsRoutes() []route {
-	routes := []route{{pattern: "GET /operations", nav: "Operations", may: operators, do: s.operations}}
-	if s.Jobs != nil {
-		routes = append(routes, route{pattern: "/operations/jobs/", may: operators, do: func(w http.ResponseWriter, r *http.Request) error {
-			s.Jobs.ServeHTTP(w, r)
-			return nil
-		}})
-	}
-	return routes
+	return append(s.jobsRoutes(), route{pattern: "GET /operations", nav: "Operations", may: operators, do: s.operations})
 }
 
 // operationsPage is whether everything runs, and who used what. It names no attendee.
@@ -27,7 +20,8 @@ type operationsPage struct {
 	Receipts []use
 	Users    []userShown
 	Swept    string
-	Jobs     bool
+	Work     []postgres.Work
+	Jobs     bool // River's own pages are there
 }
 
 // feed is one listing of a source, in words.
@@ -96,6 +90,9 @@ func (s *Site) operations(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, u := range users {
 		p.Users = append(p.Users, shownUser(u))
+	}
+	if p.Work, err = s.Store.Work(ctx); err != nil {
+		return err
 	}
 	swept, err := s.Store.Marked(ctx, postgres.Swept)
 	if err != nil {

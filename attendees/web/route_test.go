@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -28,6 +29,8 @@ var known = map[string]access{
 	"GET /healthz":                             {may: "everybody", path: "/healthz"},
 	"GET /readyz":                              {may: "everybody", path: "/readyz"},
 	"GET /look.css":                            {may: "everybody", path: "/look.css"},
+	"GET /river.css":                           {may: "everybody", path: "/river.css"},
+	"GET /river.js":                            {may: "everybody", path: "/river.js"},
 	"GET /icon.svg":                            {may: "everybody", path: "/icon.svg"},
 	"GET /signin":                              {may: "everybody", path: "/signin"},
 	"POST /signin":                             {may: "everybody", path: "/signin", form: url.Values{"email": {"nobody@example.org"}}},
@@ -190,7 +193,7 @@ func TestEveryAnswerCarriesSafeHeadersAndRefusesOtherSites(t *testing.T) {
 				t.Errorf("%s %s: the policy is %q", method, path, policy)
 			}
 			cache := "no-store"
-			if path == "/look.css" || path == "/icon.svg" {
+			if slices.Contains([]string{".css", ".svg", ".js"}, filepath.Ext(path)) {
 				cache = "public, max-age=3600"
 			}
 			for name, want := range map[string]string{
