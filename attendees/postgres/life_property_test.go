@@ -106,10 +106,11 @@ func (l *life) done(err error) bool {
 	return true
 }
 
-// stands tells whether a hold stands on somebody, or on the event as a whole.
+// stands tells whether a hold stands on somebody, or on the event as a whole. One that waits
+// for its registration is on nobody who is there.
 func (l *life) stands(id attendees.EventID, who string) bool {
 	for _, h := range l.holds {
-		if h.Attendee == "" && h.Event == id || h.Attendee != "" && string(h.Attendee) == who {
+		if h.Attendee == "" && !h.Waits && h.Event == id || h.Attendee != "" && string(h.Attendee) == who {
 			return true
 		}
 	}

@@ -66,8 +66,8 @@ func (l *life) list(id attendees.EventID, people ...string) {
 	}
 	holds, err := l.Holds(ctx)
 	l.must(err)
-	for _, h := range holds { // who moved took one along from her event
-		if _, known := l.holds[h.ID]; !known && h.Attendee != "" {
+	for _, h := range holds { // who moved took one along from her event, and who came in met one that waited
+		if was, known := l.holds[h.ID]; (!known || was.Waits) && h.Attendee != "" {
 			l.holds[h.ID] = h
 		}
 	}
