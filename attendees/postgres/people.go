@@ -204,12 +204,12 @@ func (s *Store) People(ctx context.Context, id attendees.EventID, f Filter, o Or
 			c = Cursor{}
 		}
 		args = append(args, PeoplePage+1)
+		order := ` order by ` + by + direction + `, id` + direction
+		// Keys are sorted, not people: PostgreSQL copies each row that it sorts.
 		return quiet("list people", tx.SelectContext(ctx, &rows, `
 			select `+personColumns+`
 			from personal
-			where `+where+`
-			order by `+by+direction+`, id`+direction+`
-			limit `+fmt.Sprintf("$%d", len(args)), args...))
+			where event_id = $1 and id in (select id from personal where `+where+order+fmt.Sprintf(" limit $%d", len(args))+`)`+order, args...))
 	})
 	if err != nil {
 		return nil, false, false, err
