@@ -37,6 +37,7 @@ type Redone struct {
 // Replay brings a restored backup up to date with a copy of the ledger. The entries that it
 // lacks go back byte for byte, then what they say is done again, by what they say alone:
 // see redo.steps. Last of all the rooms are written anew, so that no file has a name.
+// Everybody is signed out, and no link that was mailed before is good any more.
 //
 // It may be cut off anywhere and goes on when it is called again. From its first write to
 // its last CheckCopy and CheckConfirmed refuse, with ErrReplaying. A sealer is wanted where
@@ -134,6 +135,12 @@ func (s *Store) putBack(ctx context.Context, tx *sqlx.Tx, c ledger.Copy, v *ledg
 		}
 		if _, err := tx.ExecContext(ctx, `insert into ledger_checkpoints (size, note) values ($1, $2)`, cp.Size, signed); err != nil {
 			return quiet("put checkpoints back", err)
+		}
+	}
+	// Who signed out since, was removed, or used a link up, the backup does not know.
+	for _, table := range []string{"sessions", "signins", "visits"} {
+		if _, err := tx.ExecContext(ctx, `delete from `+table); err != nil {
+			return quiet("sign everybody out", err)
 		}
 	}
 	from, _, err := s.replaying(ctx, tx)

@@ -405,3 +405,48 @@ func TestACopyThatWasNeverBegunIsBegunAnew(t *testing.T) {
 		w.mayRun(f, nil)
 	}
 }
+
+func TestARestoredBackupSignsNobodyInAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	u, err := w.SaveUser(ctx, "ada@example.org", []attendees.Role{attendees.Officer}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.save(person("1", "4711", "Ada Example", "ada@example.org"))
+	link, err := w.NewSignIn(ctx, u.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mailed, err := w.NewVisitLink(ctx, "ada@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Sessions().CommitCtx(ctx, "token", []byte("hers"), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	backup := w.backup()
+	for _, use := range []func() error{
+		func() error { _, err := w.UseSignIn(ctx, link); return err },
+		func() error { _, _, err := w.UseVisitLink(ctx, mailed); return err },
+		func() error { return w.Sessions().DeleteCtx(ctx, "token") },
+	} {
+		if err := use(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.forget("1")
+	f := w.copied()
+	w.restore(backup)
+	w.replay(f, nil)
+	if _, err := w.UseSignIn(ctx, link); !errors.Is(err, postgres.ErrLink) {
+		t.Errorf("a link that was used signs in again (%v)", err)
+	}
+	if _, _, err := w.UseVisitLink(ctx, mailed); !errors.Is(err, postgres.ErrLink) {
+		t.Errorf("a mailed link that was used is good again (%v)", err)
+	}
+	if _, found, err := w.Sessions().FindCtx(ctx, "token"); err != nil || found {
+		t.Errorf("who signed out is signed in again (%v)", err)
+	}
+}

@@ -75,6 +75,7 @@ func (a *app) replay(ctx context.Context, d database, file ledger.File, elsewher
 	}
 	fmt.Fprintf(a.out, "Did %s again, with %s and %s. What came in since the backup is pulled again by the next sync.\n",
 		plural(r.Entries, "entry"), plural(r.Erased, "erasure"), plural(r.Holds, "hold"))
+	fmt.Fprintln(a.out, "Everybody is signed out. Who may sign in is what the backup says: `lethe users list`.")
 	if r.Sealing > 0 {
 		fmt.Fprintf(a.out, "%s of registrations that the backup does not have: they come in sealed with the next pull.\n", plural(r.Sealing, "restriction"))
 	}
