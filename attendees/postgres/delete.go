@@ -176,15 +176,18 @@ func (s *Store) deleteOthers(ctx context.Context, e Event, kept []uuid.UUID) (n 
 // finishDeletion takes the rows that lead to people, by their keys, then what else was
 // kept of the event, and writes the ledger.
 func (s *Store) finishDeletion(ctx context.Context, e Event) (deleted int, err error) {
-	for {
-		// By key: a sweep by limit alone would step over its own dead rows each time. The
-		// last piece is whatever is left.
-		result, err := s.db.ExecContext(ctx, `
-			delete from attendees
-			where event_id = $1
-			  and id <= coalesce(
-				(select id from attendees where event_id = $1 order by id offset $2 limit 1),
-				'ffffffff-ffff-ffff-ffff-ffffffffffff')`, e.Key, deleteBatch)
+	const rest = `delete from attendees where event_id = $1`
+	// By key: a sweep by limit alone would step over its own dead rows each time.
+	const piece = rest + ` and id <= (select id from attendees where event_id = $1 order by id offset $2 limit 1)`
+	for more := true; more; {
+		if err := s.db.GetContext(ctx, &more, `select exists (select from attendees where event_id = $1 offset $2)`, e.Key, deleteBatch); err != nil {
+			return deleted, quiet("count attendees", err)
+		}
+		statement, args := rest, []any{e.Key}
+		if more {
+			statement, args = piece, append(args, deleteBatch)
+		}
+		result, err := s.db.ExecContext(ctx, statement, args...)
 		if err != nil {
 			return deleted, quiet("delete attendees", err)
 		}
@@ -192,9 +195,7 @@ func (s *Store) finishDeletion(ctx context.Context, e Event) (deleted int, err e
 		if err != nil {
 			return deleted, quiet("delete attendees", err)
 		}
-		if deleted += int(n); n <= deleteBatch {
-			break
-		}
+		deleted += int(n)
 	}
 	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
 		for _, statement := range []string{
