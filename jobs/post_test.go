@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -108,6 +109,10 @@ func TestALetterThatIsRefusedForGoodOrTriedOftenGoes(t *testing.T) {
 	}
 	await(t, store, `select exists (select from river_job where kind = 'send_mail' and state = 'cancelled')`)
 	await(t, store, `select not exists (select from outbox)`)
+	kinds, err := store.Work(t.Context())
+	if i := slices.IndexFunc(kinds, func(k postgres.Work) bool { return k.Kind == "send_mail" }); err != nil || i < 0 || kinds[i].Failed != 1 || !strings.Contains(kinds[i].Failure, "550") {
+		t.Errorf("a letter was given up, and operators see %+v (%v)", kinds, err)
+	}
 
 	// The last of several tries, by hand: River would wait hours between them.
 	p := &postman{store: store, sender: &fakeSender{fail: errors.New("mail: busy")}, log: slog.New(slog.DiscardHandler)}
