@@ -249,6 +249,10 @@ func (b *blocker) registrations(ctx context.Context) error {
 	if err := b.db.GetContext(ctx, &there, `select to_regclass($1) is not null`, room(b.event.Key)); err != nil || !there {
 		return quiet("look for a room", err) // it is gone already, so everyone was sealed
 	}
+	// Who does not know how full a room is reads all that is left of it for each batch.
+	if _, err := b.db.ExecContext(ctx, `analyze `+room(b.event.Key)); err != nil {
+		return quiet("count a room", err)
+	}
 	// While one batch is written the next one is sealed: arithmetic and disk side by side.
 	var writing errgroup.Group
 	for {
