@@ -42,7 +42,8 @@ func (e *FuseError) Error() string {
 
 // Announce tells which events the nightly run may delete: those whose deletion it has
 // announced a day before, or earlier. The others that are due it announces now, with those
-// that will be within a week. *FuseError says that more than twice as many people
+// that will be within a week. What stays behind its day, by a hold or a restriction, is
+// announced when that ends. *FuseError says that more than twice as many people
 // would go as were announced a week ago: a clock or a policy may be wrong; staff are asked.
 // After a worker stood still for a day everything is announced anew.
 func (s *Store) Announce(ctx context.Context) (ready []attendees.EventID, err error) {
@@ -69,6 +70,12 @@ func (s *Store) Announce(ctx context.Context) (ready []attendees.EventID, err er
 		var surprise Planned // the largest that was not announced a week ago
 		for _, e := range plan.Events {
 			today := e.Today(now)
+			if !isDue[e.ID] && e.kept(today) {
+				if err := s.unannounce(ctx, tx, e.Key); err != nil {
+					return err
+				}
+				continue
+			}
 			if !isDue[e.ID] && today.AddDays(announceDays).Before(e.DeleteOn.Date) {
 				continue
 			}
@@ -140,6 +147,19 @@ func (s *Store) announce(ctx context.Context, tx *sqlx.Tx, e Planned) (madeAt ti
 			delete_on = excluded.delete_on
 		returning made_at, people`, e.Key, e.DeleteOn, e.People, s.now()).Scan(&madeAt, &people)
 	return madeAt, people, quiet("announce a deletion", err)
+}
+
+// kept tells that everybody whose deletion was announced for a day that has come is gone
+// or stays for longer: a hold keeps the event, or those who are left of it.
+func (p Planned) kept(today attendees.Date) bool {
+	return !today.Before(p.DeleteOn.Date) && (p.BlockedAt != nil || p.HeldWhole())
+}
+
+// unannounce forgets that a deletion was announced: what it leaves behind goes on a day
+// that nobody knows yet.
+func (s *Store) unannounce(ctx context.Context, tx *sqlx.Tx, event uuid.UUID) error {
+	_, err := tx.ExecContext(ctx, `delete from announcements where event_id = $1`, event)
+	return quiet("forget an announcement", err)
 }
 
 // CheckFuse tells, by *FuseError, that what is due now is more than twice what was

@@ -102,3 +102,70 @@ func TestADeletionCountsFromItsOwnZonesDays(t *testing.T) {
 	}
 	equal(t, "on New Year's morning there", w.announced(at), "[4711 4712]")
 }
+
+func TestWhatAHoldKeptIsAnnouncedAnewBeforeItGoes(t *testing.T) {
+	day := later.Add(12 * time.Hour)
+	end := day.AddDate(0, 0, 40) // of the hold
+	last := attendees.DateOf(end).AddDays(-1)
+	for what, c := range map[string]struct {
+		whom  attendees.AttendeeID // empty: all nine
+		until attendees.Date
+		left  int
+	}{
+		"an event, released":    {left: 9},
+		"an event, until a day": {until: last, left: 9},
+		"one of it, released":   {whom: "10", left: 1},
+		"one, until a day":      {whom: "10", until: last, left: 1},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := blockedBoth(t)
+			h, err := w.AddHold(t.Context(), "4712", c.whom, "a claim", "ops", c.until)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for days := -10; days < 40; days++ {
+				for _, event := range strings.Fields(strings.Trim(w.announced(day.AddDate(0, 0, days)), "[]")) {
+					if _, err := w.Delete(t.Context(), attendees.EventID(event)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			equal(t, "people who stay", w.count(`select count(*) from attendees`), c.left)
+			w.clock.now = end
+			if c.until.IsZero() {
+				w.release(h)
+			}
+			var fuse *postgres.FuseError
+			if err := w.CheckFuse(t.Context()); !errors.As(err, &fuse) || fuse.People != c.left || fuse.Announced != 0 {
+				t.Errorf("a run by hand is told %v, want that nobody was announced a week ago", err)
+			}
+			equal(t, "at its end", w.announced(end), "[]")
+			for days := 1; days < 7; days++ {
+				equal(t, fmt.Sprint(days, " days after"), w.announced(end.AddDate(0, 0, days)), fmt.Sprintf("fuse %d 0", c.left))
+			}
+			equal(t, "a week after", w.announced(end.AddDate(0, 0, 7)), "[4712]")
+		})
+	}
+}
+
+func TestWhoIsLiftedBehindTheDayIsAnnouncedBeforeSheGoes(t *testing.T) {
+	w := newWorld(t)
+	w.save(person("1", "4711", "Ada Example", "ada@example.org"), person("2", "4711", "Bo Example", "bo@example.org"))
+	o := officer(t)
+	s := sealer(t, o)
+	if _, err := w.Restrict(t.Context(), "1", attendees.RestrictionAsked, s); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.now = july
+	w.block("4711", s)
+	for days := -10; days <= 0; days++ {
+		w.announced(later.AddDate(0, 0, days))
+	}
+	if _, err := w.Delete(t.Context(), "4711"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Lift(t.Context(), "1", openedWith(o), "over"); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "on the same day", w.announced(w.clock.now.Add(time.Minute)), "[]")
+}

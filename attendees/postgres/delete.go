@@ -160,6 +160,9 @@ func (s *Store) deleteOthers(ctx context.Context, e Event, kept []uuid.UUID) (n 
 		if err := s.letGoUpstream(ctx, tx, e); err != nil {
 			return err
 		}
+		if err := s.unannounce(ctx, tx, e.Key); err != nil {
+			return err
+		}
 		_, err := s.record(ctx, tx, ledger.Entry{
 			Kind: ledger.Deleted, Event: string(e.ID), Rule: e.Rule,
 			Counts: map[string]int64{"deleted": int64(n), "held": int64(len(kept))},
@@ -200,7 +203,6 @@ func (s *Store) finishDeletion(ctx context.Context, e Event) (deleted int, err e
 	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
 		for _, statement := range []string{
 			`delete from tombstones where event_id = $1`,
-			`delete from announcements where event_id = $1`,
 			`delete from rewrites where event_id = $1`,
 			`update receipts set exported_by = '', sha256 = '' where event_id = $1`,
 			`update holds set reason = '', attendee_id = null where event_id = $1 and released_at is not null`,
@@ -209,6 +211,9 @@ func (s *Store) finishDeletion(ctx context.Context, e Event) (deleted int, err e
 			if _, err := tx.ExecContext(ctx, statement, e.Key); err != nil {
 				return quiet("delete what led to people", err)
 			}
+		}
+		if err := s.unannounce(ctx, tx, e.Key); err != nil {
+			return err
 		}
 		// Nobody is left to ask about.
 		over := pq.Array([]string{taskDoubt, taskErased, taskRestricted, taskFuse})
