@@ -220,14 +220,7 @@ func TestNothingIsDeletedAtTypeformThatIsStillToBeRead(t *testing.T) {
 	w.halfRead(old)
 	w.clock.now = july
 	w.block(old, s)
-	due, err := w.DueUpstream(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, u := range due {
-		tell, _, err := w.UpstreamBatch(t.Context(), u, 10)
-		t.Errorf("Typeform is told to delete %v (%v) of form %s", tell, err, u.Form)
-	}
+	equal(t, "to be deleted at Typeform", w.upstream(), []attendees.ResponseID(nil))
 	w.sealed(s, ada)
 	w.read()
 	w.dry() // nothing is there any more
@@ -235,6 +228,59 @@ func TestNothingIsDeletedAtTypeformThatIsStillToBeRead(t *testing.T) {
 	if r := w.opened(old, o)["1 registration"]; r["agreed_at"] == nil {
 		t.Errorf("sealed is %v", r)
 	}
+}
+
+// upstream are the responses that Typeform is told to delete now.
+func (w world) upstream() (ids []attendees.ResponseID) {
+	w.t.Helper()
+	due, err := w.DueUpstream(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, u := range due {
+		untold, _, err := w.UpstreamBatch(w.t.Context(), u, 10)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		ids = append(ids, untold...)
+	}
+	return ids
+}
+
+func TestNothingIsDeletedAtTypeformOfWhoIsReadableAgain(t *testing.T) {
+	w, _ := ada(t)
+	w.linkAgreement("4711")
+	w.Policy().Upstream = attendees.UpstreamWhenBlocked
+	chief := officer(t)
+	s := sealer(t, chief)
+	if _, err := w.Restrict(t.Context(), "1", attendees.RestrictionAsked, s); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "to be deleted at Typeform under a restriction", w.upstream(), []attendees.ResponseID(nil))
+	if err := w.Lift(t.Context(), "1", openedWith(chief), "over"); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "once it is lifted", w.upstream(), []attendees.ResponseID(nil))
+	w.clock.now = july
+	w.block("4711", s)
+	equal(t, "once she is blocked with the others", w.upstream(), []attendees.ResponseID{"r1"})
+}
+
+func TestNothingIsDeletedAtTypeformWhileItsFormIsInDoubt(t *testing.T) {
+	w := newWorld(t)
+	w.Policy().Upstream = attendees.UpstreamWhenBlocked
+	w.linkAgreement("4711")
+	w.save(person("1", "4711", "Ada Example", "ada@example.org"), person("2", "4711", "Bo Example", "bo@example.org"))
+	w.answer("4711", response("r1", "1", "", "", map[attendees.QuestionID]attendees.Answer{"agreed": {"no"}}))
+	w.clock.now = july
+	if n := w.block("4711", sealer(t, officer(t))); !n.Doubted {
+		t.Fatalf("nobody agreed, and it is in no doubt: %+v", n)
+	}
+	equal(t, "to be deleted at Typeform in doubt", w.upstream(), []attendees.ResponseID(nil))
+	if _, err := w.AnswerDoubt(t.Context(), "4711", false, "the form is right", "ops"); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "once it is settled", w.upstream(), []attendees.ResponseID{"r1"})
 }
 
 func TestACorrectionOutlivesTheReadingOfTheRest(t *testing.T) {

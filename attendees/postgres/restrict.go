@@ -247,6 +247,11 @@ func (s *Store) unseal(ctx context.Context, tx *sqlx.Tx, o one, opened []seal.Re
 	if _, err := tx.ExecContext(ctx, `delete from sealed where event_id = $1 and attendee_id = $2`, o.event.Key, o.Key); err != nil {
 		return quiet("unseal a record", err)
 	}
+	// Their blocking keeps the ids of her answers again.
+	_, err = tx.ExecContext(ctx, `delete from upstream where event_id = $1 and attendee_id = $2 and told_at is null`, o.event.Key, o.Key)
+	if err != nil {
+		return quiet("leave responses to their source", err)
+	}
 	// What changed at the sources meanwhile went nowhere. The event as a whole was read all
 	// the same: its reconcile is due, and its forms.
 	if _, err := tx.ExecContext(ctx, `update events set reconciled_at = null where id = $1`, o.event.Key); err != nil {

@@ -78,8 +78,8 @@ func (s *Store) formsWith(forms []attendees.FormID, is func(attendees.Upstream) 
 }
 
 // letGoUpstream makes those responses of an event due at their source whose people have
-// gone here, and those whose form's policy wants them gone once they are sealed. Staff
-// are asked where it says so.
+// gone here, and, of an event that is blocked and in no doubt, those whose form's policy
+// wants them gone once they are sealed. Staff are asked where it says so.
 func (s *Store) letGoUpstream(ctx context.Context, tx *sqlx.Tx, e Event) error {
 	var forms []attendees.FormID
 	if err := tx.SelectContext(ctx, &forms, `select distinct form_id from upstream where event_id = $1`, e.Key); err != nil {
@@ -100,7 +100,8 @@ func (s *Store) letGoUpstream(ctx context.Context, tx *sqlx.Tx, e Event) error {
 	_, err = tx.ExecContext(ctx, `
 		update upstream
 		set due_at = $2
-		where event_id = $1 and due_at is null and form_id = any($3)`,
+		where event_id = $1 and due_at is null and form_id = any($3)
+		  and exists (select from events where id = $1 and blocked_at is not null and not doubted)`,
 		e.Key, s.now(), s.formsWith(forms, func(u attendees.Upstream) bool { return u == attendees.UpstreamWhenBlocked }))
 	if err != nil {
 		return quiet("let responses go", err)
