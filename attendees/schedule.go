@@ -20,9 +20,9 @@ const longestOpen = 400
 // delete_on comes from its retention rule, and never before block_on.
 //
 // An event without an end ends a day after its start; one without either is open
-// for 400 days from firstSeen. A zone that is not known counts as UTC: the day may
-// then be one off, never the month. The error says that the policy names a rule
-// that does not exist.
+// for 400 days from firstSeen. A zone that is not known counts as UTC: its end may then be
+// a day off, and over a year's end the delete date of most rules a year. The error says
+// that the policy names a rule that does not exist.
 func (p *Policy) Schedule(e Event, firstSeen Date) (Schedule, error) {
 	name := p.Rule
 	if own, ok := p.EventRules[e.ID]; ok {
@@ -35,7 +35,7 @@ func (p *Policy) Schedule(e Event, firstSeen Date) (Schedule, error) {
 	if !ok {
 		return Schedule{}, fmt.Errorf("plan event %s: no retention rule is called %q; there are %s", e.ID, name, strings.Join(p.RuleNames(), ", "))
 	}
-	zone := e.zone()
+	zone := ZoneOf(e.Zone)
 	var s Schedule
 	switch {
 	case !e.End.IsZero():
@@ -54,11 +54,11 @@ func (p *Policy) Schedule(e Event, firstSeen Date) (Schedule, error) {
 	return s, nil
 }
 
-// zone is the event's own, or UTC where its name is not known. "Local", which Go takes
-// for the machine's own zone, names none: two machines would plan two days.
-func (e Event) zone() *time.Location {
-	zone, err := time.LoadLocation(e.Zone)
-	if err != nil || zone == time.Local {
+// ZoneOf is the time zone of an IANA name, or UTC where it is not known. "Local", which Go
+// takes for the machine's own zone, names none: two machines would plan two days.
+func ZoneOf(name string) *time.Location {
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "Local" {
 		return time.UTC
 	}
 	return zone

@@ -59,21 +59,13 @@ const eventColumns = `id, source_id, organization_id, name, status, time_zone, s
 // Today is the day that now is, where the event takes place: its own days are what
 // its dates count.
 func (e Event) Today(now time.Time) attendees.Date {
-	return attendees.DateOf(now.In(e.zone()))
-}
-
-func (e Event) zone() *time.Location {
-	zone, err := time.LoadLocation(e.Zone)
-	if err != nil || e.Zone == "" {
-		return time.UTC
-	}
-	return zone
+	return attendees.DateOf(now.In(attendees.ZoneOf(e.Zone)))
 }
 
 // blockedFrom is the moment in which the block date begins.
 func (e Event) blockedFrom() time.Time {
 	d := e.BlockOn.Date
-	return time.Date(d.Year, time.Month(d.Month), d.Day, 0, 0, 0, 0, e.zone())
+	return time.Date(d.Year, time.Month(d.Month), d.Day, 0, 0, 0, 0, attendees.ZoneOf(e.Zone))
 }
 
 // Open tells whether the event's people may be read and written. It is the second

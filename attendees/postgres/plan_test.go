@@ -3,9 +3,11 @@ package postgres_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"lethe/attendees"
 	"lethe/attendees/ledger"
+	"lethe/attendees/postgres"
 )
 
 // dates are an event's rule and dates, as they are stored and as the plan has them.
@@ -167,4 +169,15 @@ func TestWhereOfficersAloneMayOpenPersonsHalvesGo(t *testing.T) {
 	w.Policy().OfficersOnly = true
 	w.tidy()
 	equal(t, "halves when the policy says officer", w.count(`select count(person) from sealed`), 0)
+}
+
+// Go takes the zone "Local" for the machine's own; here the machine is in Hawaii.
+func TestAnEventsDayIsTheSameOnEveryMachine(t *testing.T) {
+	was := time.Local
+	t.Cleanup(func() { time.Local = was })
+	time.Local = time.FixedZone("Honolulu", -10*3600)
+	at := time.Date(2027, 7, 20, 5, 0, 0, 0, time.UTC)
+	for zone, today := range map[string]string{"": "2027-07-20", "Local": "2027-07-20", "America/New_York": "2027-07-20", "Pacific/Honolulu": "2027-07-19"} {
+		equal(t, "the day in the zone "+zone, postgres.Event{Zone: zone}.Today(at).String(), today)
+	}
 }

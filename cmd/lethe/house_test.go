@@ -133,6 +133,18 @@ func TestTheHouseRulesCanBeBroken(t *testing.T) {
 	}
 }
 
+// The zones that a test would ask for come from the machine, or from Go's own folder.
+func TestTheBinaryBringsItsTimeZones(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "list", "-deps", "lethe/cmd/lethe").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(strings.Fields(string(out)), "time/tzdata") {
+		t.Error("time/tzdata is not linked: where the machine has no zoneinfo every event is planned in UTC")
+	}
+}
+
 func TestTheTopLevelIsAsGiven(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")

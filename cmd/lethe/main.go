@@ -15,6 +15,9 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	// A machine without zoneinfo, as a bare container is, would plan every event in UTC, and
+	// one that ends on New Year's Eve for a year too long, or too short.
+	_ "time/tzdata"
 
 	"github.com/spf13/cobra"
 )
