@@ -103,7 +103,8 @@ func (e *BlockedError) Error() string {
 }
 
 // SaveEvents stores events as their source describes them, with the dates that the
-// policy gives them, and builds a room for each that may still be read. It returns
+// policy gives them, and builds a room for each that may still be read. Of one that is
+// blocked the delete date follows a new end, of one that is deleted nothing. It returns
 // how many were new.
 func (s *Store) SaveEvents(ctx context.Context, source attendees.SourceName, events []attendees.Event) (fresh int, err error) {
 	today := attendees.DateOf(s.now().UTC())
@@ -165,13 +166,13 @@ func (s *Store) saveEvent(ctx context.Context, source attendees.SourceName, e at
 				accepted_rule = excluded.accepted_rule,
 				accepted_block_on = excluded.accepted_block_on,
 				accepted_delete_on = excluded.accepted_delete_on
-			where events.state = 'active'
+			where events.state <> 'deleted'
 			returning xmax = 0`,
 			id, source, e.ID, e.Organization, e.Name, e.Status, e.Zone,
 			moment(e.Start), moment(e.End), was.EndsOn, was.FirstSeenOn, moment(e.Changed), was.Rule, was.BlockOn, was.DeleteOn,
 			was.PlannedRule, was.PlannedBlockOn, was.PlannedDeleteOn, was.AcceptedRule, was.AcceptedBlockOn, was.AcceptedDeleteOn, s.keys.Newest())
 		if errors.Is(err, sql.ErrNoRows) {
-			return nil // blocked or deleted: its dates stand
+			return nil // deleted: its dates stand
 		}
 		if err != nil {
 			return quiet("save an event", err)

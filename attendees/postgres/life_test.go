@@ -578,6 +578,37 @@ func TestADateThatMovesFarCountsOnlyWhenItIsAccepted(t *testing.T) {
 	equal(t, "ledger", w.ledgerIsSound(), []ledger.Kind{ledger.Opened, ledger.Accepted})
 }
 
+func TestWhatIsPostponedOnceItIsBlockedIsKeptByItsNewEnd(t *testing.T) {
+	w := newWorld(t)
+	w.save(person("1", "4711", "Ada Example", "ada@example.org"))
+	w.clock.now = july
+	w.block("4711", sealer(t, officer(t)))
+	dates := func(e postgres.Event) string {
+		return fmt.Sprint(e.State, " ", e.BlockOn, " ", e.DeleteOn, " ", e.Pending())
+	}
+	was := time.Date(2027, 6, 20, 16, 0, 0, 0, time.UTC)
+	equal(t, "within the year", dates(w.reschedule(was.AddDate(0, 2, 0))), "blocked 2027-07-20 2034-01-01 false")
+	const pending = "blocked 2027-07-20 2035-01-01 true"
+	equal(t, "into the next one: the later holds", dates(w.reschedule(was.AddDate(1, 0, 0))), pending)
+	if n, err := w.Replan(t.Context()); n > 0 || err != nil {
+		t.Errorf("planned anew, %d events have other dates (%v)", n, err)
+	}
+	w.clock.now = later
+	if _, err := w.Delete(t.Context(), "4711"); !errors.As(err, new(*postgres.TooEarlyError)) {
+		t.Errorf("deleted by its old end: %v", err)
+	}
+	equal(t, "a late registration", w.save(person("2", "4711", "Bo Example", "bo@example.org"))["4711"], postgres.Changes{Late: 1})
+	w.accept()
+	equal(t, "accepted", dates(w.look("4711")), "blocked 2027-07-20 2035-01-01 false")
+	equal(t, "it was a mistake, which waits", dates(w.reschedule(was)), pending)
+	w.accept()
+	equal(t, "put right", dates(w.look("4711")), "blocked 2027-07-20 2034-01-01 false")
+	if n, err := w.Delete(t.Context(), "4711"); n != 1 || err != nil {
+		t.Errorf("%d people were deleted on their day: %v", n, err)
+	}
+	equal(t, "deleted, its dates stand", dates(w.reschedule(was.AddDate(9, 0, 0))), "deleted 2027-07-20 2034-01-01 false")
+}
+
 func TestHalvesAndOpeningsGoAfterTheirTime(t *testing.T) {
 	w := newWorld(t)
 	w.save(person("1", "4711", "Ada Example", "ada@example.org"), person("2", "4711", "Bo Example", "bo@example.org"))
