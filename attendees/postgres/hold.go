@@ -30,7 +30,8 @@ type Hold struct {
 	Waits    bool                 `db:"waits" json:"waits,omitempty"` // for its registration, which a restored backup does not have
 }
 
-// UntilDate is the day on which the hold ends by itself; the zero date: it does not.
+// UntilDate is the hold's last day, as HoldDay counts it; the zero date: it does not end by
+// itself.
 func (h Hold) UntilDate() attendees.Date {
 	if h.Until == nil {
 		return attendees.Date{}
@@ -51,7 +52,15 @@ func standing(today string) string {
 	return `h.released_at is null and (h.until is null or h.until >= ` + today + `::date)`
 }
 
-func (s *Store) today() day { return day{attendees.DateOf(s.now().UTC())} }
+// farthestWest is how long after UTC a day ends where it ends last.
+const farthestWest = 12 * time.Hour
+
+// HoldDay is the day by which holds are counted: one stands until its last day is over
+// everywhere, whatever zone its event, this machine and whoever set it are in.
+func HoldDay(now time.Time) attendees.Date { return attendees.DateOf(now.UTC().Add(-farthestWest)) }
+
+// today is the store's HoldDay.
+func (s *Store) today() day { return day{HoldDay(s.now())} }
 
 // holding is true where a hold stands, on the day of that parameter, on the event as a
 // whole, or on the registration alone, whatever event it is of by now.
@@ -76,7 +85,7 @@ func (e *UnknownAttendeeError) Error() string {
 }
 
 // AddHold adds a hold on an event, or, where attendee is given, on that registration
-// alone, and gives it its number. until may be the zero date.
+// alone, and gives it its number. until is its last day, and may be the zero date.
 func (s *Store) AddHold(ctx context.Context, event attendees.EventID, attendee attendees.AttendeeID, reason, by string, until attendees.Date) (h Hold, err error) {
 	var whom any
 	if attendee != "" {

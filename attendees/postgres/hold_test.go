@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"lethe/attendees"
 	"lethe/attendees/postgres"
@@ -109,6 +110,30 @@ func TestWhoIsHeldAndDoesNotAttendKeepsHerAnswersUntilTheRelease(t *testing.T) {
 				t.Errorf("%s: after the sweep, %v hold an answer", how, files)
 			}
 		}
+	}
+}
+
+func TestAHoldStandsUntilItsLastDayIsOverEverywhere(t *testing.T) {
+	w := newWorld(t)
+	w.save(person("1", "4711", "Ada Example", "ada@example.org"))
+	w.clock.now = july
+	w.block("4711", sealer(t, officer(t)))
+	until := attendees.Date{Year: 2034, Month: 1, Day: 15}
+	if _, err := w.AddHold(t.Context(), "4711", "", "a claim", "ops", until); err != nil {
+		t.Fatal(err)
+	}
+	for zone, hours := range map[string]int{"Auckland": 13, "Berlin": 1, "Los Angeles": -8, "Pago Pago": -11} {
+		w.clock.now = time.Date(2034, 1, 15, 23, 59, 0, 0, time.FixedZone(zone, hours*60*60))
+		if n, err := w.Delete(t.Context(), "4711"); !errors.As(err, new(*postgres.HeldError)) {
+			t.Errorf("late on the hold's last day in %s %d people were deleted: %v", zone, n, err)
+		}
+		if holds, err := w.Holds(t.Context()); err != nil || len(holds) != 1 {
+			t.Errorf("late on its last day in %s there are %d holds (%v)", zone, len(holds), err)
+		}
+	}
+	w.clock.now = time.Date(2034, 1, 16, 12, 0, 0, 0, time.UTC)
+	if n, err := w.Delete(t.Context(), "4711"); n != 1 || err != nil {
+		t.Errorf("when it is over everywhere %d people were deleted: %v", n, err)
 	}
 }
 

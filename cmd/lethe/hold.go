@@ -47,7 +47,7 @@ func (a *app) holdAddCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if until != "" && ends.Before(attendees.DateOf(a.now())) {
+			if until != "" && ends.Before(postgres.HoldDay(a.now())) {
 				return misused{fmt.Errorf("--until %s is over: such a hold would hold nothing", ends)}
 			}
 			event := ""
@@ -68,7 +68,7 @@ func (a *app) holdAddCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&attendee, "attendee", "", "hold this registration alone")
 	f.StringVar(&reason, "reason", "", "why; name nobody in it")
-	f.StringVar(&until, "until", "", "the last day of the hold, such as 2030-03-01")
+	f.StringVar(&until, "until", "", "the last day of the hold, such as 2030-03-01; it stands until that is over everywhere")
 	return cmd
 }
 

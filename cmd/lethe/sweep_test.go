@@ -107,6 +107,23 @@ func simulated(t *testing.T) *sqlx.DB {
 	return db
 }
 
+// In the evening of its last day, west of Greenwich, it is the next one in UTC already.
+func TestAHoldThatWasTakenForTodayIsListed(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t, 3, eventbritetest.Options{Limit: -1})
+	env := append(s.env(t, pgtest.URL(t, simulated(t))), "TZ=America/Los_Angeles")
+	lethe(t, env, "events", "discover")
+	env = append(env, "LETHE_CLOCK=2026-12-05T20:00:00-08:00")
+	lethe(t, env, "hold", "add", string(s.event), "--reason", "a claim", "--until", "2026-12-05")
+	if list := lethe(t, env, "hold", "list"); !strings.Contains(list, "2026-12-05") {
+		t.Errorf("the holds are: %s", list)
+	}
+	p := start(t, env, "hold", "add", string(s.event), "--reason", "a claim", "--until", "2026-12-04")
+	if err := p.Wait(); err == nil || !strings.Contains(p.out.String(), "--until 2026-12-04 is over") {
+		t.Errorf("a hold until yesterday: %v, %s", err, p.out.String())
+	}
+}
+
 func TestKilledBlockingsAndDeletionsEndComplete(t *testing.T) {
 	t.Parallel()
 	const people, name = 5000, "Zephyrine Quillington"
