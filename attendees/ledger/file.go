@@ -1,10 +1,12 @@
 package ledger
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"syscall"
 )
 
@@ -58,6 +60,32 @@ func readFile(file *os.File) (Copy, error) {
 	}
 	c.Torn = c.Whole < info.Size()
 	return c, nil
+}
+
+// AtLeast is how many entries a damaged copy once had at the least: as many as it has lines
+// of entries, before the damage and behind it, or as any checkpoint of it covers that is
+// whole.
+func (f File) AtLeast(v *Verifiers) (n int64, err error) {
+	text, err := os.ReadFile(f.Path)
+	if err != nil {
+		return 0, fmt.Errorf("read the ledger's copy: %w", err)
+	}
+	var covered int64
+	for line := range strings.Lines(string(text)) {
+		switch word, rest, _ := strings.Cut(line, " "); word {
+		case "entry":
+			n++
+		case "checkpoint":
+			signed, err := base64.StdEncoding.DecodeString(rest) // which skips the line's end
+			if err != nil {
+				continue
+			}
+			if c, err := v.Open(string(signed)); err == nil {
+				covered = max(covered, c.Size)
+			}
+		}
+	}
+	return max(n, covered), nil
 }
 
 // Append lets the copy grow by what it does not have yet: more is asked for what comes

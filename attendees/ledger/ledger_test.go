@@ -304,6 +304,22 @@ func TestACopyThatIsBehindOrAheadOrForkedIsToldApart(t *testing.T) {
 	}
 }
 
+func TestADamagedCopyTellsHowManyEntriesItHad(t *testing.T) {
+	s := signer(t, 1)
+	_, text := grown(t, s, 7, 2)
+	f := ledger.File{Path: filepath.Join(t.TempDir(), "copy")}
+	for at := range len(text) {
+		for _, changed := range changes(text, at) {
+			if err := os.WriteFile(f.Path, []byte(changed), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := f.AtLeast(verifiers(t, s)); err != nil || n != 7 {
+				t.Errorf("byte %d changed: it had %d entries or more (%v), want 7", at, n, err)
+			}
+		}
+	}
+}
+
 func TestTheOpeningsBesideACopyBecomeThoseThatAreKept(t *testing.T) {
 	s := signer(t, 1)
 	table, _ := grown(t, s, 5, 2)

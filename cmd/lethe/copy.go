@@ -203,8 +203,14 @@ func (a *app) damagedCopy(ctx context.Context, d database) (aside string, err er
 	if _, err := t.Verify(v); err != nil {
 		return "", fmt.Errorf("the copy is damaged, and so is the database's ledger: restore a backup of it: %w", err)
 	}
-	if len(c.Leaves) > len(t.Leaves) {
-		return "", postgres.ErrRestored
+	// What stands behind the damage counts, too: it may say who was erased.
+	had, err := file.AtLeast(v)
+	if err != nil {
+		return "", err
+	}
+	if had > int64(len(t.Leaves)) {
+		return "", fmt.Errorf("the copy is damaged, so put another one of it in its place first: it had %s entries, and the database has %s: %w",
+			count(int(had)), count(len(t.Leaves)), postgres.ErrRestored)
 	}
 	aside = file.Path + ".damaged"
 	if _, err := os.Lstat(aside); err == nil {

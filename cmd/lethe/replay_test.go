@@ -362,3 +362,39 @@ func TestALostOrChangedCopyStopsEverything(t *testing.T) {
 	}
 	refuses(t, none, "no machine that keeps the ledger's copy has confirmed", "worker")
 }
+
+func TestADamagedCopyThatKnowsMoreThanARestoredBackupIsNotGivenUp(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t, 6, eventbritetest.Options{Limit: -1})
+	db := pgtest.New(t)
+	path := filepath.Join(t.TempDir(), "copy")
+	env := append(s.env(t, pgtest.URL(t, db)), "LETHE_LEDGER="+path)
+	lethe(t, env, "events", "discover")
+	lethe(t, env, "sync")
+	people := s.eventbrite.Attendees(s.event, nil)
+	lethe(t, env, "forget", string(people[1].ID), "--reason", "asked")
+	backup := dump(t, db)
+	lethe(t, env, "forget", string(people[0].ID), "--reason", "asked")
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	restore(t, db, backup)
+	damaged := bytes.Replace(whole, []byte("\ncheckpoint "), []byte("\nchickpoint "), 1) // the first of several
+	if err := os.WriteFile(path, damaged, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, env, "a backup was restored", "ledger", "adopt", "--reason", "a bit fell over")
+	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, damaged) {
+		t.Errorf("the copy was moved away or changed (%v)", err)
+	}
+	if err := os.WriteFile(path, whole, 0o600); err != nil { // another one that was kept
+		t.Fatal(err)
+	}
+	lethe(t, env, "ledger", "replay")
+	lethe(t, env, "sync")
+	var back int
+	if err := db.Get(&back, `select count(*) from attendees where source_id = $1`, people[0].ID); err != nil || back != 0 {
+		t.Errorf("who was forgotten is back %d times (%v)", back, err)
+	}
+}
