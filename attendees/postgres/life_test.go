@@ -68,7 +68,7 @@ func (w world) block(event attendees.EventID, s *seal.Sealer) postgres.Blocking 
 func (w world) opened(event attendees.EventID, o seal.Officer) map[string]map[string]any {
 	w.t.Helper()
 	all := map[string]map[string]any{}
-	for r, err := range w.SealedRecords(w.t.Context(), event, "", "a test") {
+	for r, err := range w.SealedRecords(w.t.Context(), event, "", "", "a test") {
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -40,9 +40,10 @@ func (s *Store) SealedEvents(ctx context.Context) ([]attendees.EventID, error) {
 	return ids, quiet("list what is sealed", err)
 }
 
-// SealedRecords lists an event's sealed records, or one attendee's, by their keys. The
-// use is recorded in the ledger before the first is given; where none is sealed nothing is.
-func (s *Store) SealedRecords(ctx context.Context, event attendees.EventID, attendee attendees.AttendeeID, by string) iter.Seq2[SealedRecord, error] {
+// SealedRecords lists those of an event's sealed records, or of one attendee's, that an
+// officer's key opens, by its short name; "" lists them for any key. The use is recorded in
+// the ledger before the first is given; where none is given nothing is.
+func (s *Store) SealedRecords(ctx context.Context, event attendees.EventID, attendee attendees.AttendeeID, officer, by string) iter.Seq2[SealedRecord, error] {
 	return func(yield func(SealedRecord, error) bool) {
 		e, err := s.Event(ctx, event)
 		if err != nil {
@@ -50,9 +51,9 @@ func (s *Store) SealedRecords(ctx context.Context, event attendees.EventID, atte
 			return
 		}
 		recorded := false
-		for r, err := range s.StillSealed(ctx, e, attendee) {
+		for r, err := range s.sealedTo(ctx, e, attendee, officer) {
 			if err == nil && !recorded {
-				err, recorded = s.recordUnsealing(ctx, e, attendee, by), true
+				err, recorded = s.recordUnsealing(ctx, e, attendee, officer, by), true
 			}
 			if err != nil {
 				yield(SealedRecord{}, err)
@@ -65,8 +66,24 @@ func (s *Store) SealedRecords(ctx context.Context, event attendees.EventID, atte
 	}
 }
 
-// StillSealed lists the same for those who take records out without opening them.
+// SealedToOthers counts those that SealedRecords leaves out: an officer's key does not open
+// them.
+func (s *Store) SealedToOthers(ctx context.Context, event attendees.EventID, attendee attendees.AttendeeID, officer string) (int, error) {
+	var n int
+	err := s.db.GetContext(ctx, &n, `
+		select count(*)
+		from sealed
+		where event_id = $1 and ($2 = '' or attendee_id = $3) and not $4 = any(officer_keys)`,
+		eventKey(attendees.Eventbrite, event), attendee, attendeeKey(attendees.Eventbrite, attendee), officer)
+	return n, quiet("count sealed records", err)
+}
+
+// StillSealed lists all of them for those who take records out without opening them.
 func (s *Store) StillSealed(ctx context.Context, e Event, attendee attendees.AttendeeID) iter.Seq2[SealedRecord, error] {
+	return s.sealedTo(ctx, e, attendee, "")
+}
+
+func (s *Store) sealedTo(ctx context.Context, e Event, attendee attendees.AttendeeID, officer string) iter.Seq2[SealedRecord, error] {
 	return func(yield func(SealedRecord, error) bool) {
 		only := uuid.Nil
 		if attendee != "" {
@@ -80,8 +97,9 @@ func (s *Store) StillSealed(ctx context.Context, e Event, attendee attendees.Att
 				from sealed s
 				left join attendees a on a.id = s.attendee_id
 				where s.event_id = $2 and (s.attendee_id, s.part) > ($3, $4) and ($5 = '00000000-0000-0000-0000-000000000000'::uuid or s.attendee_id = $5)
+				  and ($6 = '' or $6 = any(s.officer_keys))
 				order by s.attendee_id, s.part
-				limit $6`, e.ID, e.Key, last.Key, last.Part, only, sealedBatch)
+				limit $7`, e.ID, e.Key, last.Key, last.Part, only, officer, sealedBatch)
 			if err != nil {
 				yield(SealedRecord{}, quiet("read sealed records", err))
 				return
@@ -98,13 +116,14 @@ func (s *Store) StillSealed(ctx context.Context, e Event, attendee attendees.Att
 	}
 }
 
-func (s *Store) recordUnsealing(ctx context.Context, e Event, attendee attendees.AttendeeID, by string) error {
+func (s *Store) recordUnsealing(ctx context.Context, e Event, attendee attendees.AttendeeID, officer, by string) error {
 	return s.InTx(ctx, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, `
 			insert into receipts (id, event_id, purpose, format, rows, sha256, exported_by, exported_at)
 			select $1, $2, 'unseal', 'opened', count(distinct attendee_id), '', $3, $4
 			from sealed
-			where event_id = $2 and ($5 = '' or attendee_id = $6)`, uuid.New(), e.Key, by, s.now(), attendee, attendeeKey(attendees.Eventbrite, attendee))
+			where event_id = $2 and ($5 = '' or attendee_id = $6) and ($7 = '' or $7 = any(officer_keys))`,
+			uuid.New(), e.Key, by, s.now(), attendee, attendeeKey(attendees.Eventbrite, attendee), officer)
 		if err != nil {
 			return quiet("record who opens sealed records", err)
 		}

@@ -318,7 +318,7 @@ func TestASealedRecordTellsWhoOpenedItAndWhereItCameFrom(t *testing.T) {
 	w.clock.now = july
 	w.block("4711", s)
 	open := func(attendee attendees.AttendeeID) {
-		for _, err := range w.SealedRecords(t.Context(), "4711", attendee, "the officer") {
+		for _, err := range w.SealedRecords(t.Context(), "4711", attendee, "", "the officer") {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -99,7 +99,7 @@ func TestEachErasedOneThatChangedIsCounted(t *testing.T) {
 func TestOpeningWhereNothingIsSealedLeavesNoEntry(t *testing.T) {
 	w := newWorld(t)
 	w.save(person("1", "4711", "Ada Example", "ada@example.org"))
-	for range w.SealedRecords(t.Context(), "4711", "", "ops") {
+	for range w.SealedRecords(t.Context(), "4711", "", "", "ops") {
 		t.Error("something is sealed")
 	}
 	if n := w.count(`select count(*) from ledger_entries`); n > 0 {

@@ -132,7 +132,7 @@ func (d *demo) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for r, err := range d.database.SealedRecords(ctx, d.world.Coming, "", account()) {
+	for r, err := range d.database.SealedRecords(ctx, d.world.Coming, "", d.officer.ID(), account()) {
 		if err != nil {
 			return err
 		}

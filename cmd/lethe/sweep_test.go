@@ -276,3 +276,43 @@ func TestOneEventThatFailsKeepsNoOtherWaiting(t *testing.T) {
 	// Years later there is no key: what is due to be deleted goes all the same.
 	run(days(env, 4000), "deleted  event "+string(s.event), "no officer's key")
 }
+
+func TestAfterARotationEachOfficerOpensAllThatIsHers(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t, 12, eventbritetest.Options{Limit: -1})
+	later, _ := s.eventbrite.AddEvent(s.org, eventbritetest.Event{
+		Name: "Later Days", Zone: "Europe/Berlin", Start: time.Now().AddDate(0, 0, 70), End: time.Now().AddDate(0, 0, 71),
+	}, eventbritetest.Questions()...)
+	s.eventbrite.AddPeople(later, 5)
+	db := simulated(t)
+	env := s.env(t, pgtest.URL(t, db))
+	lethe(t, env, "events", "discover")
+	lethe(t, env, "sync")
+	first, firstKey := withKey(t, env)
+	second, secondKey := withKey(t, env)
+	lethe(t, days(first, 60), "retention", "run")
+	lethe(t, days(second, 120), "retention", "run")
+	env = days(second, 121)
+	for _, c := range []struct {
+		key    string
+		event  attendees.EventID
+		opens  int
+		others string
+	}{{firstKey, s.event, 12, "5 records are sealed for other keys"}, {secondKey, later, 5, "12 records are sealed for other keys"}} {
+		out := lethe(t, env, "unseal", "-i", c.key)
+		if n := strings.Count(out, ",registration,"); n != c.opens || !strings.Contains(out, c.others) {
+			t.Errorf("the officer opens %d registrations, want %d, and %q\n%s", n, c.opens, c.others, out)
+		}
+		lethe(t, env, "keys", "check", "-i", c.key)
+		var rows, entries int
+		err := errors.Join(
+			db.Get(&rows, `select r.rows from receipts r join events e on e.id = r.event_id where r.purpose = 'unseal' and e.source_id = $1`, c.event),
+			db.Get(&entries, `select count(*) from ledger_entries where leaf::jsonb ->> 'kind' = 'unsealed' and leaf::jsonb ->> 'event' = $1`, c.event))
+		if err != nil || rows != c.opens || entries != 1 {
+			t.Errorf("recorded are %d people in %d entries (%v), want %d in one", rows, entries, err, c.opens)
+		}
+	}
+	refuses(t, env, "not sealed for this key", "unseal", "-i", firstKey, "--event", string(later))
+	_, stranger := withKey(t, env)
+	refuses(t, env, "none of 17 sealed records opens: it was not sealed for this key", "unseal", "-i", stranger)
+}

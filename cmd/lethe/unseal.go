@@ -22,7 +22,8 @@ func (a *app) unsealCommand() *cobra.Command {
 		Use:   "unseal -i KEYFILE",
 		Short: "Open sealed records with an officer's key",
 		Long: `Open sealed records with an officer's key and write them to the standard output: those of all
-events, of one, or of one attendee. The use is in the ledger. Better still, open them on a machine that never sees this server.`,
+events, of one, or of one attendee, as far as they are sealed for this key. The use is in the ledger. Better still, open them
+on a machine that never sees this server.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if format != "csv" && format != "json" {
@@ -48,9 +49,11 @@ events, of one, or of one attendee. The use is in the ledger. Better still, open
 					return err
 				}
 			}
-			w := a.unsealed(format)
+			w, others := a.unsealed(format), 0
 			for _, id := range ids {
-				if err = a.unseal(cmd.Context(), d, officer, id, attendees.AttendeeID(attendee), w); err != nil {
+				n, failed := a.unseal(cmd.Context(), d, officer, id, attendees.AttendeeID(attendee), w)
+				if others += n; failed != nil {
+					err = failed
 					break
 				}
 			}
@@ -58,8 +61,15 @@ events, of one, or of one attendee. The use is in the ledger. Better still, open
 			if err := errors.Join(err, w.end(), a.keepCopy(cmd.Context(), d)); err != nil {
 				return err
 			}
-			if w.n == 0 {
+			switch {
+			case w.n == 0 && others == 0:
 				return errors.New("nothing is sealed there: `lethe retention plan` shows which events are blocked")
+			case w.n == 0:
+				return fmt.Errorf("none of %s opens: %w; `lethe keys list` shows which keys open how many", plural(others, "sealed record"), seal.ErrKey)
+			case others == 1:
+				fmt.Fprintln(a.err, "1 record is sealed for other keys: `lethe keys list` shows which keys open how many.")
+			case others > 0:
+				fmt.Fprintf(a.err, "%s records are sealed for other keys: `lethe keys list` shows which keys open how many.\n", count(others))
 			}
 			return nil
 		},
@@ -72,23 +82,22 @@ events, of one, or of one attendee. The use is in the ledger. Better still, open
 	return cmd
 }
 
-func (a *app) unseal(ctx context.Context, d database, officer seal.Officer, event attendees.EventID, attendee attendees.AttendeeID, w *unsealedWriter) error {
-	for r, err := range d.SealedRecords(ctx, event, attendee, account()) {
+// unseal opens those of an event's records that the officer's key opens, and counts the
+// others: an older or a newer key has them.
+func (a *app) unseal(ctx context.Context, d database, officer seal.Officer, event attendees.EventID, attendee attendees.AttendeeID, w *unsealedWriter) (others int, err error) {
+	for r, err := range d.SealedRecords(ctx, event, attendee, officer.ID(), account()) {
 		if err != nil {
-			return err
+			return 0, err
 		}
 		record, err := open(officer, r.Event, r.Attendee, r.Part, r.Officers)
-		if errors.Is(err, seal.ErrKey) {
-			return fmt.Errorf("a sealed record of event %s: %w; `lethe keys list` shows which keys open how many", r.Event, err)
-		}
 		if err != nil {
-			return fmt.Errorf("a sealed record of event %s: %w", r.Event, err)
+			return 0, fmt.Errorf("a sealed record of event %s: %w", r.Event, err)
 		}
 		if err := w.write(record); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return d.SealedToOthers(ctx, event, attendee, officer.ID())
 }
 
 // open opens a record and checks that it is the one that it stands for. A response of

@@ -49,7 +49,7 @@ func (w world) fill(event attendees.EventID, form attendees.FormID) (people []ty
 func (w world) sealed(event attendees.EventID, o seal.Officer) map[string]string {
 	w.t.Helper()
 	all := map[string]string{}
-	for r, err := range w.Store.SealedRecords(w.t.Context(), event, "", "a test") {
+	for r, err := range w.Store.SealedRecords(w.t.Context(), event, "", "", "a test") {
 		if err != nil {
 			w.t.Fatal(err)
 		}
