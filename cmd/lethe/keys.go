@@ -143,7 +143,7 @@ func (a *app) keysCheckCommand() *cobra.Command {
 			}
 			opened := 0
 			for _, r := range sample {
-				if record, err := officer.OpenAny(r.Officers); err == nil && record.Event == string(r.Event) && record.Part == r.Part {
+				if _, err := open(officer, r.Event, r.Attendee, r.Part, r.Officers); err == nil {
 					opened++
 				}
 			}
