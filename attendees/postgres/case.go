@@ -385,6 +385,6 @@ func (s *Store) CasesToRemind(ctx context.Context, today attendees.Date, days []
 
 // DropCases forgets cases that were closed longer ago than the policy keeps them.
 func (s *Store) DropCases(ctx context.Context) error {
-	_, err := s.db.ExecContext(ctx, `delete from cases where closed_at < $1`, s.now().AddDate(-s.policy.CaseYears, 0, 0))
+	_, err := s.db.ExecContext(ctx, `delete from cases where closed_at < $1::date`, day{s.today().AddYears(-s.policy.CaseYears)})
 	return quiet("drop old requests", err)
 }

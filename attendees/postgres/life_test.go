@@ -646,6 +646,23 @@ func TestHalvesAndOpeningsGoAfterTheirTime(t *testing.T) {
 	w.ledgerIsSound()
 }
 
+func TestAPersonsHalfOpensForWholeMonths(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Policy().PersonOpensMonths = 1
+	w.save(person("1", "4711", "Ada Example", "ada@example.org"))
+	w.clock.now = time.Date(2028, 3, 1, 12, 0, 0, 0, time.UTC)
+	w.block("4711", sealer(t, officer(t)))
+	for _, c := range []struct {
+		now  time.Time
+		left int
+	}{{time.Date(2028, 3, 31, 12, 0, 0, 0, time.UTC), 1}, {time.Date(2028, 4, 1, 23, 0, 0, 0, time.UTC), 1}, {time.Date(2028, 4, 2, 1, 0, 0, 0, time.UTC), 0}} {
+		w.clock.now = c.now
+		w.tidy()
+		equal(t, c.now.String(), w.count(`select count(person) from sealed`), c.left)
+	}
+}
+
 func TestWhoIsForgottenWhileAnEventIsBlockedIsNotSealed(t *testing.T) {
 	w := newWorld(t)
 	var people []attendees.Registration

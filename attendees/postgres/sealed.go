@@ -237,7 +237,7 @@ const restricted = `exists (
 // a person open them, or all where it lets officers alone, and asks for their rooms to be
 // written anew.
 func (s *Store) dropHalves(ctx context.Context) (int, error) {
-	before := s.now().AddDate(0, -s.policy.PersonOpensMonths, 0)
+	before := day{s.today().AddMonths(-s.policy.PersonOpensMonths)}
 	n := 0
 	err := s.InTx(ctx, func(tx *sqlx.Tx) error {
 		var rooms []struct {
@@ -249,7 +249,7 @@ func (s *Store) dropHalves(ctx context.Context) (int, error) {
 			with dropped as (
 				update sealed
 				set person = null, person_key = ''
-				where person is not null and ($2 or sealed_at < $1)
+				where person is not null and ($2 or sealed_at < $1::date)
 				returning event_id
 			)
 			select d.event_id, e.source_id, count(*) as n
