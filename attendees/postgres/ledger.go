@@ -294,15 +294,15 @@ func (s *Store) recordPerson(ctx context.Context, tx *sqlx.Tx, e ledger.Entry, k
 	if err != nil {
 		return err
 	}
-	return keepOpening(ctx, tx, ledger.Opening{Index: index, Salt: salt, KeyedID: keyedID, Key: s.keys.Newest()}, s.now())
+	return keepOpening(ctx, tx, ledger.Opening{Index: index, Salt: salt, KeyedID: keyedID, Key: s.keys.Newest()})
 }
 
-// keepOpening keeps what opens an entry of that time.
-func keepOpening(ctx context.Context, tx *sqlx.Tx, o ledger.Opening, at time.Time) error {
+// keepOpening keeps what opens an entry.
+func keepOpening(ctx context.Context, tx *sqlx.Tx, o ledger.Opening) error {
 	_, err := tx.ExecContext(ctx, `
-		insert into openings (index, salt, keyed_id, key, made_on)
-		values ($1, $2, $3, $4, $5)
-		on conflict do nothing`, o.Index, o.Salt, o.KeyedID, o.Key, day{attendees.DateOf(at.UTC())})
+		insert into openings (index, salt, keyed_id, key)
+		values ($1, $2, $3, $4)
+		on conflict do nothing`, o.Index, o.Salt, o.KeyedID, o.Key)
 	return quiet("keep an opening", err)
 }
 

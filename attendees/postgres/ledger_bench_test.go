@@ -76,7 +76,7 @@ func (w world) fillLedger() {
 		{`insert into ledger_entries select n - 1, leaf from unnest($1::text[]) with ordinality as t (leaf, n)`, []any{leaves}},
 		{`insert into ledger_hashes select n - 1, hash from unnest($1::bytea[]) with ordinality as t (hash, n)`, []any{raw}},
 		{`insert into ledger_checkpoints select n, note from unnest($1::text[]) with ordinality as t (note, n)`, []any{notes}},
-		{`insert into openings (index, salt, keyed_id, key, made_on) select i, s, k, $4, '2027-06-01' from unnest($1::bigint[], $2::bytea[], $3::bytea[]) as t (i, s, k)`,
+		{`insert into openings (index, salt, keyed_id, key) select i, s, k, $4 from unnest($1::bigint[], $2::bytea[], $3::bytea[]) as t (i, s, k)`,
 			[]any{erased, salts, ids, w.Keys().Newest()}},
 	} {
 		if _, err := w.DB().Exec(c.statement, c.args...); err != nil {

@@ -116,7 +116,7 @@ func (r *redo) begin(ctx context.Context, tx *sqlx.Tx, openings map[int64]ledger
 		}
 		if o, beside := openings[row.Index]; e.Person != nil && !e.opening.Opens(e.Entry) && beside && o.Opens(e.Entry) {
 			e.opening = o
-			if err := keepOpening(ctx, tx, o, e.At); err != nil {
+			if err := keepOpening(ctx, tx, o); err != nil {
 				return err
 			}
 		}

@@ -276,12 +276,14 @@ func (s *Store) dropHalves(ctx context.Context) (int, error) {
 }
 
 // pruneOpenings lets the ledger forget whom its older entries were about, but those by
-// which holds stand: a replay has to know them.
+// which holds stand: a replay has to know them. How old one is, the entry itself says.
 func (s *Store) pruneOpenings(ctx context.Context) error {
-	before := attendees.DateOf(s.now().UTC()).AddYears(-s.policy.EvidenceYears)
+	before := s.today().AddYears(-s.policy.EvidenceYears)
 	_, err := s.db.ExecContext(ctx, `
 		delete from openings o
-		where o.made_on < $1
-		  and not exists (select from holds h where h.entry = o.index and `+standing("$2")+`)`, day{before}, s.today())
+		using ledger_entries e
+		where e.index = o.index
+		  and substring(e.leaf from '"at":"([^"T]+)') < $1
+		  and not exists (select from holds h where h.entry = o.index and `+standing("$2")+`)`, before.String(), s.today())
 	return quiet("prune openings", err)
 }
