@@ -79,23 +79,21 @@ func (s *Store) SecretUses(ctx context.Context) ([]KeyUse, error) {
 }
 
 // MissingSecret names a secret that is still needed and is not here; empty: all are. It
-// notes which secret writes from now on, so that only where one of those is missing all
-// that needs a secret has to be looked through.
+// writes nothing.
 func (s *Store) MissingSecret(ctx context.Context) (string, error) {
-	var wrote []string
-	if err := s.db.SelectContext(ctx, &wrote, `select substr(name, 8) from marks where name like 'secret %'`); err != nil {
-		return "", quiet("list the secrets in use", err)
+	_, missing, err := s.missingSecret(ctx)
+	return missing, err
+}
+
+// UseSecret is MissingSecret for those who may write. It notes which secret writes from now
+// on, so that only where one of those is missing all that needs a secret has to be looked
+// through.
+func (s *Store) UseSecret(ctx context.Context) (missing string, err error) {
+	wrote, missing, err := s.missingSecret(ctx)
+	if err != nil || missing != "" {
+		return missing, err
 	}
-	if slices.ContainsFunc(wrote, func(id string) bool { return !s.keys.Has(id) }) {
-		uses, err := s.SecretUses(ctx)
-		if err != nil {
-			return "", err
-		}
-		for _, u := range uses {
-			if !s.keys.Has(u.Key) {
-				return u.Key, nil
-			}
-		}
+	if slices.ContainsFunc(wrote, s.lacks) {
 		_, err = s.db.ExecContext(ctx, `delete from marks where name like 'secret %' and not substr(name, 8) = any($1)`, pq.Array(s.keys.IDs()))
 		if err != nil {
 			return "", quiet("forget secrets that nothing needs", err)
@@ -106,3 +104,26 @@ func (s *Store) MissingSecret(ctx context.Context) (string, error) {
 	}
 	return "", s.SetMark(ctx, Mark("secret "+s.keys.Newest()))
 }
+
+// missingSecret gives the secrets that have written, too, as far as that is noted.
+func (s *Store) missingSecret(ctx context.Context) (wrote []string, missing string, err error) {
+	if err := s.db.SelectContext(ctx, &wrote, `select substr(name, 8) from marks where name like 'secret %'`); err != nil {
+		return nil, "", quiet("list the secrets in use", err)
+	}
+	if !slices.ContainsFunc(wrote, s.lacks) {
+		return wrote, "", nil
+	}
+	uses, err := s.SecretUses(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, u := range uses {
+		if s.lacks(u.Key) {
+			return wrote, u.Key, nil
+		}
+	}
+	return wrote, "", nil
+}
+
+// lacks tells that a secret of that id is not here.
+func (s *Store) lacks(id string) bool { return !s.keys.Has(id) }

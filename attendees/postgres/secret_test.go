@@ -31,7 +31,7 @@ func TestASecretIsNeededAsLongAsATombstoneAHalfOrTheLedgerIsMadeWithIt(t *testin
 	a, both, b := w.with(1), w.with(2, 1), w.with(2)
 	missing := func(w world) string {
 		t.Helper()
-		id, err := w.MissingSecret(t.Context())
+		id, err := w.UseSecret(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -36,6 +36,8 @@ type app struct {
 	// mends tells that the command looks into the ledger itself, or mends it: others
 	// refuse a database that does not agree with the ledger's copy.
 	mends bool
+	// looks tells that the command changes no byte of the database.
+	looks bool
 	log   *slog.Logger
 	// listener is where the web listens, once PORT is bound.
 	listener net.Listener
@@ -162,7 +164,11 @@ func (a *app) checkStore(ctx context.Context, d database) error {
 			a.ahead = behind
 		}
 	}
-	secret, err := d.MissingSecret(ctx)
+	check := d.UseSecret
+	if a.looks {
+		check = d.MissingSecret
+	}
+	secret, err := check(ctx)
 	if err == nil && secret != "" {
 		err = fmt.Errorf("the database needs the secret %s, which LETHE_SECRET does not list: without it people are not found, "+
 			"the erased not kept out, the ledger not verified. Add it behind the newest, separated by a comma", secret)

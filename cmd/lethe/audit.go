@@ -19,6 +19,7 @@ func (a *app) auditCommand() *cobra.Command {
 		Short: "What personal data is left, field by field, and what allows it",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.looks = done == 0
 			d, err := a.open(cmd.Context())
 			if err != nil {
 				return err

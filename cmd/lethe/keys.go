@@ -81,6 +81,7 @@ func (a *app) keysListCommand() *cobra.Command {
 		Short: "Which officer's key opens how many sealed records, and which secret is still needed",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.looks = true
 			d, err := a.open(cmd.Context())
 			if err != nil {
 				return err
@@ -129,6 +130,7 @@ func (a *app) keysCheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.looks = true
 			d, err := a.open(cmd.Context())
 			if err != nil {
 				return err

@@ -53,6 +53,7 @@ func (a *app) planCommand() *cobra.Command {
 		Short: "When each event is blocked and deleted, under which rule",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.looks = accept == ""
 			d, err := a.openAsOf(cmd.Context(), asOf)
 			if err != nil {
 				return err
@@ -259,6 +260,7 @@ func (a *app) rulesCommand() *cobra.Command {
 		Short: "The retention rules with their statutes, and which events use them",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.looks = true
 			d, err := a.open(cmd.Context())
 			if err != nil {
 				return err

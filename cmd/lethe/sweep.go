@@ -25,6 +25,7 @@ func (a *app) runCommand() *cobra.Command {
 			if asOf != "" && !dry {
 				return misused{errors.New("--as-of goes with --dry-run: nothing is deleted by a day that is not today")}
 			}
+			a.looks = dry
 			d, err := a.openAsOf(cmd.Context(), asOf)
 			if err != nil {
 				return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -227,7 +228,8 @@ func TestWhatOnlyLooksChangesNoByteOfTheDatabase(t *testing.T) {
 	lethe(t, env, "sync")
 	for _, n := range []int{0, 60, 4000} {
 		env := days(env, n)
-		look := append(slices.Clone(env), "LETHE_RETENTION=uk-6")
+		newer := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{9}, seal.SecretSize)) // which nothing was written with
+		look := append(slices.Clone(env), "LETHE_RETENTION=uk-6", "LETHE_SECRET="+newer+","+testSecret)
 		for _, args := range [][]string{
 			{"retention", "plan"}, {"retention", "plan", "--json"}, {"retention", "run", "--dry-run"},
 			{"retention", "run", "--dry-run", "--as-of", "2040-01-01"}, {"retention", "rules"},
