@@ -36,15 +36,17 @@ func (s *Store) Audit(ctx context.Context) ([]Left, error) {
 	}
 	all := []Left{}
 	for _, e := range plan.Events {
-		counts := make([]int, len(fields)+1)
+		counts := make([]int, len(fields)+2)
 		into := make([]any, len(counts))
 		for i := range counts {
 			into[i] = &counts[i]
 		}
 		err := s.db.QueryRowxContext(ctx, `
-			select `+strings.Join(filters, ", ")+`, (select count(distinct attendee_id) from sealed where event_id = $1)
+			select `+strings.Join(filters, ", ")+`,
+				(select count(distinct attendee_id) from sealed where event_id = $1),
+				(select count(distinct attendee_id) from sealed s where event_id = $1 and not `+restricted+` and not `+holding("$1", "s.attendee_id", "$2")+`)
 			from personal
-			where event_id = $1 and part in ('registration', 'response')`, e.Key).Scan(into...)
+			where event_id = $1 and part in ('registration', 'response')`, e.Key, s.today()).Scan(into...)
 		if err != nil {
 			return nil, quiet("audit an event", err)
 		}
@@ -61,16 +63,7 @@ func (s *Store) Audit(ctx context.Context) ([]Left, error) {
 			all = append(all, listed)
 		}
 		if n := counts[len(fields)]; n > 0 {
-			l := Left{Event: e.ID, Field: "sealed records", People: n, Rule: e.Rule, Until: e.DeleteOn.String()}
-			for _, u := range s.policy.Purposes {
-				if u.Sealed {
-					l.Purposes = append(l.Purposes, u.Name)
-				}
-			}
-			if e.DueToDelete(s.now()) {
-				l.Fault = "should have been deleted on " + e.DeleteOn.String()
-			}
-			all = append(all, l)
+			all = append(all, s.sealed(e, n, counts[len(fields)+1]))
 		}
 	}
 	return all, nil
@@ -111,8 +104,39 @@ func (s *Store) left(e Planned, f attendees.Field, people int) Left {
 		l.Fault = "no purpose names it"
 	case !e.Today(s.now()).Before(e.BlockOn.Date):
 		l.Fault = fmt.Sprintf("should have been blocked on %s", e.BlockOn)
+	default:
+		l.Fault = s.noRule(e)
 	}
 	return l
+}
+
+// sealed tells whose records are kept sealed: what keeps those whom neither a hold nor a
+// restriction keeps, a purpose has to say.
+func (s *Store) sealed(e Planned, people, free int) Left {
+	l := Left{Event: e.ID, Field: "sealed records", People: people, Rule: e.Rule, Until: e.DeleteOn.String()}
+	for _, u := range s.policy.Purposes {
+		if u.Sealed {
+			l.Purposes = append(l.Purposes, u.Name)
+		}
+	}
+	switch {
+	case e.DueToDelete(s.now()):
+		l.Fault = "should have been deleted on " + e.DeleteOn.String()
+	case len(l.Purposes) == 0 && free > 0:
+		l.Fault = "no purpose keeps it sealed"
+	default:
+		l.Fault = s.noRule(e)
+	}
+	return l
+}
+
+// noRule is the fault of an event whose dates come from a rule that nobody knows any more;
+// "" where it is known.
+func (s *Store) noRule(e Planned) string {
+	if _, ok := s.policy.RuleNamed(e.Rule); ok {
+		return ""
+	}
+	return fmt.Sprintf("no rule is called %s", e.Rule)
 }
 
 // Faults are those of what is left that nothing allows.
