@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -201,9 +202,10 @@ func (a *app) plan(ctx context.Context, d database, asJSON bool) error {
 		fmt.Fprintln(a.out, "No events yet. `lethe events discover` looks for them.")
 		return nil
 	}
-	t := newTable("event", ">people", "state", "blocked", "deleted", "rule", "note")
+	t := newTable("event", ">people", "state", "ends", "blocked", "deleted", "rule")
 	for _, e := range events {
-		t.add(e.Name, count(e.People), e.State, e.Block, e.Delete, e.Rule, e.note)
+		t.add(e.Name, count(e.People), e.State, e.Ends, e.Block, e.Delete, e.Rule)
+		t.under(strings.TrimSuffix(string(e.Event)+": "+e.note, ": "))
 	}
 	t.write(a.out)
 	if slices.ContainsFunc(plan.Events, func(e postgres.Planned) bool { return e.Pending() }) {
@@ -265,12 +267,12 @@ func (a *app) rulesCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			all, err := d.Events(cmd.Context())
+			plan, err := d.Plan(cmd.Context())
 			if err != nil {
 				return err
 			}
 			used := map[string][]string{}
-			for _, e := range all {
+			for _, e := range plan.Events {
 				used[e.Rule] = append(used[e.Rule], string(e.ID))
 			}
 			type rule struct {
@@ -280,12 +282,20 @@ func (a *app) rulesCommand() *cobra.Command {
 				Statute string   `json:"statute"`
 				Basis   string   `json:"basis"`
 				Events  []string `json:"events"`
+				Unknown bool     `json:"unknown,omitempty"` // in use, and in the policy no more
 			}
 			var rules []rule
 			t := newTable("rule", ">years", "from", "basis", ">events", "statute")
 			for _, r := range d.Policy().AllRules() {
-				rules = append(rules, rule{r.Name, r.Years, string(r.From), r.Statute, r.Basis, append([]string{}, used[r.Name]...)})
+				rules = append(rules, rule{r.Name, r.Years, string(r.From), r.Statute, r.Basis, append([]string{}, used[r.Name]...), false})
 				t.add(r.Name, strconv.Itoa(r.Years), string(r.From), "Art. 6(1)("+r.Basis+")", count(len(used[r.Name])), r.Statute)
+				t.under(firstOf(used[r.Name]))
+				delete(used, r.Name)
+			}
+			for _, name := range slices.Sorted(maps.Keys(used)) {
+				rules = append(rules, rule{Rule: name, Events: used[name], Unknown: true})
+				t.add(name, "", "", "", count(len(used[name])), "in the policy no more: `lethe retention plan` says what would count instead")
+				t.under(firstOf(used[name]))
 			}
 			if asJSON {
 				return writeJSON(a.out, rules)
@@ -296,4 +306,15 @@ func (a *app) rulesCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	return cmd
+}
+
+// listedIDs is how many events' ids stand in one line: about eighty columns.
+const listedIDs = 5
+
+// firstOf is a line of the first ids.
+func firstOf(ids []string) string {
+	if more := len(ids) - listedIDs; more > 0 {
+		return fmt.Sprintf("%s and %s more", strings.Join(ids[:listedIDs], ", "), count(more))
+	}
+	return strings.Join(ids, ", ")
 }

@@ -76,10 +76,11 @@ type table struct {
 	head  []string
 	right []bool
 	rows  [][]string
+	below map[int]string // lines below a row, by how many rows stand above
 }
 
 func newTable(head ...string) *table {
-	t := &table{right: make([]bool, len(head))}
+	t := &table{right: make([]bool, len(head)), below: map[int]string{}}
 	for i, h := range head {
 		h, t.right[i] = strings.CutPrefix(h, ">")
 		t.head = append(t.head, h)
@@ -88,6 +89,9 @@ func newTable(head ...string) *table {
 }
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+// under puts a line below the row that was added last: what it says widens no column.
+func (t *table) under(line string) { t.below[len(t.rows)] = line }
 
 // widest keeps one long title from pushing every number off the screen.
 const widest = 44
@@ -104,7 +108,7 @@ func (t *table) write(w io.Writer) {
 			width[i] = max(width[i], cells(row[i]))
 		}
 	}
-	for _, row := range all {
+	for above, row := range all {
 		var line strings.Builder
 		line.WriteString(" ")
 		for i, cell := range row {
@@ -117,6 +121,9 @@ func (t *table) write(w io.Writer) {
 			line.WriteString(" ")
 		}
 		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+		if below := t.below[above]; below != "" {
+			fmt.Fprintln(w, "    "+printable(below))
+		}
 	}
 }
 
