@@ -48,7 +48,8 @@ const receiptTimeout = 10 * time.Second
 // before the last piece goes out, so nobody holds a whole list that is written down
 // nowhere. What went out when it fails is cut off and must not be taken for a list.
 //
-// It refuses what postgres.Store.Attending refuses, then before the first byte.
+// It refuses what postgres.Store.Attending refuses, then before the first byte. Where the
+// event's block date comes meanwhile, no piece goes out any more: *postgres.BlockedError.
 func (l List) Write(ctx context.Context, w io.Writer) (postgres.Receipt, error) {
 	r := postgres.Receipt{ID: uuid.New(), Event: l.Event, Purpose: l.Purpose, Format: l.Format, By: l.By, At: l.At.UTC()}
 	if !slices.Contains(Formats(), l.Format) {
@@ -64,18 +65,18 @@ func (l List) Write(ctx context.Context, w io.Writer) (postgres.Receipt, error) 
 	h := Header{Event: l.Event, Name: e.Name, Purpose: l.Purpose, At: r.At, By: l.By, Until: e.BlockOn.Date}
 	listed := &postgres.Listing{}
 	hash := sha256.New()
-	last := &holdBack{to: w}
-	if r.Rows, err = l.write(io.MultiWriter(last, hash), h, l.rows(ctx, listed)); err != nil {
+	last := &holdBack{to: w, may: func() error { return l.Store.StillOpen(e) }}
+	r.Rows, err = l.write(io.MultiWriter(last, hash), h, l.rows(ctx, listed))
+	r.SHA256 = hash.Sum(nil)
+	if err == nil {
+		err = l.Store.SaveReceipt(ctx, r, listed)
+	}
+	if err != nil {
 		if l.Streams && last.sent {
-			r.SHA256, r.Format = hash.Sum(nil), r.Format+", cut off"
 			kept, cancel := context.WithTimeout(context.WithoutCancel(ctx), receiptTimeout)
 			defer cancel()
-			err = errors.Join(err, l.Store.SaveReceipt(kept, r, listed))
+			err = errors.Join(err, l.Store.SaveCutOff(kept, r, listed))
 		}
-		return r, err
-	}
-	r.SHA256 = hash.Sum(nil)
-	if err := l.Store.SaveReceipt(ctx, r, listed); err != nil {
 		return r, err
 	}
 	return r, last.release()
@@ -111,9 +112,10 @@ func (l List) rows(ctx context.Context, listed *postgres.Listing) iter.Seq2[*Row
 	}
 }
 
-// holdBack passes everything on but the last piece.
+// holdBack passes everything on but the last piece, for as long as it may.
 type holdBack struct {
 	to   io.Writer
+	may  func() error // why nothing may leave any more
 	last []byte
 	sent bool // some of it has left
 }
@@ -121,6 +123,9 @@ type holdBack struct {
 func (h *holdBack) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
+	}
+	if err := h.may(); err != nil {
+		return 0, err
 	}
 	if err := h.release(); err != nil {
 		return 0, err

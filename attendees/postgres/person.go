@@ -168,10 +168,7 @@ func (s *Store) lockOpenEvent(ctx context.Context, tx *sqlx.Tx, id attendees.Eve
 	if err != nil {
 		return e, missing("lock an event", err, &UnknownEventError{Event: id})
 	}
-	if !e.Open(s.now()) {
-		return e, &BlockedError{Event: e}
-	}
-	return e, nil
+	return e, s.StillOpen(e)
 }
 
 // Chosen writes the forums as one line.

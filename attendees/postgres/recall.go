@@ -32,5 +32,5 @@ func (s *Store) askLists(ctx context.Context, tx *sqlx.Tx, e Event) error {
 		}
 		fmt.Fprintf(&b, "\n  %s, taken by %s for %s: %d people, SHA-256 %x", r.At.UTC().Format("2006-01-02 15:04 UTC"), r.By, r.Purpose, r.Rows, r.SHA256)
 	}
-	return s.ask(ctx, tx, e.Key, taskLists, b.String())
+	return s.askAgain(ctx, tx, e.Key, taskLists, b.String())
 }

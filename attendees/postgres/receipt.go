@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -27,41 +28,61 @@ type Receipt struct {
 	Recalled *time.Time `db:"recalled_at"`
 }
 
-// SaveReceipt keeps a receipt, and in the event's room who was on the list: an
-// erasure has to name the exports that still carry the person (GDPR Art. 19).
+// SaveReceipt keeps the receipt of a whole list, and in the event's room who was on it: an
+// erasure has to name the exports that still carry the person (GDPR Art. 19). *BlockedError
+// says that the event's block date came while it was written: it must not leave.
 func (s *Store) SaveReceipt(ctx context.Context, r Receipt, listed *Listing) error {
 	return s.InTx(ctx, func(tx *sqlx.Tx) error {
-		event := eventKey(attendees.Eventbrite, r.Event)
-		open, err := s.lockOpen(ctx, tx, []uuid.UUID{event})
+		e, err := s.lockOpenEvent(ctx, tx, r.Event, "for no key update")
 		if err != nil {
 			return err
 		}
-		e, ok := open[event]
-		if !ok {
-			held, err := s.Event(ctx, r.Event)
-			if err != nil {
-				return err
-			}
-			return &BlockedError{Event: held} // blocked while the file was written
-		}
-		_, err = tx.ExecContext(ctx, `
-			insert into receipts (id, event_id, purpose, format, rows, sha256, exported_by, exported_at)
-			values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			r.ID, e.Key, r.Purpose, r.Format, r.Rows, r.SHA256, r.By, r.At)
-		if err != nil {
-			return quiet("keep a receipt", err)
-		}
-		for i, chunk := range listed.chunks() {
-			_, err = tx.ExecContext(ctx, `
-				insert into personal (event_id, id, part, receipt_id, listed, received_at)
-				values ($1, $2, 'receipt', $3, $4, $5)`,
-				e.Key, key("listed", r.ID.String(), strconv.Itoa(i)), r.ID, pq.StringArray(texts(chunk)), r.At)
-			if err != nil {
-				return quiet("keep who was on a list", err)
-			}
-		}
-		return nil
+		return s.keepReceipt(ctx, tx, e, r, listed)
 	})
+}
+
+// SaveCutOff keeps the receipt of a list of which some has left already, whatever the date
+// is by now. Who was on it goes with the event's room: once that has gone, nobody is noted.
+func (s *Store) SaveCutOff(ctx context.Context, r Receipt, listed *Listing) error {
+	r.Format += ", cut off"
+	return s.InTx(ctx, func(tx *sqlx.Tx) error {
+		e, err := s.lockOpenEvent(ctx, tx, r.Event, "for no key update")
+		if blocked := (*BlockedError)(nil); err != nil && !errors.As(err, &blocked) {
+			return err
+		}
+		return s.keepReceipt(ctx, tx, e, r, listed)
+	})
+}
+
+// keepReceipt keeps a receipt of an event whose row is locked.
+func (s *Store) keepReceipt(ctx context.Context, tx *sqlx.Tx, e Event, r Receipt, listed *Listing) error {
+	var recalled any
+	if e.State != attendees.Active {
+		recalled = s.now() // the blocking that recalls the others may have been here
+	}
+	if e.State == attendees.Deleted {
+		r.By, r.SHA256 = "", []byte{} // as the deletion leaves the others
+	}
+	_, err := tx.ExecContext(ctx, `
+		insert into receipts (id, event_id, purpose, format, rows, sha256, exported_by, exported_at, recalled_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		r.ID, e.Key, r.Purpose, r.Format, r.Rows, r.SHA256, r.By, r.At, recalled)
+	if err != nil {
+		return quiet("keep a receipt", err)
+	}
+	if e.State != attendees.Active {
+		return s.askLists(ctx, tx, e)
+	}
+	for i, chunk := range listed.chunks() {
+		_, err = tx.ExecContext(ctx, `
+			insert into personal (event_id, id, part, receipt_id, listed, received_at)
+			values ($1, $2, 'receipt', $3, $4, $5)`,
+			e.Key, key("listed", r.ID.String(), strconv.Itoa(i)), r.ID, pq.StringArray(texts(chunk)), r.At)
+		if err != nil {
+			return quiet("keep who was on a list", err)
+		}
+	}
+	return nil
 }
 
 // Receipts lists an event's receipts, the newest first.

@@ -133,10 +133,19 @@ func (s *Store) PulledOf(ctx context.Context, events []Event) (map[attendees.Eve
 // here first. *BlockedError from the block date on, whatever the workers have done.
 func (s *Store) openEvent(ctx context.Context, id attendees.EventID) (Event, error) {
 	e, err := s.Event(ctx, id)
-	if err == nil && !e.Open(s.now()) {
-		err = &BlockedError{Event: e}
+	if err == nil {
+		err = s.StillOpen(e)
 	}
 	return e, err
+}
+
+// StillOpen is *BlockedError once the block date of an event has come that was read before.
+// It asks the clock alone, so that whoever is long about an event's people may ask it often.
+func (s *Store) StillOpen(e Event) error {
+	if !e.Open(s.now()) {
+		return &BlockedError{Event: e}
+	}
+	return nil
 }
 
 // missing is none where there was no row.
