@@ -62,6 +62,9 @@ func (l List) Write(ctx context.Context, w io.Writer) (postgres.Receipt, error) 
 	if err != nil {
 		return r, err
 	}
+	if r.Begun, err = l.Store.LedgerSize(ctx); err != nil {
+		return r, err
+	}
 	h := Header{Event: l.Event, Name: e.Name, Purpose: l.Purpose, At: r.At, By: l.By, Until: e.BlockOn.Date}
 	listed := &postgres.Listing{}
 	hash := sha256.New()
