@@ -89,20 +89,6 @@ func (s *Store) dropUnagreed(ctx context.Context, tx *sqlx.Tx, e Event) (int, er
 	return len(slices.Compact(gone)), s.askRewrite(ctx, tx, sealedRooms, e.Key)
 }
 
-// RecordDump notes that an event's sealed records were taken out, and asks staff to
-// destroy the copy by the day they are deleted here.
-func (s *Store) RecordDump(ctx context.Context, e Event, records int, by string) error {
-	return s.InTx(ctx, func(tx *sqlx.Tx) error {
-		says := fmt.Sprintf("Sealed records of event %s were taken out, last on %s by %s: destroy every copy by %s",
-			e.ID, attendees.DateOf(s.now().UTC()), by, e.DeleteOn)
-		if err := s.askAgain(ctx, tx, e.Key, taskRecall, says); err != nil {
-			return err
-		}
-		_, err := s.record(ctx, tx, ledger.Entry{Kind: ledger.Dumped, Event: string(e.ID), Until: e.DeleteOn.String(), Counts: map[string]int64{"records": int64(records)}})
-		return err
-	})
-}
-
 // asksAgreement tells whether some link fills "agreed" for a purpose that is sealed.
 func (b *blocker) asksAgreement(ctx context.Context, tx *sqlx.Tx) (asks bool, err error) {
 	var sealed []string

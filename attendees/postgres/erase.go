@@ -50,6 +50,9 @@ func (s *Store) Erase(ctx context.Context, id attendees.AttendeeID, reason strin
 		if out.Exports, err = s.recall(ctx, tx, o.event, o.Key); err != nil {
 			return err
 		}
+		if _, err := s.recallDumps(ctx, tx, o.event.Key, erasedSince); err != nil {
+			return err
+		}
 		entry := ledger.Entry{Kind: ledger.SealedEarly, Event: string(o.event.ID), Rule: out.Rule, Until: out.Until.String(), Reason: reason}
 		var responses [][]byte
 		if duty {

@@ -18,13 +18,14 @@ import (
 type Forgotten struct {
 	Event   attendees.EventID
 	Exports []Receipt // that still carry the person: every copy is to be destroyed
+	Dumps   bool      // sealed records were taken out, and may carry her: staff are asked to destroy them now
 }
 
 // Forget erases one registration now, whatever its event's dates (GDPR Art. 17): its
 // readable or sealed record, the responses that belong to it, its row. A tombstone, the
 // keyed hash of its id, keeps it out for as long as its event is kept; a new
-// registration of the same person comes in. Exports that carry it are recalled.
-// *HeldError says that a legal hold stands.
+// registration of the same person comes in. Exports that carry it are recalled, and dumps
+// of its event's sealed records. *HeldError says that a legal hold stands.
 //
 // The night's sweep writes the rooms anew, after which no file has the name.
 func (s *Store) Forget(ctx context.Context, id attendees.AttendeeID, reason string) (f Forgotten, err error) {
@@ -36,6 +37,9 @@ func (s *Store) Forget(ctx context.Context, id attendees.AttendeeID, reason stri
 		}
 		f.Event = o.event.ID
 		if f.Exports, err = s.recall(ctx, tx, o.event, o.Key); err != nil {
+			return err
+		}
+		if f.Dumps, err = s.recallDumps(ctx, tx, o.event.Key, erasedSince); err != nil {
 			return err
 		}
 		responses, err := s.leaveForever(ctx, tx, o.event, id)

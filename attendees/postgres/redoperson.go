@@ -104,6 +104,9 @@ func (r *redo) erase(ctx context.Context, e redoEntry) error {
 		if _, err := r.recall(ctx, tx, at, p.Key); err != nil {
 			return err
 		}
+		if _, err := r.recallDumps(ctx, tx, at.Key, erasedSince); err != nil {
+			return err
+		}
 		_, err = r.leaveForever(ctx, tx, at, p.ID)
 		return err
 	})

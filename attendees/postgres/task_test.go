@@ -125,3 +125,61 @@ func TestEachRunIsRecordedAndAnIdleOneOnceADay(t *testing.T) {
 		t.Errorf("the last run was %s (%v)", swept, err)
 	}
 }
+
+// dumped is a world of two sealed people whose records anna has taken out.
+func dumped(t *testing.T) (world, postgres.Event) {
+	w := newWorld(t)
+	w.save(person("1", "4711", "Ada Example", "ada@example.org"), person("2", "4711", "Bo Example", "bo@example.org"))
+	w.clock.now = july
+	w.block("4711", sealer(t, officer(t)))
+	e := w.look("4711")
+	if err := w.RecordDump(t.Context(), e, 2, "anna"); err != nil {
+		t.Fatal(err)
+	}
+	return w, e
+}
+
+func TestAnErasureHasDumpsDestroyedNow(t *testing.T) {
+	for what, erase := range map[string]func(w world) (bool, error){
+		"forgotten": func(w world) (bool, error) {
+			f, err := w.Forget(t.Context(), "1", "asked")
+			return f.Dumps, err
+		},
+		"erased as far as a duty allows": func(w world) (bool, error) {
+			_, err := w.Erase(t.Context(), "1", "asked", sealer(t, officer(t)))
+			return true, err
+		},
+	} {
+		w, e := dumped(t)
+		told, err := erase(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		task := w.task()
+		if !told || task.Times != 2 || !strings.Contains(task.Says, "anna: destroy every copy now") || strings.Contains(task.Says, e.DeleteOn.String()) {
+			t.Errorf("%s, told %v: the task is %+v", what, told, task)
+		}
+		if err := w.RecordDump(t.Context(), e, 1, "berta"); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"berta", e.DeleteOn.String(), "every earlier one now"} {
+			if says := w.task().Says; !strings.Contains(says, want) {
+				t.Errorf("%s, and dumped again: the task does not say %q: %s", what, want, says)
+			}
+		}
+	}
+}
+
+func TestAnErasureAsksForNoDumpThatIsDestroyed(t *testing.T) {
+	w, _ := dumped(t)
+	if err := w.FinishTask(t.Context(), w.task().ID, "anna"); err != nil {
+		t.Fatal(err)
+	}
+	f, err := w.Forget(t.Context(), "1", "asked")
+	if err != nil || f.Dumps {
+		t.Errorf("dumps are asked for: %v (%v)", f.Dumps, err)
+	}
+	if n := w.count(`select count(*) from tasks where done_at is null`); n != 0 {
+		t.Errorf("%d tasks are open", n)
+	}
+}

@@ -215,6 +215,9 @@ func (a *app) forgetCommand() *cobra.Command {
 				fmt.Fprintf(a.out, "Still on a list of %s, taken by %s for %s (SHA-256 %.12x…): have every copy destroyed.\n",
 					r.At.UTC().Format("2006-01-02 15:04"), r.By, r.Purpose, r.SHA256)
 			}
+			if f.Dumps {
+				fmt.Fprintln(a.out, "Sealed records of the event were taken out, and may still carry it: have every copy destroyed now. The task says who took them.")
+			}
 			fmt.Fprintln(a.out, "At Eventbrite it is to be deleted by hand, at Typeform as the policy says: `lethe retention audit` lists what staff have to do. The night's run writes the event's room anew, after which no file has the name.")
 			return nil
 		},
