@@ -163,6 +163,9 @@ func (s *Store) deleteOthers(ctx context.Context, e Event, kept []uuid.UUID) (n 
 		if err := s.unannounce(ctx, tx, e.Key); err != nil {
 			return err
 		}
+		if _, err := s.recallDumps(ctx, tx, e.Key, "all but those who are held or restricted are deleted"); err != nil {
+			return err
+		}
 		_, err := s.record(ctx, tx, ledger.Entry{
 			Kind: ledger.Deleted, Event: string(e.ID), Rule: e.Rule,
 			Counts: map[string]int64{"deleted": int64(n), "held": int64(len(kept))},
@@ -229,6 +232,9 @@ func (s *Store) finishDeletion(ctx context.Context, e Event) (deleted int, err e
 			where args ->> 'event' = $1 and finalized_at is not null`, e.ID)
 		if err != nil {
 			return quiet("delete an event's old jobs", err)
+		}
+		if _, err := s.recallDumps(ctx, tx, e.Key, "the event is deleted"); err != nil {
+			return err
 		}
 		if err := s.askUpstream(ctx, tx, e); err != nil {
 			return err

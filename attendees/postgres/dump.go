@@ -12,7 +12,7 @@ import (
 )
 
 // A dump's task says, before dumpsDue, who took sealed records out, and behind it by when the
-// copies are to be destroyed, or erasedSince.
+// copies are to be destroyed: the day that the event was to be deleted on then, or now, and why.
 const dumpsDue, erasedSince = ": destroy every copy ", "somebody on it was erased"
 
 // RecordDump notes that an event's sealed records were taken out, and asks staff to

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -181,5 +182,34 @@ func TestAnErasureAsksForNoDumpThatIsDestroyed(t *testing.T) {
 	}
 	if n := w.count(`select count(*) from tasks where done_at is null`); n != 0 {
 		t.Errorf("%d tasks are open", n)
+	}
+}
+
+// The day that a dump's task names may have come nearer since, with the policy.
+func TestADeletionHasDumpsDestroyedNow(t *testing.T) {
+	for held, want := range map[attendees.AttendeeID]string{"": "the event is deleted", "1": "all but those who are held or restricted are deleted"} {
+		w, e := dumped(t)
+		w.Policy().Rule = "us-tx-4"
+		plan, err := w.Plan(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.AcceptPlan(t.Context(), plan.Hash()); err != nil {
+			t.Fatal(err)
+		}
+		if held != "" {
+			w.hold("4711", held)
+		}
+		w.clock.now = time.Date(2031, 6, 21, 12, 0, 0, 0, time.UTC)
+		if _, err := w.Delete(t.Context(), "4711"); err != nil {
+			t.Fatal(err)
+		}
+		tasks, err := w.Tasks(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if says := tasks[0].Says; !strings.Contains(says, "anna: destroy every copy now: "+want) || strings.Contains(says, e.DeleteOn.String()) {
+			t.Errorf("held %q: the task says: %s", held, says)
+		}
 	}
 }
