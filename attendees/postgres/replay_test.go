@@ -425,14 +425,15 @@ func TestARestoredBackupSignsNobodyInAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Sessions().CommitCtx(ctx, "token", []byte("hers"), time.Now().Add(time.Hour)); err != nil {
+	sessions := w.Sessions(time.Hour)
+	if err := sessions.CommitCtx(postgres.BeginsSession(ctx), "token", []byte("hers"), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	backup := w.backup()
 	for _, use := range []func() error{
 		func() error { _, err := w.UseSignIn(ctx, link); return err },
 		func() error { _, _, err := w.UseVisitLink(ctx, mailed); return err },
-		func() error { return w.Sessions().DeleteCtx(ctx, "token") },
+		func() error { return sessions.DeleteCtx(ctx, "token") },
 	} {
 		if err := use(); err != nil {
 			t.Fatal(err)
@@ -448,7 +449,7 @@ func TestARestoredBackupSignsNobodyInAgain(t *testing.T) {
 	if _, _, err := w.UseVisitLink(ctx, mailed); !errors.Is(err, postgres.ErrLink) {
 		t.Errorf("a mailed link that was used is good again (%v)", err)
 	}
-	if _, found, err := w.Sessions().FindCtx(ctx, "token"); err != nil || found {
+	if _, found, err := sessions.FindCtx(ctx, "token"); err != nil || found {
 		t.Errorf("who signed out is signed in again (%v)", err)
 	}
 }

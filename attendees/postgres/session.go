@@ -10,29 +10,59 @@ import (
 // Sessions keeps the web's sessions, as github.com/alexedwards/scs wants it, which
 // hashes their tokens first. It goes by the database's clock, since scs knows no other:
 // a session lasts hours, not the years that a simulated clock leaps over.
-type Sessions struct{ store *Store }
+//
+// It ends what nobody used for so long, too: where scs does, it writes every session
+// back at the end of every page, as the page found it, over what others did meanwhile.
+type Sessions struct {
+	store *Store
+	idle  time.Duration
+}
 
-// Sessions is where the web's sessions are kept.
-func (s *Store) Sessions() *Sessions { return &Sessions{s} }
+// Sessions is where the web's sessions are kept, each until it was idle for so long.
+func (s *Store) Sessions(idle time.Duration) *Sessions { return &Sessions{s, idle} }
 
-// FindCtx gives what was kept under a token, unless it has ended.
+// FindCtx gives what was kept under a token, unless it has ended, and puts its end off.
+// That it was used a moment later is not worth a write.
 func (s *Sessions) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
-	err = s.store.db.GetContext(ctx, &data, `select data from sessions where token = $1 and expires_at > now()`, token)
+	err = s.store.db.GetContext(ctx, &data, `
+		with used as (
+			update sessions
+			set expires_at = now() + make_interval(secs => $2)
+			where token = $1
+			  and expires_at > now()
+			  and expires_at < now() + make_interval(secs => $2) - interval '1 minute')
+		select data
+		from sessions
+		where token = $1
+		  and expires_at > now()`, token, s.idle.Seconds())
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, false, nil
 	}
 	return data, err == nil, quiet("find a session", err)
 }
 
-// CommitCtx keeps a session. That it was used a moment later is not worth a write: scs
-// commits on every page, to put the end off.
+type beginsKey struct{}
+
+// BeginsSession is a context in which Sessions.CommitCtx begins a session.
+func BeginsSession(ctx context.Context) context.Context {
+	return context.WithValue(ctx, beginsKey{}, true)
+}
+
+// CommitCtx keeps what a session holds now, until it ends by itself, or until expires
+// where that comes first. It begins one in a context of BeginsSession alone: a page that
+// was still under way brings none back that was signed out meanwhile.
 func (s *Sessions) CommitCtx(ctx context.Context, token string, data []byte, expires time.Time) error {
-	_, err := s.store.db.ExecContext(ctx, `
+	doing, how := "keep a session", `
+		update sessions
+		set data = $2, expires_at = least($3, now() + make_interval(secs => $4))
+		where token = $1`
+	if ctx.Value(beginsKey{}) != nil {
+		doing, how = "begin a session", `
 		insert into sessions (token, data, expires_at)
-		values ($1, $2, $3)
-		on conflict (token) do update set data = excluded.data, expires_at = excluded.expires_at
-		where sessions.data <> excluded.data or sessions.expires_at < excluded.expires_at - interval '1 minute'`, token, data, expires)
-	return quiet("keep a session", err)
+		values ($1, $2, least($3, now() + make_interval(secs => $4)))`
+	}
+	_, err := s.store.db.ExecContext(ctx, how, token, data, expires, s.idle.Seconds())
+	return quiet(doing, err)
 }
 
 // DeleteCtx ends a session.

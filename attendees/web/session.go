@@ -27,9 +27,9 @@ const (
 
 func (s *Site) newSessions() *scs.SessionManager {
 	m := scs.New()
-	m.Store = s.Store.Sessions()
+	m.Store = s.Store.Sessions(idleFor) // which keeps the idle limit itself, and says why
 	m.HashTokenInStore = true
-	m.IdleTimeout, m.Lifetime = idleFor, signedInFor
+	m.Lifetime = signedInFor
 	m.Cookie.Name = "lethe"
 	m.Cookie.HttpOnly, m.Cookie.SameSite = true, http.SameSiteLaxMode
 	if s.secure() {
@@ -43,6 +43,9 @@ func (s *Site) newSessions() *scs.SessionManager {
 // visitor is who is signed in; the zero user where nobody is. It asks the store each
 // time, so that who is removed or loses a role is out at once.
 func (s *Site) visitor(r *http.Request) (postgres.User, error) {
+	if !s.sessions.Deadline(r.Context()).After(time.Now()) { // by scs's clock, which set it
+		return postgres.User{}, s.sessions.Destroy(r.Context())
+	}
 	id, err := uuid.Parse(s.sessions.GetString(r.Context(), sessionUser))
 	if err != nil {
 		return postgres.User{}, nil
@@ -68,5 +71,6 @@ func (s *Site) signIn(r *http.Request, user uuid.UUID) error {
 	}
 	s.sessions.Put(ctx, sessionUser, user.String())
 	s.sessions.Put(ctx, sessionBegan, s.Now().UnixMicro())
-	return nil
+	_, _, err := s.sessions.Commit(postgres.BeginsSession(ctx))
+	return err
 }

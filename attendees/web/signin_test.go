@@ -1,12 +1,16 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/alexedwards/scs/v2"
 
 	"lethe/attendees"
 	"lethe/attendees/postgres"
@@ -270,6 +274,78 @@ func TestSigningOutHereAndEverywhereAndBeingRemoved(t *testing.T) {
 	}
 }
 
+// slowForms holds a form's list up until it is let go.
+type slowForms struct {
+	sources
+	began, goOn chan struct{}
+}
+
+func (f slowForms) Forms(ctx context.Context) ([]attendees.Form, error) {
+	close(f.began)
+	<-f.goOn
+	return f.sources.Forms(ctx)
+}
+
+// slowPage is a page of a browser's that is under way until it is let go, and done then.
+func (h *house) slowPage(b *browser) (letGo func()) {
+	h.t.Helper()
+	slow := slowForms{h.sources, make(chan struct{}), make(chan struct{})}
+	h.Options.Forms = slow
+	var page sync.WaitGroup
+	page.Go(func() { b.get("/events/4711/link") })
+	<-slow.began
+	return func() {
+		close(slow.goOn)
+		page.Wait()
+	}
+}
+
+func TestSigningOutIsNotUndoneByAPageStillUnderWay(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser))
+	letGo := h.slowPage(b)
+	at := must(url.Parse(h.server.URL))
+	cookies := b.client.Jar.Cookies(at)
+	if a := b.post("/signout", nil); a.to != "/signin" {
+		t.Fatalf("signing out answers %d %s", a.status, a.to)
+	}
+	letGo()
+	b.client.Jar.SetCookies(at, cookies)
+	if a := b.get("/events/4711/attendees"); a.to != "/signin" {
+		t.Errorf("after signing out, the people answer %d", a.status)
+	}
+}
+
+func TestWhatASessionHoldsComesBackForNobodyOnceItIsSignedOut(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser))
+	token := b.client.Jar.Cookies(must(url.Parse(h.server.URL)))[0].Value
+	ctx := must(h.sessions.Load(t.Context(), token)) // a page that is about to keep a search
+	b.post("/signout", nil)
+	must(h.keepSearch(ctx, "4711", "somebody"))
+	if _, _, err := h.sessions.Commit(ctx); err != nil {
+		t.Error(err)
+	}
+	var left int
+	if err := h.Store.DB().Get(&left, `select count(*) from sessions`); err != nil || left != 0 {
+		t.Errorf("%d sessions are back (%v)", left, err)
+	}
+}
+
+func TestASlowPageForgetsNoSearchThatWasMadeMeanwhile(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser))
+	letGo := h.slowPage(b)
+	to := b.post("/events/4711/attendees", url.Values{"q": {"Testperson 7"}}).to
+	letGo()
+	if a := b.get(to); strings.Contains(a.body, "That search has ended") {
+		t.Error("a page in another tab ended the search")
+	}
+}
+
 func TestASessionEndsByItself(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -280,6 +356,18 @@ func TestASessionEndsByItself(t *testing.T) {
 	}
 	if d := time.Until(ends); d > idleFor || d < idleFor-time.Minute {
 		t.Errorf("an idle session ends in %s", d)
+	}
+	if _, err := h.Store.DB().Exec(`update sessions set expires_at = now() + interval '1 hour'`); err != nil {
+		t.Fatal(err)
+	}
+	if a := b.get("/account"); a.status != 200 {
+		t.Errorf("after a lunch her account answers %d", a.status)
+	}
+	if err := h.Store.DB().Get(&ends, `select expires_at from sessions`); err != nil {
+		t.Fatal(err)
+	}
+	if d := time.Until(ends); d > idleFor || d < idleFor-time.Minute {
+		t.Errorf("a session that was used ends in %s", d)
 	}
 	if _, err := h.Store.DB().Exec(`update sessions set expires_at = now() - interval '1 second'`); err != nil {
 		t.Fatal(err)
@@ -293,5 +381,30 @@ func TestASessionEndsByItself(t *testing.T) {
 	var left int
 	if err := h.Store.DB().Get(&left, `select count(*) from sessions where expires_at < now()`); err != nil || left != 0 {
 		t.Errorf("%d ended sessions are left (%v)", left, err)
+	}
+}
+
+func TestASessionEndsAfterAWeekHoweverOftenItIsUsed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser))
+	var data []byte
+	if err := h.Store.DB().Get(&data, `select data from sessions`); err != nil {
+		t.Fatal(err)
+	}
+	ends, values, err := scs.GobCodec{}.Decode(data)
+	if d := time.Until(ends); err != nil || d > signedInFor || d < signedInFor-time.Minute {
+		t.Errorf("it ends in %s (%v)", d, err)
+	}
+	weekOld := must(scs.GobCodec{}.Encode(time.Now().Add(-time.Second), values))
+	if _, err := h.Store.DB().Exec(`update sessions set data = $1`, weekOld); err != nil {
+		t.Fatal(err)
+	}
+	if a := b.get("/account"); a.to != "/signin" {
+		t.Errorf("a week later her account answers %d", a.status)
+	}
+	var left int
+	if err := h.Store.DB().Get(&left, `select count(*) from sessions`); err != nil || left != 0 {
+		t.Errorf("%d sessions are left (%v)", left, err)
 	}
 }
