@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 )
 
@@ -50,6 +51,12 @@ func (s *Store) UseSignIn(ctx context.Context, token string) (user uuid.UUID, er
 		return user, ErrLink
 	}
 	return link.User, nil
+}
+
+// dropSignIns forgets a user's links that were not used yet.
+func dropSignIns(ctx context.Context, tx *sqlx.Tx, user uuid.UUID) error {
+	_, err := tx.ExecContext(ctx, `delete from signins where user_id = $1`, user)
+	return quiet("drop a user's sign-in links", err)
 }
 
 // What keyed hashes are for: one says nothing of another.

@@ -62,7 +62,7 @@ func (r userRow) user() User {
 const userColumns = `id, email, roles, events, added_at, signed_out_at`
 
 // SaveUser lets somebody sign in. Roles and events of an address that already may are
-// replaced, and it is signed out everywhere.
+// replaced, and it is signed out everywhere; links that were mailed before are good no more.
 func (s *Store) SaveUser(ctx context.Context, address string, roles []attendees.Role, events []attendees.EventID) (User, error) {
 	u := User{Email: attendees.Personal(seal.Normalise(address)), Roles: roles, Events: events, AddedAt: s.now()}
 	known, err := s.KnownEvents(ctx, events)
@@ -84,6 +84,9 @@ func (s *Store) SaveUser(ctx context.Context, address string, roles []attendees.
 			set roles = $2, events = $3, added_at = $4, signed_out_at = $4
 			where email = $1
 			returning id`, u.Email, stringArray(roles), stringArray(events), u.AddedAt)
+		if err == nil {
+			return dropSignIns(ctx, tx, u.ID)
+		}
 		if !errors.Is(err, sql.ErrNoRows) {
 			return quiet("change a user", err)
 		}
@@ -152,8 +155,13 @@ func (s *Store) UserOf(ctx context.Context, address string) (User, error) {
 	return r.user(), quiet("find a user", err)
 }
 
-// SignOutEverywhere ends all of a user's sessions.
+// SignOutEverywhere ends all of a user's sessions, and what would begin one: links that
+// lie in the mailbox still.
 func (s *Store) SignOutEverywhere(ctx context.Context, id uuid.UUID) error {
-	_, err := s.db.ExecContext(ctx, `update users set signed_out_at = $2 where id = $1`, id, s.now())
-	return quiet("sign a user out everywhere", err)
+	return s.InTx(ctx, func(tx *sqlx.Tx) error {
+		if _, err := tx.ExecContext(ctx, `update users set signed_out_at = $2 where id = $1`, id, s.now()); err != nil {
+			return quiet("sign a user out everywhere", err)
+		}
+		return dropSignIns(ctx, tx, id)
+	})
 }

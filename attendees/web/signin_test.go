@@ -274,6 +274,25 @@ func TestSigningOutHereAndEverywhereAndBeingRemoved(t *testing.T) {
 	}
 }
 
+func TestALinkInTheMailboxSignsInNoMoreAfterSigningOutEverywhere(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	u, eve := h.user("ada@example.org", nil, attendees.Organiser), h.user("eve@example.org", nil, attendees.Organiser)
+	for what, end := range map[string]func(){
+		"signing out everywhere": func() { h.signedIn(u).post("/signout/everywhere", nil) },
+		"a change of roles":      func() { h.user("ada@example.org", nil, attendees.Operator) },
+	} {
+		token, others := must(h.Store.NewSignIn(t.Context(), u.ID)), must(h.Store.NewSignIn(t.Context(), eve.ID))
+		end()
+		if a := h.browser().post("/signin/"+token, nil); a.status != http.StatusGone {
+			t.Errorf("after %s a link from before answers %d", what, a.status)
+		}
+		if a := h.browser().post("/signin/"+others, nil); a.status != http.StatusSeeOther {
+			t.Errorf("after %s another's link answers %d", what, a.status)
+		}
+	}
+}
+
 // slowForms holds a form's list up until it is let go.
 type slowForms struct {
 	sources
