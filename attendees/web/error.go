@@ -78,7 +78,7 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, errSignedOut):
 		http.Redirect(w, r, paths{}.SignIn(), http.StatusSeeOther)
 		return
-	case r.Context().Err() != nil && errors.Is(err, context.Canceled):
+	case errors.Is(r.Context().Err(), context.Canceled) && errors.Is(err, context.Canceled):
 		return // nobody waits for an answer any more
 	case errors.Is(err, errNotFound), errors.As(err, &event), errors.As(err, &person), errors.As(err, &purpose):
 		status, title = http.StatusNotFound, "There is no such page"
@@ -95,6 +95,11 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &no):
 		status, title = http.StatusUnprocessableEntity, "That cannot be taken"
 		p.Says = no.Error() + " Go back and change it."
+	case errors.Is(r.Context().Err(), context.DeadlineExceeded):
+		// Whatever err says: it comes of that, and the database calls it a cancelled query.
+		s.Log.Warn("a page took too long", "route", asked(r).route.pattern, "err", err)
+		status, title = http.StatusServiceUnavailable, "That took too long"
+		p.Says = "It was given up after half a minute, and nothing of what you sent was half done. Lethe, or a service that it asks, is busy: try again in a few minutes. If it stays, tell whoever runs Lethe."
 	default:
 		p.ID = rand.Text()[:8]
 		s.Log.Error("a page failed", "id", p.ID, "route", asked(r).route.pattern, "err", err)

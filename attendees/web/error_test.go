@@ -49,6 +49,31 @@ func TestEachErrorHasAPageThatSaysWhatToDo(t *testing.T) {
 	}
 }
 
+func TestAPageThatTakesTooLongSaysSo(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	over, cancel := context.WithTimeout(t.Context(), -time.Second)
+	defer cancel()
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	for what, c := range map[string]struct {
+		ctx  context.Context
+		err  error
+		says string
+	}{
+		"its own bound":     {over, fmt.Errorf("read a form: %w", context.DeadlineExceeded), "took too long"},
+		"a cancelled query": {over, fmt.Errorf("database: find: %w", context.Canceled), "took too long"},
+		"a page of its own": {over, refused("The form is being read."), "being read"},
+		"nobody waits":      {gone, fmt.Errorf("database: find: %w", context.Canceled), ""},
+	} {
+		w := httptest.NewRecorder()
+		h.handle(func(http.ResponseWriter, *http.Request) error { return c.err }).ServeHTTP(w, httptest.NewRequest("GET", "/x", nil).WithContext(c.ctx))
+		if !strings.Contains(w.Body.String(), c.says) || (c.says == "") != (w.Body.Len() == 0) {
+			t.Errorf("%s: %d %s, want %q", what, w.Code, w.Body, c.says)
+		}
+	}
+}
+
 func TestAFailuresNumberStandsInTheLogAndAPanicsWordsNowhere(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -23,9 +23,10 @@ type route struct {
 	do      handler
 }
 
-// pageFor is how long a page may take: by then nobody has been there to read it for long,
-// and what it still waits for would keep others waiting.
-const pageFor = 30 * time.Second
+// PageFor is how long a page may take: by then nobody has been there to read it for long,
+// and what it still waits for would keep others waiting. Then an error's page is due, for
+// which whoever serves leaves a moment. Lists take longer, and see to that themselves.
+const PageFor = 30 * time.Second
 
 // bounded lets a route take no longer than it may.
 func (t route) bounded(h http.Handler) http.Handler {
@@ -33,7 +34,7 @@ func (t route) bounded(h http.Handler) http.Handler {
 		return h
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), pageFor)
+		ctx, cancel := context.WithTimeout(r.Context(), PageFor)
 		defer cancel()
 		h.ServeHTTP(w, r.WithContext(ctx))
 	})

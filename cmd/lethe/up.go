@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lethe/attendees/seal"
+	"lethe/attendees/web"
 	"lethe/jobs"
 )
 
@@ -136,9 +137,11 @@ func (a *app) serveStore(ctx context.Context, d database, serves, works bool) er
 const (
 	// stopTimeout is less than the ten seconds that platforms grant after SIGTERM.
 	stopTimeout = 9 * time.Second
-	// readTimeout and idleTimeout bound what a slow or silent client may hold.
-	readTimeout = 10 * time.Second
-	idleTimeout = 2 * time.Minute
+	// readTimeout, writeTimeout and idleTimeout bound what a slow or silent client may hold.
+	// A page may take its time; after that, the one that says so is still sent.
+	readTimeout  = 10 * time.Second
+	writeTimeout = web.PageFor + 5*time.Second
+	idleTimeout  = 2 * time.Minute
 	// maxHeader bounds a request's headers.
 	maxHeader = 16 << 10
 )
@@ -155,6 +158,13 @@ func (a *app) bind() (err error) {
 	return nil
 }
 
+func newServer(pages http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: pages, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
 func (a *app) listen(ctx context.Context, group *errgroup.Group, d database, works bool) error {
 	if err := a.bind(); err != nil {
 		return err
@@ -167,10 +177,7 @@ func (a *app) listen(ctx context.Context, group *errgroup.Group, d database, wor
 	if err != nil {
 		return err
 	}
-	server := &http.Server{
-		Handler: site.Handler(), ReadTimeout: readTimeout, WriteTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
-	}
+	server := newServer(site.Handler(), a.log)
 	fmt.Fprintf(a.out, "Lethe is up: %s\n", address)
 	if err := a.welcome(ctx, d, site, works); err != nil {
 		return err

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bufio"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
@@ -13,6 +16,7 @@ import (
 	"time"
 
 	"lethe/attendees/postgres/pgtest"
+	"lethe/attendees/web"
 	"lethe/sync/eventbrite/eventbritetest"
 )
 
@@ -57,5 +61,27 @@ func TestANewcomerIsInsideWithoutAMailServerAndAStopEndsCleanly(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("a stop ends with %v", err)
+	}
+}
+
+func TestAPageThatTakesLongIsStillAnswered(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = newServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(readTimeout + time.Second)
+		_, _ = io.WriteString(w, "late")
+	}), slog.New(slog.DiscardHandler))
+	server.Start()
+	defer server.Close()
+	answer, err := http.Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if said, err := io.ReadAll(answer.Body); err != nil || string(said) != "late" {
+		t.Errorf("it answers %q (%v)", said, err)
+	}
+	if server.Config.WriteTimeout <= web.PageFor {
+		t.Errorf("%s is no time for a page that may take %s", server.Config.WriteTimeout, web.PageFor)
 	}
 }
