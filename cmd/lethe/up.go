@@ -161,7 +161,8 @@ func (a *app) bind() (err error) {
 func newServer(pages http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: pages, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		DisableGeneralOptionsHandler: true, // its answer would lack the headers that each of ours carries
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -83,5 +84,31 @@ func TestAPageThatTakesLongIsStillAnswered(t *testing.T) {
 	}
 	if server.Config.WriteTimeout <= web.PageFor {
 		t.Errorf("%s is no time for a page that may take %s", server.Config.WriteTimeout, web.PageFor)
+	}
+}
+
+func TestEveryAnswerOfTheServerIsOurs(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = newServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+	}), slog.New(slog.DiscardHandler))
+	server.Start()
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "OPTIONS * HTTP/1.1\r\nHost: lethe.test\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusTeapot {
+		t.Errorf("OPTIONS * is answered by the library: %s", answer.Status)
 	}
 }
