@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -13,19 +14,23 @@ type later struct {
 	done chan struct{}
 	stop context.CancelFunc
 	log  *slog.Logger
+	asks *shares // of networks
 }
 
 const (
-	// maxLater bounds what waits. An office signing in at nine is far below it; who
-	// floods the form fills it, and what does not fit is dropped.
+	// maxLater bounds what waits. An office signing in at nine is far below it; what does
+	// not fit is dropped.
 	maxLater = 256
+	// maxAsked bounds what waits for one network: who floods a form fills that, and leaves
+	// room for others. More than a network may ask for in a minute is of no use to it.
+	maxAsked = 30
 	// laterTimeout bounds one thing: a few queries.
 	laterTimeout = 20 * time.Second
 )
 
 func startLater(log *slog.Logger) *later {
 	ctx, stop := context.WithCancel(context.Background())
-	l := &later{work: make(chan func(context.Context) error, maxLater), done: make(chan struct{}), stop: stop, log: log}
+	l := &later{work: make(chan func(context.Context) error, maxLater), done: make(chan struct{}), stop: stop, log: log, asks: newShares(maxAsked)}
 	go func() {
 		defer close(l.done)
 		for do := range l.work {
@@ -39,12 +44,28 @@ func startLater(log *slog.Logger) *later {
 	return l
 }
 
-// do puts something off. It never waits.
-func (l *later) do(work func(context.Context) error) {
+// do puts something off, and tells whether it fits. It never waits.
+func (l *later) do(work func(context.Context) error) bool {
 	select {
 	case l.work <- work:
+		return true
 	default:
 		l.log.Warn("too much is put off, so something is dropped", "waiting", maxLater)
+		return false
+	}
+}
+
+// doFor puts something off that a network asks for. What is more than its share is
+// dropped without a word: a flood would fill the log, too.
+func (l *later) doFor(network string, work func(context.Context) error) {
+	if !l.asks.take(network) {
+		return
+	}
+	if !l.do(func(ctx context.Context) error {
+		defer l.asks.leave(network)
+		return work(ctx)
+	}) {
+		l.asks.leave(network)
 	}
 }
 
@@ -57,5 +78,34 @@ func (l *later) close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// shares bound how much of what all share one of them has at a time.
+type shares struct {
+	most int
+
+	mu  sync.Mutex
+	has map[string]int
+}
+
+func newShares(most int) *shares { return &shares{most: most, has: map[string]int{}} }
+
+// take takes one, unless who has her share; leave gives it back.
+func (s *shares) take(who string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.has[who] >= s.most {
+		return false
+	}
+	s.has[who]++
+	return true
+}
+
+func (s *shares) leave(who string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.has[who]--; s.has[who] == 0 {
+		delete(s.has, who)
 	}
 }

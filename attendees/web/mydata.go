@@ -204,7 +204,7 @@ func (s *Site) askForVisit(w http.ResponseWriter, r *http.Request) error {
 	}
 	_ = http.NewResponseController(w).Flush() // where it cannot, the answer goes when this returns
 	if len(address) <= maxAddress {
-		s.mails.do(func(ctx context.Context) error { return s.mailVisit(ctx, address, from, words) })
+		s.mails.doFor(from, func(ctx context.Context) error { return s.mailVisit(ctx, address, from, words) })
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func (s *Site) askForLink(w http.ResponseWriter, r *http.Request) error {
 	}
 	_ = http.NewResponseController(w).Flush() // where it cannot, the answer goes when this returns
 	if len(address) <= maxAddress {
-		s.later.do(func(ctx context.Context) error { return s.mailLink(ctx, address, from) })
+		s.later.doFor(from, func(ctx context.Context) error { return s.mailLink(ctx, address, from) })
 	}
 	return nil
 }

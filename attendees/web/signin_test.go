@@ -176,6 +176,20 @@ func TestAskingAHundredTimesMailsNobodyFull(t *testing.T) {
 	}
 }
 
+// askFrom fills the form at path in, behind a proxy that says from where.
+func (h *house) askFrom(path, address, forwarded string) {
+	h.t.Helper()
+	r, err := http.NewRequestWithContext(h.t.Context(), "POST", h.server.URL+path, strings.NewReader(email(address).Encode()))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("X-Forwarded-For", forwarded)
+	if a := h.browser().do(r); a.status != 200 {
+		h.t.Errorf("asking answers %d", a.status)
+	}
+}
+
 func TestAnOfficeBehindOneAddressSignsInAndAFloodDoesNot(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -184,32 +198,46 @@ func TestAnOfficeBehindOneAddressSignsInAndAFloodDoesNot(t *testing.T) {
 		people[i] = "p" + string(rune('a'+i/10)) + string(rune('a'+i%10)) + "@example.org"
 		h.user(people[i], nil, attendees.Organiser)
 	}
-	ask := func(address, forwarded string) {
-		r, err := http.NewRequestWithContext(t.Context(), "POST", h.server.URL+"/signin", strings.NewReader(email(address).Encode()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("X-Forwarded-For", forwarded)
-		if a := h.browser().do(r); a.status != 200 {
-			t.Errorf("asking answers %d", a.status)
-		}
-	}
 	for i, p := range people {
 		// One network, and each time another lie in front.
-		ask(p, "10.0.0."+string(rune('0'+i%10))+", 198.51.100."+string(rune('0'+i%10)))
+		h.askFrom("/signin", p, "10.0.0."+string(rune('0'+i%10))+", 198.51.100."+string(rune('0'+i%10)))
 	}
 	if n := h.settled(); n != 30 {
 		t.Errorf("%d of 40 in one minute got a mail, want 30", n)
 	}
-	ask(people[35], "203.0.113.7")
+	h.askFrom("/signin", people[35], "203.0.113.7")
 	if n := h.settled(); n != 31 {
 		t.Error("another network has to wait, too")
 	}
 	h.clock.advance(time.Minute)
-	ask(people[36], "198.51.100.1")
+	h.askFrom("/signin", people[36], "198.51.100.1")
 	if n := h.settled(); n != 32 {
 		t.Error("a minute later the office still has to wait")
+	}
+}
+
+func TestAFloodFromOneNetworkShutsNobodyElseOut(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/signin", "/my-data"} {
+		h := newPortal(t, "http://lethe.test")
+		h.user("ada@example.org", nil, attendees.Organiser)
+		h.user("eve@example.org", nil, attendees.Organiser)
+		h.post.held = make(chan struct{})
+		h.askFrom(path, "eve@example.org", "203.0.113.7") // her mail holds up what comes after
+		for range maxLater + 50 {
+			h.askFrom(path, "", "203.0.113.8")
+		}
+		h.askFrom(path, "ada@example.org", "198.51.100.1")
+		close(h.post.held)
+		got := map[string]bool{h.letter().To: true, h.letter().To: true}
+		if !got["ada@example.org"] {
+			t.Errorf("%s: while another network floods, she gets no mail", path)
+		}
+		h.settled()
+		h.mailed()
+		if len(h.later.asks.has)+len(h.mails.asks.has) > 0 {
+			t.Errorf("%s: networks hold shares of what is done", path)
+		}
 	}
 }
 
