@@ -136,4 +136,5 @@ func TestWhatIsPutOffIsDoneBeforeTheSiteEnds(t *testing.T) {
 	if err := l.close(ctx); err != nil || did < maxLater {
 		t.Errorf("%d of %d were done (%v)", did, maxLater, err)
 	}
+	l.do(func(context.Context) error { t.Error("it does what was put off too late"); return nil }) // and does not panic
 }

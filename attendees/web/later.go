@@ -15,6 +15,9 @@ type later struct {
 	stop context.CancelFunc
 	log  *slog.Logger
 	asks *shares // of networks
+
+	mu     sync.Mutex
+	closed bool
 }
 
 const (
@@ -46,6 +49,12 @@ func startLater(log *slog.Logger) *later {
 
 // do puts something off, and tells whether it fits. It never waits.
 func (l *later) do(work func(context.Context) error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		l.log.Warn("something is dropped that was put off when all had ended")
+		return false
+	}
 	select {
 	case l.work <- work:
 		return true
@@ -69,9 +78,12 @@ func (l *later) doFor(network string, work func(context.Context) error) {
 	}
 }
 
-// close does the rest, until ctx ends. Nothing may be put off any more.
+// close does the rest, until ctx ends. What is put off after that is dropped.
 func (l *later) close(ctx context.Context) error {
+	l.mu.Lock()
+	l.closed = true
 	close(l.work)
+	l.mu.Unlock()
 	defer l.stop()
 	select {
 	case <-l.done:

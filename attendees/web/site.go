@@ -116,7 +116,8 @@ func New(o Options) (*Site, error) {
 // secure tells whether people come by https.
 func (s *Site) secure() bool { return strings.HasPrefix(s.BaseURL, "https://") }
 
-// Close does what was put off, until ctx ends. Call it when requests have ended.
+// Close does what was put off, until ctx ends. Call it when requests have ended: what one
+// puts off after that is dropped.
 func (s *Site) Close(ctx context.Context) error {
 	return errors.Join(s.later.close(ctx), s.mails.close(ctx))
 }

@@ -137,6 +137,10 @@ func (a *app) serveStore(ctx context.Context, d database, serves, works bool) er
 const (
 	// stopTimeout is less than the ten seconds that platforms grant after SIGTERM.
 	stopTimeout = 9 * time.Second
+	// lastTimeout is the part of it that is left for what requests have put off. One that is
+	// still under way, a list that leaves slowly, would use up all of it, and sign-in mails
+	// would be dropped.
+	lastTimeout = 3 * time.Second
 	// readTimeout, writeTimeout and idleTimeout bound what a slow or silent client may hold.
 	// A page may take its time; after that, the one that says so is still sent.
 	readTimeout  = 10 * time.Second
@@ -193,7 +197,9 @@ func (a *app) listen(ctx context.Context, group *errgroup.Group, d database, wor
 		<-ctx.Done()
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
-		return errors.Join(server.Shutdown(stopping), site.Close(stopping))
+		ending, cancel := context.WithTimeout(stopping, stopTimeout-lastTimeout)
+		defer cancel()
+		return errors.Join(server.Shutdown(ending), site.Close(stopping))
 	})
 	return nil
 }
