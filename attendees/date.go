@@ -19,10 +19,10 @@ func DateOf(t time.Time) Date {
 	return Date{year, month, day}
 }
 
-// ParseDate reads a date as String writes it.
+// ParseDate reads a date as String writes it. There is no year 0: 1 BC was followed by AD 1.
 func ParseDate(text string) (Date, error) {
 	t, err := time.Parse(time.DateOnly, text)
-	if err != nil {
+	if err != nil || t.Year() == 0 {
 		return Date{}, fmt.Errorf("%q is no date such as 2027-06-13", text)
 	}
 	return DateOf(t), nil

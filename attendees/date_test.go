@@ -82,7 +82,7 @@ func TestADateIsThatOfItsTimesOwnZone(t *testing.T) {
 }
 
 func TestWhatIsNoDateIsRefused(t *testing.T) {
-	for _, text := range []string{"", "2027-02-29", "2027-13-01", "2027-6-13", "13.06.2027", "2027-06-13T00:00:00Z", " 2027-06-13", "0000-00-00"} {
+	for _, text := range []string{"", "2027-02-29", "2027-13-01", "2027-6-13", "13.06.2027", "2027-06-13T00:00:00Z", " 2027-06-13", "0000-00-00", "0000-01-01"} {
 		if d, err := ParseDate(text); err == nil {
 			t.Errorf("%q was read as %s", text, d)
 		}

@@ -56,7 +56,35 @@ func (s *Site) try(do handler, w http.ResponseWriter, r *http.Request) (err erro
 	if query, err := url.QueryUnescape(r.URL.RawQuery); err != nil || !storable(r.URL.Path) || !storable(query) {
 		return errNotFound
 	}
+	if err := readForm(r); err != nil {
+		return err
+	}
 	return do(w, r)
+}
+
+// readForm reads what a form sent, for r.PostForm. What is no form stays unread.
+func readForm(r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return nil
+	}
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	for _, values := range r.PostForm {
+		if !storable(strings.Join(values, " ")) {
+			return badForm(nil)
+		}
+	}
+	return nil
+}
+
+// badForm is for a form that cannot be read.
+func badForm(err error) error {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return err
+	}
+	return refused("What was sent is not what the form sends.")
 }
 
 // storable tells whether PostgreSQL takes a text: what it does not names nothing here.

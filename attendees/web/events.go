@@ -140,13 +140,14 @@ func (s *Site) events(w http.ResponseWriter, r *http.Request) error {
 	sortEvents(found, by, down)
 	p.Columns = columns(q, by, down, paths{}.EventsBy, "name", "Event", "#attending", "Attending", "#agreed", "Agreed", "date", "Takes place", "blocked", "Life of its people")
 	page, _ := strconv.Atoi(q.Get("page"))
-	from := min(max(page-1, 0)*eventsPerPage, len(found))
+	page = min(max(page, 1), max(len(found)-1, 0)/eventsPerPage+1)
+	from := (page - 1) * eventsPerPage
 	shown := found[from:min(from+eventsPerPage, len(found))]
 	if from > 0 {
 		p.Newer = paths{}.EventsBy(with(q, "page", strconv.Itoa(page-1)))
 	}
 	if from+eventsPerPage < len(found) {
-		p.Older = paths{}.EventsBy(with(q, "page", strconv.Itoa(max(page, 1)+1)))
+		p.Older = paths{}.EventsBy(with(q, "page", strconv.Itoa(page+1)))
 	}
 	events := make([]postgres.Event, len(shown))
 	for i, e := range shown {

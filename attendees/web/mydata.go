@@ -195,9 +195,6 @@ func (s *Site) myData(w http.ResponseWriter, r *http.Request) error {
 
 // askForVisit answers the same bytes whoever asks, and looks only then.
 func (s *Site) askForVisit(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
 	address, from, words := r.PostFormValue("email"), network(r), s.words(r)
 	if err := s.speak(w, r, http.StatusOK, "sent.html", "sent.title", false, nil); err != nil {
 		return err
@@ -343,9 +340,6 @@ func (s *Site) notTaken(w http.ResponseWriter, r *http.Request) error {
 
 // takeRequest is final: what asks once more comes before it.
 func (s *Site) takeRequest(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
 	v := visitOf(r)
 	words := s.words(r)
 	// Each request stays in the ledger for good: nobody needs more of them in a day.
@@ -375,9 +369,6 @@ func (s *Site) takeRequest(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Site) liftMine(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
 	err := s.desk.Lift(r.Context(), visitOf(r).Address, attendees.EventID(r.PostFormValue("event")))
 	if errors.Is(err, rights.ErrRequest) {
 		return s.notTaken(w, r)

@@ -244,9 +244,6 @@ func (s *Site) tasks(ctx context.Context, user postgres.User) ([]task, error) {
 
 // tickOff notes that a task of the event is done.
 func (s *Site) tickOff(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
 	id, err := strconv.Atoi(strings.TrimSpace(r.PostFormValue("task")))
 	if err != nil {
 		return refused("The form names no task.")

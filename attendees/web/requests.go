@@ -161,11 +161,11 @@ func (s *Site) request(w http.ResponseWriter, r *http.Request) error {
 }
 
 func requestNumber(r *http.Request) (int, error) {
-	n, err := strconv.Atoi(r.PathValue("number"))
+	n, err := strconv.ParseInt(r.PathValue("number"), 10, 32) // as the table counts them
 	if err != nil {
 		return 0, errNotFound
 	}
-	return n, nil
+	return int(n), nil
 }
 
 func notThere(err error) error {
@@ -178,9 +178,6 @@ func notThere(err error) error {
 
 // withReason does something with a request, for a reason that the form gives.
 func (s *Site) withReason(w http.ResponseWriter, r *http.Request, wanted bool, do func(number int, reason string) error) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
 	number, err := requestNumber(r)
 	if err != nil {
 		return err
@@ -261,9 +258,6 @@ func (s *Site) addRequestForm(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Site) addRequest(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
 	received, err := attendees.ParseDate(r.PostFormValue("received"))
 	if err != nil {
 		return refused("The day it came is no date.")

@@ -244,9 +244,39 @@ func TestWhatNoDatabaseTakesIsNotThere(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	b := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser, attendees.Officer, attendees.Operator))
-	for _, path := range []string{"/events/%00", "/events/4711%ff/attendees", "/plan?as_of=%00", "/events?q=%ff", "/events/4711/attendees/%00"} {
+	for _, path := range []string{"/events/%00", "/events/4711%ff/attendees", "/plan?as_of=%00", "/events?q=%ff", "/events/4711/attendees/%00", "/requests/2147483648"} {
 		if a := b.get(path); a.status != http.StatusNotFound {
 			t.Errorf("%s answers %d", path, a.status)
+		}
+	}
+	for path, form := range map[string]url.Values{
+		"/signin":                                email("\x00"),
+		"/requests/add":                          {"received": {"2026-01-01"}, "email": {"a@\x00"}, "came_by": {"mail"}, "right": {"access"}, "event": {"4711"}},
+		"/requests/999/extend":                   {"reason": {"\xff"}},
+		"/events/4711/link":                      {"form": {"\x00"}, "do": {"remove"}},
+		"/events/4711/attendees/4711000/answers": {"form": {"\x00"}, "answer": {"\xff"}},
+	} {
+		if a := b.post(path, form); a.status != http.StatusUnprocessableEntity {
+			t.Errorf("%s with %q answers %d", path, form, a.status)
+		}
+	}
+	for _, path := range []string{"/requests/2147483648/extend", "/requests/9223372036854775807/verify"} {
+		if a := b.post(path, url.Values{"reason": {"It is late."}}); a.status != http.StatusNotFound {
+			t.Errorf("%s answers %d", path, a.status)
+		}
+	}
+	if a := b.get("/plan?as_of=0000-01-01"); a.status != http.StatusUnprocessableEntity {
+		t.Errorf("the plan of a day that no calendar has answers %d", a.status)
+	}
+}
+
+func TestAPageBehindTheLastIsTheLast(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser))
+	for _, page := range []string{"2", "200000000000000000", "99999999999999999999", "-1", "nonsense"} {
+		if a := b.get("/events?page=" + page); a.status != 200 || !strings.Contains(a.body, "Open Science Forum") {
+			t.Errorf("page %s of one answers %d", page, a.status)
 		}
 	}
 }

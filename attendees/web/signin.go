@@ -47,9 +47,6 @@ func (s *Site) signInForm(w http.ResponseWriter, r *http.Request) error {
 // askForLink answers the same bytes whoever asks, and looks only then whether the
 // address is known: the answer tells nothing, nor does the time it takes.
 func (s *Site) askForLink(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
 	address, from := r.PostFormValue("email"), network(r)
 	if err := s.show(w, r, "signin-sent.html", "Look into your mailbox", nil); err != nil {
 		return err
@@ -59,15 +56,6 @@ func (s *Site) askForLink(w http.ResponseWriter, r *http.Request) error {
 		s.later.doFor(from, func(ctx context.Context) error { return s.mailLink(ctx, address, from) })
 	}
 	return nil
-}
-
-// badForm is for a form that cannot be read.
-func badForm(err error) error {
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
-		return err
-	}
-	return refused("What was sent is not what the form sends.")
 }
 
 // mailLink mails a link to whoever has that address and may sign in.

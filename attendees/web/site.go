@@ -129,7 +129,7 @@ func (s *Site) Handler() http.Handler {
 		mux.Handle(r.pattern, r.bounded(s.guard(r)))
 	}
 	sameSite := http.NewCrossOriginProtection()
-	sameSite.SetDenyHandler(s.handle(func(http.ResponseWriter, *http.Request) error { return errCrossSite }))
+	sameSite.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errCrossSite) }))
 	return s.safe(sameSite.Handler(http.MaxBytesHandler(mux, maxBody)))
 }
 
