@@ -106,20 +106,11 @@ func (s *Site) openEvent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	sum, err := s.Store.SummaryOf(r.Context(), e.ID)
-	if err != nil {
-		return err
-	}
-	pulled, err := s.Store.PulledOf(r.Context(), []postgres.Event{e})
-	if err != nil {
-		return err
-	}
-	// The counts of the summary are exact, those of the page may be some seconds old.
 	p := eventPage{
-		Event: e, Dates: datesOf(sum), Badge: badgeOf(e, now), Life: lifeOf(e, now, true), Statute: s.statute(e.Rule),
-		May: a.user.Sees(e.ID), Numbers: n, Asks: sum.Asks, Missing: n.Attending() - n.Agreed, Others: n.Registered - n.Attending(),
-		Purposes: s.purposes(), Pulled: showPulled(sum, pulled[e.ID], now), Failure: pulled[e.ID].Failure + pulled[e.ID].Attention,
-		Kept: s.kept(e, n), Held: sum.Held,
+		Event: e, Dates: datesOf(n.sum), Badge: badgeOf(e, now), Life: lifeOf(e, now, true), Statute: s.statute(e.Rule),
+		May: a.user.Sees(e.ID), Numbers: n.Numbers, Asks: n.sum.Asks, Missing: n.Attending() - n.Agreed, Others: n.Registered - n.Attending(),
+		Purposes: s.purposes(), Pulled: showPulled(n.sum, n.pulled, now), Failure: n.pulled.Failure + n.pulled.Attention,
+		Kept: s.kept(e, n.Numbers), Held: n.sum.Held,
 	}
 	for _, v := range n.Versions {
 		name := v.Name

@@ -160,7 +160,7 @@ func (s *Site) listPeople(w http.ResponseWriter, r *http.Request) error {
 	}
 	found := len(page)
 	if before || behind {
-		if found, err = s.countPeople(r, e, f, n); err != nil {
+		if found, err = s.countPeople(r, e, f, n.Numbers); err != nil {
 			return err
 		}
 	}

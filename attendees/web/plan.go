@@ -103,7 +103,7 @@ func (s *Site) plan(w http.ResponseWriter, r *http.Request) error {
 			store = s.Store.At(func() time.Time { return now })
 		}
 	}
-	people, err := s.people.of(r.Context(), struct{}{})
+	people, _, err := s.people.of(r.Context(), struct{}{}, struct{}{})
 	if err != nil {
 		return err
 	}

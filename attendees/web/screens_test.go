@@ -485,3 +485,71 @@ func TestAListThatIsCutOffByItsReaderLeavesATrace(t *testing.T) {
 		t.Errorf("%d people left with her, and no receipt says so", strings.Count(w.String(), "@example.org"))
 	}
 }
+
+// The worker's own pull tells the console nothing.
+func TestFiguresAreNoOlderThanWhatStandsBesideThem(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser))
+	if a := b.get("/events/4715"); !strings.Contains(a.body, "Nobody has registered yet") {
+		t.Fatal("somebody has registered")
+	}
+	h.many(120)
+	if a := b.get("/events/4715/attendees"); !strings.Contains(a.body, ">120 people<") {
+		t.Error("the list does not say that it shows 120 people")
+	}
+	a := b.get("/events/4715")
+	for _, says := range []string{"<b>120</b>", "120 registrations", "120 in all"} {
+		if !strings.Contains(a.body, says) {
+			t.Errorf("the event's page does not say %q", says)
+		}
+	}
+	// An answer changes no count that is kept beside the room, but its feed was read to its end.
+	h.answers(agreementForm, "4711", "a", 1)
+	b.get("/events/4711")
+	h.answers(agreementForm, "4711", "b", 2)
+	finished := h.clock.now()
+	err := h.Store.InTx(t.Context(), func(tx *sqlx.Tx) error {
+		_, err := h.Store.SaveFeed(t.Context(), tx, postgres.Feed{Name: postgres.FormFeed(agreementForm), Generation: 1, Finished: &finished})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := b.get("/events/4711"); !strings.Contains(a.body, "6 answers") {
+		t.Error("the event's page does not say that six answers are nobody's")
+	}
+}
+
+// In a large event that changes, what is exact stands over what was counted a moment ago,
+// and nobody who looks often has it counted each time.
+func TestALargeEventIsNotCountedForEachLook(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	e, err := h.Store.Event(t.Context(), "4715")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.many(100)
+	times := 0
+	h.numbers = newCounts[attendees.EventID, standing](h.later, func(ctx context.Context, id attendees.EventID) (postgres.Numbers, error) {
+		times++
+		return h.Store.Numbers(ctx, id)
+	}, func(n postgres.Numbers) bool { return n.Registered < 100 })
+	for _, people := range []int{100, 300, 700} {
+		h.many(people)
+		n, err := h.numbersOf(t.Context(), e)
+		if err != nil || n.Registered != people || n.Attending() != people {
+			t.Errorf("%d attend, %d registered (%v), want %d", n.Attending(), n.Registered, err, people)
+		}
+	}
+	if times != 1 {
+		t.Errorf("it was counted %d times, want once", times)
+	}
+	h.numbers.mu.Lock()
+	h.numbers.kept["4715"].at = time.Now().Add(-2 * changedFor)
+	h.numbers.mu.Unlock()
+	if n, err := h.numbersOf(t.Context(), e); err != nil || n.Kept[attendees.Name] != 700 || times != 2 {
+		t.Errorf("after a while %d names are kept, counted %d times (%v)", n.Kept[attendees.Name], times, err)
+	}
+}

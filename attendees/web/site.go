@@ -72,9 +72,9 @@ type Site struct {
 	pages    map[string]*template.Template
 	sessions *scs.SessionManager
 	later    *later
-	numbers  *counts[attendees.EventID, postgres.Numbers]
-	people   *counts[struct{}, postgres.Headcount] // of all events
-	exports  chan struct{}                         // bounds how many lists leave at once
+	numbers  *counts[attendees.EventID, standing, postgres.Numbers]
+	people   *counts[struct{}, struct{}, postgres.Headcount] // of all events
+	exports  chan struct{}                                   // bounds how many lists leave at once
 	table    []route
 	desk     *rights.Desk
 	mydata   map[string]*template.Template
@@ -106,8 +106,9 @@ func New(o Options) (*Site, error) {
 		Options: o, pages: pages, mydata: mydata, desk: desk, later: startLater(o.Log), mails: startLater(o.Log),
 		exports: make(chan struct{}, maxExports),
 	}
-	s.numbers = newCounts(s.later, s.Store.Numbers)
-	s.people = newCounts(s.later, func(ctx context.Context, _ struct{}) (postgres.Headcount, error) { return s.Store.Headcount(ctx) })
+	s.numbers = newCounts[attendees.EventID, standing](s.later, s.Store.Numbers, func(n postgres.Numbers) bool { return n.Registered+n.Answers < fewPeople })
+	s.people = newCounts[struct{}, struct{}](s.later, func(ctx context.Context, _ struct{}) (postgres.Headcount, error) { return s.Store.Headcount(ctx) },
+		func(postgres.Headcount) bool { return false })
 	s.sessions = s.newSessions()
 	s.table = s.routes()
 	return s, nil

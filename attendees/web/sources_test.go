@@ -120,3 +120,35 @@ func (h *house) answerForms() {
 		return nil
 	}))
 }
+
+// answers lets so many come in that are nobody's.
+func (h *house) answers(form attendees.FormID, event attendees.EventID, id string, n int) {
+	h.t.Helper()
+	all := make([]attendees.Response, n)
+	for i := range all {
+		all[i] = attendees.Response{ID: attendees.ResponseID(fmt.Sprint("u", id, i)), Answers: map[attendees.QuestionID]attendees.Answer{
+			"agree": {"true"}, "email": {attendees.Personal(fmt.Sprintf("u%s%d@elsewhere.example", id, i))},
+		}}
+	}
+	h.responses(form, event, all...)
+}
+
+func (h *house) responses(form attendees.FormID, event attendees.EventID, all ...attendees.Response) {
+	h.t.Helper()
+	links, err := h.Store.FormLinks(h.t.Context(), form)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	minimised := make([]attendees.MinimisedResponse, len(all))
+	for i, r := range all {
+		r.Form, r.Submitted = form, time.Now()
+		minimised[i] = h.Store.Policy().MinimiseResponse(r, links[0].FieldLinks())
+	}
+	err = h.Store.InTx(h.t.Context(), func(tx *sqlx.Tx) error {
+		_, err := h.Store.SaveResponses(h.t.Context(), tx, map[attendees.EventID][]attendees.MinimisedResponse{event: minimised})
+		return err
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
