@@ -87,8 +87,8 @@ func brief(p attendees.Personal) string {
 }
 
 // filterOf is the filter that an address names, but for the search.
-func filterOf(q url.Values) postgres.Filter {
-	f := postgres.Filter{Forum: clean(q.Get("forum")), Ticket: clean(q.Get("ticket"))}
+func filterOf(q url.Values, forums, tickets names) postgres.Filter {
+	f := postgres.Filter{Forum: forums.filter(q.Get("forum")), Ticket: tickets.filter(q.Get("ticket"))}
 	switch q.Get("show") {
 	case "attending":
 		f.Status = attendees.Attending
@@ -117,11 +117,12 @@ func (s *Site) listPeople(w http.ResponseWriter, r *http.Request) error {
 		NewerSays: "Previous page", OlderSays: "Next page",
 	}
 	p.Shows = choices(p.Show, "", "everyone", "attending", "attending", "cancelled", "cancelled", "agreed", "agreed", "missing", "not agreed", "unmatched", "answers that are nobody's")
-	p.Forums, p.Tickets = named(p.Forum, "any forum", n.Forums), named(p.Ticket, "any ticket", n.Tickets)
+	forums, tickets := s.names(e.ID, "forum", n.Forums), s.names(e.ID, "ticket", n.Tickets)
+	p.Forums, p.Tickets = named(p.Forum, "any forum", forums), named(p.Ticket, "any ticket", tickets)
 	if p.Show == "unmatched" {
 		return s.unmatched(w, r, p)
 	}
-	f := filterOf(q)
+	f := filterOf(q, forums, tickets)
 	if id := q.Get("search"); id != "" {
 		text, ok := s.searched(ctx, e.ID, id)
 		if p.Ended = !ok; ok {
@@ -193,9 +194,18 @@ func (s *Site) search(w http.ResponseWriter, r *http.Request) error {
 	}
 	e := asked(r).event
 	q := url.Values{}
-	for _, key := range []string{"show", "forum", "ticket", "sort", "down"} {
+	for _, key := range []string{"show", "sort", "down"} {
 		if v := r.PostForm.Get(key); v != "" {
 			q.Set(key, v)
+		}
+	}
+	n, err := s.numbersOf(r.Context(), e)
+	if err != nil {
+		return err
+	}
+	for key, all := range map[string][]postgres.Named{"forum": n.Forums, "ticket": n.Tickets} {
+		if v := r.PostForm.Get(key); v != "" {
+			q.Set(key, s.names(e.ID, key, all).posted(v))
 		}
 	}
 	if text := clean(r.PostForm.Get("q")); text != "" {
@@ -219,14 +229,15 @@ func choices(chosen string, pairs ...string) []choice {
 
 // named are choices with how many there are of each; where there is one alone there is
 // nothing to choose.
-func named(chosen, all string, some []postgres.Named) []choice {
-	if len(some) < 2 && chosen == "" {
+func named(chosen, all string, some names) []choice {
+	if len(some.all) < 2 && chosen == "" {
 		return nil
 	}
 	list := []choice{{"", all, chosen == ""}}
-	for _, n := range some {
+	for _, n := range some.all {
 		if n.Name != "" {
-			list = append(list, choice{n.Name, brief(attendees.Personal(n.Name)) + " (" + count(n.N) + ")", n.Name == chosen})
+			token := some.token(n.Name)
+			list = append(list, choice{token, brief(attendees.Personal(n.Name)) + " (" + count(n.N) + ")", token == chosen})
 		}
 	}
 	return list

@@ -374,6 +374,40 @@ func TestWhatWasSearchedForLiesNowhereInPlain(t *testing.T) {
 	}
 }
 
+// What somebody answers as "other" is a forum, too.
+func TestAForumStandsInNoAddressAndIsFoundWhole(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	long := strings.Repeat("Архивы и память ", 20) + "1"
+	for i, forum := range []string{"Ada Lovelace, ada.lovelace@example.org", long, long[:len(long)-1] + "2"} {
+		h.respond(forumForm, "4711", fmt.Sprint("other", i), fmt.Sprint("471100", 1+2*i), map[attendees.QuestionID]attendees.Answer{"forums": {attendees.Personal(forum)}})
+	}
+	b := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser))
+	options := regexp.MustCompile(`<option value="([^"]+)">(?:Ada Lovelace|Архивы)`).FindAllStringSubmatch(b.get("/events/4711/attendees").body, -1)
+	if len(options) != 3 {
+		t.Fatalf("%d forums are offered, want 3", len(options))
+	}
+	for _, o := range options {
+		a := b.post("/events/4711/attendees", url.Values{"forum": {o[1]}})
+		if strings.Contains(a.to, "ovelace") || !strings.Contains(a.to, "forum=") || len(a.to) > 100 {
+			t.Errorf("the filter leads to %s", a.to)
+		}
+		if got := b.get(a.to); !strings.Contains(got.body, ">1 person of 30") || !strings.Contains(got.body, `value="`+o[1]+`" selected`) {
+			t.Error("who chose the forum is not found by it, or others are")
+		}
+	}
+	if a := b.post("/events/4711/attendees", url.Values{"forum": {"Ada Lovelace, ada.lovelace@example.org"}}); strings.Contains(a.to, "ovelace") {
+		t.Errorf("what a form should not send leads to %s", a.to)
+	}
+	if a := b.get("/events/4711/attendees?forum=gone&ticket=gone"); a.status != http.StatusOK || !strings.Contains(a.body, "Nobody matches") {
+		t.Errorf("by a forum that is gone the list answers %d and finds somebody", a.status)
+	}
+	// Of one event nobody can tell what was chosen in another.
+	if x, y := h.names("4711", "forum", nil), h.names("4712", "forum", nil); x.token("Rivers") == y.token("Rivers") {
+		t.Error("a forum has one token in two events")
+	}
+}
+
 func TestAnAnswerIsLinkedByHandOnThePersonsPage(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -2,9 +2,13 @@ package web
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -12,6 +16,7 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"lethe/attendees"
+	"lethe/attendees/postgres"
 )
 
 // What somebody searches for is mostly a name. It never stands in an address: it lies in
@@ -78,4 +83,56 @@ func clean(text string) string {
 		}
 		return r
 	}, text))
+}
+
+// A forum is what somebody answered, and so may be a name and an address, too. In an
+// address of the site it is named by its token, which tells nothing to who lacks the secret.
+
+const (
+	filterUse = "filter" // what the secrets are derived for
+	// tokenSize is in bytes: a few hundred names have to be kept apart.
+	tokenSize = 12
+)
+
+// names are the forums or the tickets of one event, which people are filtered by.
+type names struct {
+	all  []postgres.Named
+	key  []byte
+	what string
+}
+
+func (s *Site) names(e attendees.EventID, kind string, all []postgres.Named) names {
+	return names{all, s.Store.Keys().Derive(filterUse)[0], kind + "\x00" + string(e) + "\x00"}
+}
+
+// token names one of them. Cut or cleaned, two could become the same.
+func (n names) token(name string) string {
+	h := hmac.New(sha256.New, n.key)
+	h.Write([]byte(n.what + name))
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:tokenSize])
+}
+
+// named is the one that a token names; false: there is none, or none any more.
+func (n names) named(token string) (string, bool) {
+	i := slices.IndexFunc(n.all, func(one postgres.Named) bool { return n.token(one.Name) == token })
+	if i < 0 {
+		return "", false
+	}
+	return n.all[i].Name, true
+}
+
+// filter is what to look for by a token: where it names none, what nobody has.
+func (n names) filter(token string) string {
+	if name, ok := n.named(token); ok || token == "" {
+		return name
+	}
+	return n.token(token)
+}
+
+// posted is the token that a form sends. Whatever else it sends stands in no address.
+func (n names) posted(token string) string {
+	if _, ok := n.named(token); ok {
+		return token
+	}
+	return n.token(token)
 }

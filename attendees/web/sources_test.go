@@ -121,6 +121,12 @@ func (h *house) answerForms() {
 	}))
 }
 
+// respond lets an answer to a form come in; who names its registration, or nobody.
+func (h *house) respond(form attendees.FormID, event attendees.EventID, id, who string, answers map[attendees.QuestionID]attendees.Answer) {
+	h.t.Helper()
+	h.responses(form, event, attendees.Response{ID: attendees.ResponseID(id), Attendee: attendees.AttendeeID(who), Answers: answers})
+}
+
 // answers lets so many come in that are nobody's.
 func (h *house) answers(form attendees.FormID, event attendees.EventID, id string, n int) {
 	h.t.Helper()
