@@ -118,6 +118,7 @@ func (n *Numbers) people(ctx context.Context, tx *sqlx.Tx, e Event) error {
 		}
 	}
 	n.Versions, n.Tickets = named(versions), named(tickets)
+	n.Versions = n.Versions[:min(len(n.Versions), maxTyped)]
 	return quiet("count people", rows.Err())
 }
 
@@ -132,15 +133,15 @@ func (n *Numbers) forums(ctx context.Context, tx *sqlx.Tx, e Event) error {
 		where event_id = $1 and part = 'registration' and status = 'attending' and forums <> '{}'
 		group by forum
 		order by n desc, forum
-		limit $2`, e.Key, maxForums)
+		limit $2`, e.Key, maxTyped)
 	for _, r := range rows {
 		n.Forums = append(n.Forums, Named{r.Name, r.N})
 	}
 	return quiet("count forums", err)
 }
 
-// maxForums bounds what a form with a free text makes of "forums".
-const maxForums = 200
+// maxTyped bounds what a form with a free text makes of "forums", and of the version.
+const maxTyped = 200
 
 func (n *Numbers) days(ctx context.Context, tx *sqlx.Tx, e Event) error {
 	var rows []struct {

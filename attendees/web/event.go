@@ -41,6 +41,17 @@ type share struct {
 	N, Of int
 }
 
+func sharesOf(some []postgres.Named, nameless string, of int) []share {
+	shares := make([]share, len(some))
+	for i, one := range some {
+		if one.Name == "" {
+			one.Name = nameless
+		}
+		shares[i] = share{one.Name, one.N, of}
+	}
+	return shares
+}
+
 type linkShown struct {
 	Form     attendees.FormID
 	Title    string
@@ -112,24 +123,10 @@ func (s *Site) openEvent(w http.ResponseWriter, r *http.Request) error {
 		Purposes: s.purposes(), Pulled: showPulled(n.sum, n.pulled, now), Failure: n.pulled.Failure + n.pulled.Attention,
 		Kept: s.kept(e, n.Numbers), Held: n.sum.Held,
 	}
-	for _, v := range n.Versions {
-		name := v.Name
-		if name == "" {
-			name = "agreed, no version named"
-		}
-		p.Versions = append(p.Versions, share{name, v.N, n.Attending()})
-	}
-	for _, t := range n.Tickets {
-		name := t.Name
-		if name == "" {
-			name = "without a name"
-		}
-		p.Tickets = append(p.Tickets, share{name, t.N, n.Attending()})
-	}
+	p.Tickets = sharesOf(n.Tickets, "without a name", n.Attending())
 	if p.May { // what somebody typed into a form may name a person
-		for _, f := range n.Forums {
-			p.Forums = append(p.Forums, share{f.Name, f.N, n.Attending()})
-		}
+		p.Versions = sharesOf(n.Versions, "agreed, no version named", n.Attending())
+		p.Forums = sharesOf(n.Forums, "", n.Attending())
 	}
 	until := e.Today(now)
 	if e.EndsOn.Before(until) {

@@ -408,6 +408,20 @@ func TestAForumStandsInNoAddressAndIsFoundWhole(t *testing.T) {
 	}
 }
 
+func TestAnOperatorReadsNothingThatAnAttendeeTyped(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	const typed = "Ada Lovelace, ada.lovelace@example.org"
+	h.respond(agreementForm, "4711", "typed", "4711003", map[attendees.QuestionID]attendees.Answer{"agree": {"true"}, "version": {typed}})
+	h.respond(forumForm, "4711", "other", "4711003", map[attendees.QuestionID]attendees.Answer{"forums": {typed}})
+	if a := h.signedIn(h.user("op@example.org", nil, attendees.Operator, attendees.Officer)).get("/events/4711"); a.status != http.StatusOK || strings.Contains(a.body, "Lovelace") || strings.Contains(a.body, "by version") {
+		t.Errorf("the event's page answers %d and tells an operator what an attendee typed", a.status)
+	}
+	if a := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser)).get("/events/4711"); strings.Count(a.body, typed) != 2 {
+		t.Error("the organiser does not see the version and the forum")
+	}
+}
+
 func TestAnAnswerIsLinkedByHandOnThePersonsPage(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
