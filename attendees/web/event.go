@@ -47,7 +47,7 @@ func sharesOf(some []postgres.Named, nameless string, of int) []share {
 		if one.Name == "" {
 			one.Name = nameless
 		}
-		shares[i] = share{one.Name, one.N, of}
+		shares[i] = share{brief(attendees.Personal(one.Name)), one.N, of}
 	}
 	return shares
 }

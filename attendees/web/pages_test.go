@@ -158,6 +158,38 @@ func accessible(t *testing.T, window context.Context, page string, schemes []sch
 	}
 }
 
+// Whoever makes an event, or answers a form, writes words as long as she likes.
+func TestInABrowserLongWordsMakeNoPageWider(t *testing.T) {
+	window := chromium(t)
+	h := newHouseAt(t, "")
+	name := strings.Repeat("Donaudampfschifffahrt", 4)
+	if _, err := h.Store.SaveEvents(t.Context(), attendees.Eventbrite, []attendees.Event{{
+		ID: "4716", Organization: "900", Name: name, Status: "live", Zone: "Europe/Berlin", Start: time.Now(), End: time.Now().AddDate(0, 0, 2),
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	h.save(attendees.Registration{ID: "1", Event: "4716", Name: attendees.Personal(name), Email: attendees.Personal(name), Ticket: name})
+	for i, word := range []string{name, "https://example.org/forums/archives-and-memory/2026", strings.Repeat("W", 1000)} {
+		h.respond(forumForm, "4711", fmt.Sprint("long", i), fmt.Sprint("471100", 1+2*i), map[attendees.QuestionID]attendees.Answer{"forums": {attendees.Personal(word)}})
+		h.respond(agreementForm, "4711", fmt.Sprint("word", i), fmt.Sprint("471100", 1+2*i), map[attendees.QuestionID]attendees.Answer{"agree": {"true"}, "version": {attendees.Personal(word)}})
+	}
+	if err := h.enter(window, h.user("everybody@example.org", nil, attendees.Roles()...)); err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range []string{
+		"/events", "/events/4711", "/events/4711/attendees", "/events/4716", "/events/4716/attendees", "/events/4716/attendees?show=unmatched", "/events/4716/attendees/1",
+		"/events/4716/link", "/events/4716/export", "/events/4716/pull?since=1", "/participation", "/participation/4716", "/plan", "/exports", "/operations",
+	} {
+		run(t, window, chromedp.Navigate(h.BaseURL+page), chromedp.WaitVisible(chromedp.CSS("main h1")))
+		for _, width := range widths {
+			run(t, window, as(width, "light"))
+			if wide := tell[int64](t, window, `document.documentElement.scrollWidth`); wide > width {
+				t.Errorf("%s, %d px: the page is %d px wide", page, width, wide)
+			}
+		}
+	}
+}
+
 // River's pages are somebody else's, and so are most of their faults: river.css and
 // river.js mend them.
 func TestInABrowserRiversPagesShutNobodyOut(t *testing.T) {
