@@ -149,7 +149,7 @@ func TestAFormThatIsLinkedToAnotherEventOpensNoneThatIsOver(t *testing.T) {
 		}
 		w.linkAgreement("4712")
 		w.answer("4712", hers)
-		open, err := w.UnmatchedResponses(t.Context(), "4712")
+		open, _, _, err := w.UnmatchedResponses(t.Context(), "4712", postgres.AnswerCursor{})
 		if err != nil {
 			t.Fatal(err)
 		}

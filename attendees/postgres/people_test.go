@@ -228,7 +228,7 @@ func TestAnAnswerLinkedByHandStaysAndCanBeTakenBack(t *testing.T) {
 	w.save(person("1", "4711", "Ada", "ada@example.org"), person("2", "4711", "Bo", "bo@example.org"))
 	r := response("r1", "", "Augusta", "augusta@example.org", nil)
 	w.answer("4711", r)
-	open, err := w.UnmatchedResponses(t.Context(), "4711")
+	open, _, _, err := w.UnmatchedResponses(t.Context(), "4711", postgres.AnswerCursor{})
 	if err != nil || len(open) != 1 || open[0].ID != "r1" || !open[0].Agreed {
 		t.Fatalf("unmatched: %d (%v)", len(open), err)
 	}
@@ -259,6 +259,83 @@ func TestAnAnswerLinkedByHandStaysAndCanBeTakenBack(t *testing.T) {
 	}
 }
 
+func TestUnmatchedAnswersArePagedByKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var want []attendees.ResponseID
+	for i := range 2*postgres.UnmatchedPage + 3 {
+		id := fmt.Sprintf("r%03d", i)
+		want = append(want, attendees.ResponseID(id))
+		w.answer("4711", response(id, "", "Augusta", fmt.Sprint(id, "@example.org"), nil))
+		w.clock.now = w.clock.now.Add(time.Second)
+	}
+	page := func(c postgres.AnswerCursor) (all []attendees.ResponseID, first, last postgres.AnswerCursor, before, behind bool) {
+		t.Helper()
+		answers, before, behind, err := w.UnmatchedResponses(t.Context(), "4711", c)
+		if err != nil || len(answers) == 0 {
+			t.Fatalf("%d answers (%v)", len(answers), err)
+		}
+		for _, a := range answers {
+			all = append(all, a.ID)
+		}
+		return all, answers[0].Cursor(), answers[len(answers)-1].Cursor(), before, behind
+	}
+	var forth, back []attendees.ResponseID
+	c, more := postgres.AnswerCursor{}, true
+	var first postgres.AnswerCursor
+	for more {
+		var all []attendees.ResponseID
+		all, first, c, _, more = page(c)
+		forth = append(forth, all...)
+	}
+	equal(t, "forth", forth, want)
+	for more = true; more; {
+		var all []attendees.ResponseID
+		first.Back = true
+		all, first, _, more, _ = page(first)
+		back = append(all, back...)
+	}
+	equal(t, "back", back, want[:2*postgres.UnmatchedPage])
+	if n, err := w.CountUnmatched(t.Context(), "4711"); err != nil || n != len(want) {
+		t.Errorf("%d are counted (%v), want %d", n, err, len(want))
+	}
+	// The one that a page ends with goes, and the next page begins where it would have.
+	_, _, end, _, _ := page(postgres.AnswerCursor{})
+	w.save(person("1", "4711", "Ada", "ada@example.org"))
+	if err := w.LinkByHand(t.Context(), "4711", "u6nXL7", want[postgres.UnmatchedPage-1], "1"); err != nil {
+		t.Fatal(err)
+	}
+	all, _, _, _, _ := page(end)
+	equal(t, "behind who has gone", all[0], want[postgres.UnmatchedPage])
+}
+
+// A database of locale C folds ASCII alone.
+func TestLikelyAnswersComeFirstHoweverManyThereAre(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range postgres.UnmatchedPage + 10 {
+		w.answer("4711", response(fmt.Sprint("old", i), "", "Augusta", fmt.Sprint("augusta", i, "@elsewhere.example"), nil))
+	}
+	w.clock.now = w.clock.now.Add(time.Hour)
+	w.answer("4711", response("host", "", "", "somebody@example.org", nil))
+	w.answer("4711", response("word", "", "Ömer Example", "o@elsewhere.example", nil))
+	w.answer("4711", response("both", "", "EXAMPLE  ÖMER", "ömer@private.example", nil))
+	w.answer("4711", response("half", "", "Xömer Examples", "oe@elsewhere.example", nil))
+	likely := func(name, email attendees.Personal, limit int) (ids []attendees.ResponseID) {
+		t.Helper()
+		all, err := w.LikelyResponses(t.Context(), "4711", name, email, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range all {
+			ids = append(ids, a.ID)
+		}
+		return ids
+	}
+	equal(t, "likely", likely("ömer Example", "Ömer@example.org", 3), []attendees.ResponseID{"both", "word", "host"})
+	equal(t, "of nobody", len(likely("", "", 7)), 7)
+}
+
 // TestNoReaderGetsPastTheBlockDate: the second guard, while no worker has done anything.
 func TestNoReaderGetsPastTheBlockDate(t *testing.T) {
 	t.Parallel()
@@ -271,14 +348,22 @@ func TestNoReaderGetsPastTheBlockDate(t *testing.T) {
 			_, _, _, err := w.People(t.Context(), "4711", postgres.Filter{}, postgres.Order{}, postgres.Cursor{})
 			return err
 		},
-		"count":     func() error { _, err := w.CountPeople(t.Context(), "4711", postgres.Filter{}); return err },
-		"numbers":   func() error { _, err := w.Numbers(t.Context(), "4711"); return err },
-		"look":      func() error { _, err := w.LookAt(t.Context(), "4711", "1", uuid.New()); return err },
-		"looks":     func() error { _, err := w.Looks(t.Context(), "4711", "1"); return err },
-		"unmatched": func() error { _, err := w.UnmatchedResponses(t.Context(), "4711"); return err },
-		"filled":    func() error { _, err := w.Filled(t.Context(), "4711", "u6nXL7"); return err },
-		"link":      func() error { return w.LinkByHand(t.Context(), "4711", "u6nXL7", "r1", "1") },
-		"unlink":    func() error { return w.UnlinkByHand(t.Context(), "4711", "u6nXL7", "r1") },
+		"count":   func() error { _, err := w.CountPeople(t.Context(), "4711", postgres.Filter{}); return err },
+		"numbers": func() error { _, err := w.Numbers(t.Context(), "4711"); return err },
+		"look":    func() error { _, err := w.LookAt(t.Context(), "4711", "1", uuid.New()); return err },
+		"looks":   func() error { _, err := w.Looks(t.Context(), "4711", "1"); return err },
+		"unmatched": func() error {
+			_, _, _, err := w.UnmatchedResponses(t.Context(), "4711", postgres.AnswerCursor{})
+			return err
+		},
+		"unmatched count": func() error { _, err := w.CountUnmatched(t.Context(), "4711"); return err },
+		"likely": func() error {
+			_, err := w.LikelyResponses(t.Context(), "4711", "Ada", "ada@example.org", 1)
+			return err
+		},
+		"filled": func() error { _, err := w.Filled(t.Context(), "4711", "u6nXL7"); return err },
+		"link":   func() error { return w.LinkByHand(t.Context(), "4711", "u6nXL7", "r1", "1") },
+		"unlink": func() error { return w.UnlinkByHand(t.Context(), "4711", "u6nXL7", "r1") },
 		"unagreed": func() (err error) {
 			for _, err = range w.Unagreed(t.Context(), "4711") {
 			}

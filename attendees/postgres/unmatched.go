@@ -3,6 +3,9 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,24 +18,103 @@ import (
 // already.
 var ErrNoResponse = errors.New("there is no such answer among those that belong to nobody")
 
-// maxUnmatched bounds the list of responses that belong to nobody: more than a few mean a
-// form of another event.
-const maxUnmatched = 500
+// UnmatchedPage is how many responses that belong to nobody a page of them shows.
+const UnmatchedPage = 50
 
-// UnmatchedResponses lists an event's responses that belong to nobody yet, the oldest
-// first: they are the next to be dropped. *BlockedError from the block date on.
-func (s *Store) UnmatchedResponses(ctx context.Context, event attendees.EventID) ([]Answered, error) {
+// AnswerCursor says where in a list of responses a page begins: behind one or, backwards,
+// before it, whether it is still there or not. The zero AnswerCursor is the beginning.
+type AnswerCursor struct {
+	Received time.Time
+	Key      uuid.UUID
+	Back     bool
+}
+
+// Cursor is where a response stands in a list of them.
+func (a Answered) Cursor() AnswerCursor {
+	return AnswerCursor{Received: a.Received, Key: responseKey(a.Form, a.ID)}
+}
+
+// UnmatchedResponses is a page of an event's responses that belong to nobody yet, the
+// oldest first: they are the next to be dropped. It tells whether more come behind it and
+// before it. *BlockedError from the block date on.
+func (s *Store) UnmatchedResponses(ctx context.Context, event attendees.EventID, c AnswerCursor) (page []Answered, before, behind bool, err error) {
+	e, err := s.openEvent(ctx, event)
+	if err != nil {
+		return nil, false, false, err
+	}
+	where, order, args := unmatched, `received_at, id`, []any{e.Key, UnmatchedPage + 1}
+	if c.Key != uuid.Nil {
+		sign := `>`
+		if c.Back {
+			sign, order = `<`, `received_at desc, id desc`
+		}
+		where, args = where+` and (received_at, id) `+sign+` ($3, $4)`, append(args, c.Received, c.Key)
+	}
+	page, err = s.answered(ctx, `
+		select `+answeredColumns+`
+		from personal
+		where `+where+`
+		order by `+order+`
+		limit $2`, args...)
+	more := len(page) > UnmatchedPage
+	page = page[:min(len(page), UnmatchedPage)]
+	if c.Back {
+		slices.Reverse(page)
+		return page, more, true, err
+	}
+	return page, c.Key != uuid.Nil, more, err
+}
+
+// unmatched are the responses of event $1 that belong to nobody.
+const unmatched = `event_id = $1 and part = 'response' and attendee_id is null`
+
+// CountUnmatched counts an event's responses that belong to nobody yet. *BlockedError from
+// the block date on.
+func (s *Store) CountUnmatched(ctx context.Context, event attendees.EventID) (n int, err error) {
+	e, err := s.openEvent(ctx, event)
+	if err != nil {
+		return 0, err
+	}
+	err = s.db.GetContext(ctx, &n, `select count(*) from personal where `+unmatched, e.Key)
+	return n, quiet("count unmatched answers", err)
+}
+
+// LikelyResponses are so many of an event's responses that belong to nobody yet, those
+// first that resemble somebody most: by words of the name, and by both halves of the
+// address. *BlockedError from the block date on.
+func (s *Store) LikelyResponses(ctx context.Context, event attendees.EventID, name, email attendees.Personal, limit int) ([]Answered, error) {
 	e, err := s.openEvent(ctx, event)
 	if err != nil {
 		return nil, err
 	}
-	var rows []answeredRow
-	err = s.db.SelectContext(ctx, &rows, `
+	text := strings.ToLower(name.Reveal() + " " + email.Reveal())
+	letters := searched(text) // of a database that folds ASCII alone
+	args := []any{e.Key, limit, letters.upper, letters.lower}
+	like := `length(translate('', $3, $4))` // nothing, and says what they are
+	resembles := func(points int, part, text string) {
+		if text != "" {
+			args = append(args, text)
+			like += fmt.Sprintf(" + case when %s then %d else 0 end", fmt.Sprintf(part, fmt.Sprintf("$%d", len(args))), points)
+		}
+	}
+	words := strings.Fields(strings.ToLower(name.Reveal()))
+	for _, word := range words[:min(len(words), maxWords)] {
+		resembles(2, `strpos(' ' || lower(translate(name, $3, $4)) || ' ', ' ' || %s || ' ') > 0`, word)
+	}
+	mine, domain, _ := strings.Cut(strings.ToLower(email.Reveal()), "@")
+	resembles(2, `split_part(lower(translate(email, $3, $4)), '@', 1) = %s`, mine)
+	resembles(1, `split_part(lower(translate(email, $3, $4)), '@', 2) = %s`, domain)
+	return s.answered(ctx, `
 		select `+answeredColumns+`
 		from personal
-		where event_id = $1 and part = 'response' and attendee_id is null
-		order by received_at, id
-		limit $2`, e.Key, maxUnmatched)
+		where `+unmatched+`
+		order by `+like+` desc, received_at, id
+		limit $2`, args...)
+}
+
+func (s *Store) answered(ctx context.Context, query string, args ...any) ([]Answered, error) {
+	var rows []answeredRow
+	err := s.db.SelectContext(ctx, &rows, query, args...)
 	all := make([]Answered, len(rows))
 	for i, r := range rows {
 		all[i] = r.answered()

@@ -4,7 +4,11 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"lethe/attendees"
 	"lethe/attendees/postgres"
@@ -262,16 +266,55 @@ func showPerson(e attendees.EventID, p postgres.Person) personShown {
 
 // unmatched lists answers that belong to nobody yet.
 func (s *Site) unmatched(w http.ResponseWriter, r *http.Request, p peoplePage) error {
-	open, err := s.Store.UnmatchedResponses(r.Context(), p.Event.ID)
+	page, before, behind, err := s.Store.UnmatchedResponses(r.Context(), p.Event.ID, answerCursor(r.URL.Query()))
 	if err != nil {
 		return err
 	}
-	if p.Unmatched, err = s.showAnswers(r, p.Event, open); err != nil {
+	found := len(page)
+	if before || behind {
+		if found, err = s.Store.CountUnmatched(r.Context(), p.Event.ID); err != nil {
+			return err
+		}
+	}
+	if p.Unmatched, err = s.showAnswers(r, p.Event, page); err != nil {
 		return err
 	}
-	p.Count, p.Clear = plural(len(open), "answer", "answers"), paths{}.People(p.Event.ID)
+	turn := func(key string, at postgres.Answered) string {
+		return paths{}.PeopleBy(p.Event.ID, url.Values{"show": {p.Show}, key: {cursorText(at.Cursor())}})
+	}
+	if before && len(page) > 0 {
+		p.Newer = turn("before", page[0])
+	}
+	if behind && len(page) > 0 {
+		p.Older = turn("after", page[len(page)-1])
+	}
+	p.Count, p.Clear = plural(found, "answer", "answers"), paths{}.People(p.Event.ID)
 	return s.show(w, r, "unmatched.html", "Answers that are nobody's, "+p.Event.Name, p)
 }
+
+// cursorText writes where a list of answers stands: when one came in, and its key.
+func cursorText(c postgres.AnswerCursor) string {
+	return itoa(c.Received.UnixMicro()) + "." + c.Key.String()
+}
+
+// answerCursor is where an address has a list of answers begin; what cannot be read is its
+// beginning.
+func answerCursor(q url.Values) postgres.AnswerCursor {
+	text, back := q.Get("after"), false
+	if before := q.Get("before"); before != "" {
+		text, back = before, true
+	}
+	at, key, _ := strings.Cut(text, ".")
+	micros, err := strconv.ParseInt(at, 10, 64)
+	id, wrong := uuid.Parse(key)
+	if err != nil || wrong != nil || micros < 0 || micros > maxMicros {
+		return postgres.AnswerCursor{}
+	}
+	return postgres.AnswerCursor{Received: time.UnixMicro(micros), Key: id, Back: back}
+}
+
+// maxMicros is the year 9999: PostgreSQL takes later ones, but not all of them.
+const maxMicros = 253_402_300_799_000_000
 
 func (s *Site) showAnswers(r *http.Request, e postgres.Event, answers []postgres.Answered) ([]answerShown, error) {
 	links, err := s.Store.EventLinks(r.Context(), e.ID)

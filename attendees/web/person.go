@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -64,36 +63,16 @@ func (s *Site) person(w http.ResponseWriter, r *http.Request) error {
 	if p.Answers, err = s.showAnswers(r, a.event, whole.Responses); err != nil {
 		return err
 	}
-	open, err := s.Store.UnmatchedResponses(ctx, a.event.ID)
+	open, err := s.Store.LikelyResponses(ctx, a.event.ID, whole.Name, whole.Email, maxMaybe+1)
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(open, func(x, y postgres.Answered) int { return cmp.Compare(like(whole, y), like(whole, x)) })
 	p.More = len(open) > maxMaybe
 	if p.Maybe, err = s.showAnswers(r, a.event, open[:min(len(open), maxMaybe)]); err != nil {
 		return err
 	}
 	// The title stands in the browser's history: no name there.
 	return s.show(w, r, "person.html", "Registration "+string(id), p)
-}
-
-// like tells how much an answer resembles a person: words of the name, and the address.
-func like(p postgres.Whole, a postgres.Answered) (n int) {
-	words := strings.Fields(strings.ToLower(p.Name.Reveal()))
-	for _, w := range strings.Fields(strings.ToLower(a.Name.Reveal())) {
-		if slices.Contains(words, w) {
-			n += 2
-		}
-	}
-	mine, domain, _ := strings.Cut(strings.ToLower(p.Email.Reveal()), "@")
-	theirs, where, _ := strings.Cut(strings.ToLower(a.Email.Reveal()), "@")
-	if mine != "" && mine == theirs {
-		n += 2
-	}
-	if domain != "" && domain == where {
-		n++
-	}
-	return n
 }
 
 // fields shows each field that is held, why, and which source filled it.

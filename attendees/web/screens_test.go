@@ -451,6 +451,41 @@ func TestAnAnswerIsLinkedByHandOnThePersonsPage(t *testing.T) {
 	}
 }
 
+func TestEveryAnswerThatIsNobodysIsWithinReach(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.answers(agreementForm, "4711", "", 600)
+	h.clock.advance(time.Hour)
+	h.respond(agreementForm, "4711", "hers", "", map[attendees.QuestionID]attendees.Answer{"agree": {"true"}, "email": {"norre3@private.example"}})
+	b := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser))
+	if a := b.get("/events/4711/attendees/4711003"); !strings.Contains(a.body, "norre3@private.example") {
+		t.Error("the likeliest answer is not proposed on the person's page")
+	}
+	next, seen := "/events/4711/attendees?show=unmatched", map[string]bool{}
+	pages := 0
+	for ; next != "" && pages < 20; pages++ {
+		a := b.get(next)
+		if a.status != http.StatusOK || len(a.body) > 60<<10 || !strings.Contains(a.body, ">604 answers") {
+			t.Fatalf("%s answers %d with %d bytes, and does not count 604 answers", next, a.status, len(a.body))
+		}
+		for _, m := range regexp.MustCompile(`name="q" value="([^"]+)"><button`).FindAllStringSubmatch(a.body, -1) {
+			seen[m[1]] = true
+		}
+		next = ""
+		if m := regexp.MustCompile(`rel="next" href="([^"]+)"`).FindStringSubmatch(a.body); m != nil {
+			next = strings.ReplaceAll(m[1], "&amp;", "&")
+		}
+	}
+	if pages != 13 || len(seen) != 604 {
+		t.Errorf("%d answers on %d pages, want 604 on 13", len(seen), pages)
+	}
+	for _, odd := range []string{"x", "1.x", "-1.6ba7b810-9dad-11d1-80b4-00c04fd430c8", "9223372036854775807.6ba7b810-9dad-11d1-80b4-00c04fd430c8"} {
+		if a := b.get("/events/4711/attendees?show=unmatched&after=" + odd); a.status != http.StatusOK || !strings.Contains(a.body, ">604 answers") {
+			t.Errorf("after %s the list answers %d", odd, a.status)
+		}
+	}
+}
+
 func TestAFormIsTakenFromItsEvent(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
