@@ -72,6 +72,7 @@ type listed struct {
 	ID                attendees.EventID
 	Name, Dates       string
 	Attending, Agreed string
+	Missing           string // how many have not agreed
 	Forms             string
 	Life              lifeLine
 	Badge             badge
@@ -214,6 +215,9 @@ func listEvent(e postgres.Summary, pulled postgres.Pulled, now time.Time) listed
 	}
 	if e.Asks {
 		l.Agreed = count(e.Agreed)
+		if e.Open(now) {
+			l.Missing = count(e.Attending-e.Agreed) + " missing"
+		}
 	}
 	if !e.Open(now) && e.Attending == 0 {
 		l.Attending = ""
@@ -221,10 +225,10 @@ func listEvent(e postgres.Summary, pulled postgres.Pulled, now time.Time) listed
 	today := e.Today(now)
 	switch {
 	case e.State == attendees.Deleted, e.NeverHeld():
-	case e.Open(now) && !e.EndsOn.Before(today):
-		l.Words = "blocked " + shortly(e.BlockOn.Date, today)
+	case e.Open(now) && !e.EndsOn.Before(today): // afterwards the badge says so
+		l.Words = "blocked " + shortly(e.BlockOn.Date, today) + ", deleted " + roughly(e.DeleteOn.Date, today)
 	default:
-		l.Words = "deleted " + shortly(e.DeleteOn.Date, today)
+		l.Words = "deleted " + roughly(e.DeleteOn.Date, today)
 	}
 	return l
 }

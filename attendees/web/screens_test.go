@@ -451,6 +451,31 @@ func TestAnAnswerIsLinkedByHandOnThePersonsPage(t *testing.T) {
 	}
 }
 
+func TestTheListOfEventsSaysWhoIsMissingAndWhenAllIsDeleted(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	e, err := h.Store.SummaryOf(t.Context(), "4711")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := h.signedIn(h.user("ada@example.org", []attendees.EventID{"4711"}, attendees.Organiser)).get("/events")
+	today := e.Today(h.clock.now())
+	for _, says := range []string{
+		fmt.Sprintf(`<td class="n">%d<span class="sub d">%d missing</span></td>`, e.Agreed, e.Attending-e.Agreed),
+		fmt.Sprintf("blocked in %d days, deleted %s<", e.BlockOn.Days(today), roughly(e.DeleteOn.Date, today)),
+	} {
+		if e.Agreed == 0 || e.Agreed == e.Attending || !strings.Contains(a.body, says) {
+			t.Errorf("the list of events does not say %q", says)
+		}
+	}
+	day := attendees.Date{Year: 2027, Month: 6, Day: 14}
+	for days, want := range map[int]string{-400: "on 10 May 2026", 60: "in 60 days", 61: "in 2 months", 365: "in 12 months", 729: "in 24 months", 731: "in 2 years", 2420: "in 7 years"} {
+		if got := roughly(day.AddDays(days), day); got != want {
+			t.Errorf("%d days ahead: %q, want %q", days, got, want)
+		}
+	}
+}
+
 func TestEveryAnswerThatIsNobodysIsWithinReach(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -48,6 +49,20 @@ func when(d, today attendees.Date) string {
 		return fmt.Sprintf("%d days ago", -n)
 	}
 	return "on " + longDate(d)
+}
+
+// roughly is when, in months or years where it lies far ahead: a page that tells the day
+// is near.
+func roughly(d, today attendees.Date) string {
+	const month, year = 30.44, 365.25
+	switch n := float64(d.Days(today)); {
+	case n <= nearDays:
+		return when(d, today)
+	case n < 2*year:
+		return "in " + plural(int(math.Round(n/month)), "month", "months")
+	default:
+		return "in " + plural(int(math.Round(n/year)), "year", "years")
+	}
 }
 
 // ago says how long something is past, in the largest unit that fits.
