@@ -224,6 +224,7 @@ func TestNastyNamesAreHarmless(t *testing.T) {
 		pages = append(pages, fmt.Sprintf("/events/4715/attendees/nasty%d", i))
 	}
 	for _, name := range names { // whoever searches for it meets it in the search's own field
+		name = strings.ReplaceAll(name, "\x00", "") // which no form's field holds: it is refused
 		a := b.post("/events/4715/attendees", url.Values{"q": {name}})
 		if a.status != http.StatusSeeOther || len(a.to) > 100 {
 			t.Errorf("a search leads to %q with %d", a.to, a.status)
