@@ -2,7 +2,6 @@ package web
 
 import (
 	"encoding/hex"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -71,9 +70,28 @@ func (s *Site) export(w http.ResponseWriter, r *http.Request) error {
 	return s.send(w, r, l, string(e.ID)+"-"+string(l.Purpose))
 }
 
+// kinds are the formats of lists as HTTP names them.
+var kinds = map[string]string{
+	"csv": "text/csv; charset=utf-8; header=present", "json": "application/json",
+	"xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
 // send streams a list. What fails before the first byte is a page; what fails later cuts
 // the connection, so that no half of a list passes for the whole.
 func (s *Site) send(w http.ResponseWriter, r *http.Request, l export.List, name string) error {
+	kind, ok := kinds[l.Format]
+	if !ok {
+		return refused("A list is written as csv, json or xlsx.")
+	}
+	out := &sending{ResponseWriter: w, name: fileName(name) + "." + l.Format, kind: kind}
+	if r.Method == http.MethodHead {
+		// Nobody gets a list by it: nothing is read, and no receipt says that somebody did.
+		if _, ok := s.Store.Policy().Purpose(l.Purpose); !ok {
+			return errNotFound
+		}
+		out.begin()
+		return nil
+	}
 	select {
 	case s.exports <- struct{}{}:
 		defer func() { <-s.exports }()
@@ -81,10 +99,6 @@ func (s *Site) send(w http.ResponseWriter, r *http.Request, l export.List, name 
 		return r.Context().Err()
 	}
 	l.Store, l.By, l.At, l.Streams = s.Store, asked(r).user.Email.Reveal(), s.Now(), true
-	out := &sending{ResponseWriter: w, name: fileName(name) + "." + l.Format, kind: map[string]string{
-		"csv": "text/csv; charset=utf-8; header=present", "json": "application/json",
-		"xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-	}[l.Format]}
 	_, err := l.Write(r.Context(), out)
 	if err == nil {
 		return nil
@@ -92,10 +106,6 @@ func (s *Site) send(w http.ResponseWriter, r *http.Request, l export.List, name 
 	if out.begun {
 		s.Log.Error("a list was cut off", "event", l.Event, "purpose", l.Purpose, "format", l.Format, "err", err)
 		panic(http.ErrAbortHandler)
-	}
-	var format *export.UnknownFormatError
-	if errors.As(err, &format) {
-		return refused("A list is written as csv, json or xlsx.")
 	}
 	return err
 }
@@ -107,11 +117,16 @@ type sending struct {
 	begun      bool
 }
 
+// begin says what comes.
+func (o *sending) begin() {
+	o.begun = true
+	o.Header().Set("Content-Type", o.kind)
+	o.Header().Set("Content-Disposition", `attachment; filename="`+o.name+`"`)
+}
+
 func (o *sending) Write(p []byte) (int, error) {
 	if !o.begun {
-		o.begun = true
-		o.Header().Set("Content-Type", o.kind)
-		o.Header().Set("Content-Disposition", `attachment; filename="`+o.name+`"`)
+		o.begin()
 	}
 	// The server's own limit is for pages. One that cannot be moved stays.
 	_ = http.NewResponseController(o.ResponseWriter).SetWriteDeadline(time.Now().Add(writeFor))

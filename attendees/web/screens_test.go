@@ -569,6 +569,34 @@ func (c *cutting) Write(p []byte) (int, error) {
 	return c.Buffer.Write(p)
 }
 
+func TestAskingForAListsHeadersTakesNoList(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser))
+	for path, status := range map[string]int{
+		"/events/4711/export?purpose=forum&format=csv":   200,
+		"/participation/4711/list.csv":                   200,
+		"/events/4711/export?purpose=nothing&format=csv": 404,
+		"/events/4711/export?purpose=forum&format=odt":   422,
+		"/events/4714/export?purpose=forum&format=csv":   410,
+	} {
+		before := len(must(h.Store.ReceiptsOf(t.Context(), nil)))
+		head := b.ask("HEAD", path, nil)
+		if len(must(h.Store.ReceiptsOf(t.Context(), nil))) != before {
+			t.Errorf("HEAD %s leaves a receipt", path)
+		}
+		if head.status != status {
+			t.Errorf("HEAD %s answers %d, want %d", path, head.status, status)
+		}
+		whole := b.get(path)
+		for _, name := range []string{"Content-Type", "Content-Disposition", "Cache-Control"} {
+			if head.header.Get(name) != whole.header.Get(name) {
+				t.Errorf("HEAD %s: %s is %q, want %q", path, name, head.header.Get(name), whole.header.Get(name))
+			}
+		}
+	}
+}
+
 // Somebody takes a list and cuts the connection just before its end: she has the people.
 func TestAListThatIsCutOffByItsReaderLeavesATrace(t *testing.T) {
 	h := newHouse(t)
