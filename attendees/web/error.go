@@ -18,6 +18,7 @@ var (
 	errNotFound  = errors.New("there is no such page, or it is not for you")
 	errSignedOut = errors.New("nobody is signed in")
 	errCrossSite = errors.New("another site sent this form")
+	errBusy      = errors.New("as many lists are leaving as may at once")
 )
 
 // refused is what somebody sent that cannot be taken, in words for that person.
@@ -120,6 +121,10 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &large):
 		status, title = http.StatusRequestEntityTooLarge, "That is too much"
 		p.Says = "What was sent is larger than any form here. Go back and shorten it."
+	case errors.Is(err, errBusy):
+		w.Header().Set("Retry-After", "30") // seconds
+		status, title = http.StatusServiceUnavailable, "Lists are leaving just now"
+		p.Says = "As many as may leave at once, or two of your own. Nothing was taken: go back and try again in half a minute, or once those are there."
 	case errors.As(err, &no):
 		status, title = http.StatusUnprocessableEntity, "That cannot be taken"
 		p.Says = no.Error() + " Go back and change it."

@@ -36,6 +36,7 @@ func TestEachErrorHasAPageThatSaysWhatToDo(t *testing.T) {
 		"refused":          {refused("The day is none."), 422, "The day is none. Go back"},
 		"too large":        {&http.MaxBytesError{Limit: 1}, 413, "larger than any form"},
 		"from elsewhere":   {errCrossSite, 403, "own pages alone"},
+		"busy":             {errBusy, 503, "try again in half a minute"},
 		"nobody knows why": {errors.New("database: find: connection reset"), 500, "this number"},
 	} {
 		w := httptest.NewRecorder()

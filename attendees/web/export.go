@@ -23,6 +23,12 @@ const (
 	// maxExports is how many lists leave at once: each holds a connection to the
 	// database for as long as its reader is slow.
 	maxExports = 3
+	// maxOwnExports is how many of them one user takes: her slow line keeps nobody else
+	// from lists.
+	maxOwnExports = 2
+	// exportWait is how long a list waits until others have left. Who sees nothing happen
+	// for longer presses again.
+	exportWait = 5 * time.Second
 	// writeFor is how long one piece of a list may take to be sent: a reader who takes
 	// none for so long has gone.
 	writeFor = 30 * time.Second
@@ -92,13 +98,20 @@ func (s *Site) send(w http.ResponseWriter, r *http.Request, l export.List, name 
 		out.begin()
 		return nil
 	}
+	user := asked(r).user
+	if !s.takers.take(user.ID.String()) {
+		return errBusy
+	}
+	defer s.takers.leave(user.ID.String())
 	select {
 	case s.exports <- struct{}{}:
 		defer func() { <-s.exports }()
+	case <-time.After(exportWait):
+		return errBusy
 	case <-r.Context().Done():
 		return r.Context().Err()
 	}
-	l.Store, l.By, l.At, l.Streams = s.Store, asked(r).user.Email.Reveal(), s.Now(), true
+	l.Store, l.By, l.At, l.Streams = s.Store, user.Email.Reveal(), s.Now(), true
 	_, err := l.Write(r.Context(), out)
 	if err == nil {
 		return nil

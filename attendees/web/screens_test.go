@@ -569,6 +569,37 @@ func (c *cutting) Write(p []byte) (int, error) {
 	return c.Buffer.Write(p)
 }
 
+func TestSlowListsKeepNobodyWaitingWithNothingOnScreen(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	const list = "/events/4711/export?purpose=forum&format=csv"
+	u := h.user("ada@example.org", nil, attendees.Organiser)
+	ada, eve := h.signedIn(u), h.signedIn(h.user("eve@example.org", nil, attendees.Organiser))
+	for range maxOwnExports { // hers are on a slow line
+		if !h.takers.take(u.ID.String()) {
+			t.Fatal("she cannot take a list")
+		}
+		h.exports <- struct{}{}
+	}
+	if a := ada.get(list); a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
+		t.Errorf("one list more of hers answers %d", a.status)
+	}
+	if a := eve.get(list); a.status != 200 {
+		t.Errorf("another's list answers %d", a.status)
+	}
+	for len(h.exports) < maxExports { // and somebody else's
+		h.exports <- struct{}{}
+	}
+	began := time.Now()
+	if a := eve.get(list); a.status != http.StatusServiceUnavailable || time.Since(began) < exportWait {
+		t.Errorf("after %s a list that finds no room answers %d", time.Since(began), a.status)
+	}
+	<-h.exports
+	if a := eve.get(list); a.status != 200 {
+		t.Errorf("once a list has left, the next answers %d", a.status)
+	}
+}
+
 func TestAskingForAListsHeadersTakesNoList(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

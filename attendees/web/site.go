@@ -75,6 +75,7 @@ type Site struct {
 	numbers  *counts[attendees.EventID, standing, postgres.Numbers]
 	people   *counts[struct{}, struct{}, postgres.Headcount] // of all events
 	exports  chan struct{}                                   // bounds how many lists leave at once
+	takers   *shares                                         // of users, in exports
 	table    []route
 	desk     *rights.Desk
 	mydata   map[string]*template.Template
@@ -104,7 +105,7 @@ func New(o Options) (*Site, error) {
 	}
 	s := &Site{
 		Options: o, pages: pages, mydata: mydata, desk: desk, later: startLater(o.Log), mails: startLater(o.Log),
-		exports: make(chan struct{}, maxExports),
+		exports: make(chan struct{}, maxExports), takers: newShares(maxOwnExports),
 	}
 	s.numbers = newCounts[attendees.EventID, standing](s.later, s.Store.Numbers, func(n postgres.Numbers) bool { return n.Registered+n.Answers < fewPeople })
 	s.people = newCounts[struct{}, struct{}](s.later, func(ctx context.Context, _ struct{}) (postgres.Headcount, error) { return s.Store.Headcount(ctx) },
