@@ -166,6 +166,18 @@ func (s *Store) unannounce(ctx context.Context, tx *sqlx.Tx, event uuid.UUID) er
 // announced for it a week ago. Where nobody has announced for so long there is nothing to
 // compare, and who runs by hand has looked.
 func (s *Store) CheckFuse(ctx context.Context) error {
+	plan, err := s.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	due, err := s.dueToDelete(ctx, plan)
+	if err != nil {
+		return err
+	}
+	return s.checkFuse(ctx, plan, due)
+}
+
+func (s *Store) checkFuse(ctx context.Context, plan Plan, due []attendees.EventID) error {
 	var value string
 	var last time.Time
 	err := s.db.QueryRowxContext(ctx, `select value, at from marks where name = $1`, Announced).Scan(&value, &last)
@@ -179,14 +191,6 @@ func (s *Store) CheckFuse(ctx context.Context) error {
 	since, err := time.Parse(time.RFC3339, value)
 	if err != nil || now.Sub(last) > stoodStill || now.Sub(since) < announceDays*24*time.Hour {
 		return nil
-	}
-	plan, err := s.Plan(ctx)
-	if err != nil {
-		return err
-	}
-	due, err := s.dueToDelete(ctx, plan)
-	if err != nil {
-		return err
 	}
 	var rows []struct {
 		Event    uuid.UUID `db:"event_id"`

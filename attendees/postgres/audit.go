@@ -44,7 +44,7 @@ func (s *Store) Audit(ctx context.Context) ([]Left, error) {
 		err := s.db.QueryRowxContext(ctx, `
 			select `+strings.Join(filters, ", ")+`,
 				(select count(distinct attendee_id) from sealed where event_id = $1),
-				(select count(distinct attendee_id) from sealed s where event_id = $1 and not `+restricted+` and not `+holding("$1", "s.attendee_id", "$2")+`)
+				(select count(distinct attendee_id) from sealed s where event_id = $1 and `+free("$1", "$2")+`)
 			from personal
 			where event_id = $1 and part in ('registration', 'response')`, e.Key, s.today()).Scan(into...)
 		if err != nil {

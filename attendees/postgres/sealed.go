@@ -166,7 +166,7 @@ func (s *Store) Sample(ctx context.Context, officer string, n int) ([]SealedReco
 // responses of nobody, and of who moved on, and those who never agreed. It returns how many records went.
 func (s *Store) dropReleased(ctx context.Context) (int, error) {
 	var events []Event
-	err := s.db.SelectContext(ctx, &events, `select `+eventColumns+` from events where state = 'blocked' and blocked_at is not null order by id`)
+	err := s.db.SelectContext(ctx, &events, `select `+eventColumns+` from events e where `+tidied+` order by id`)
 	if err != nil {
 		return 0, quiet("look for released holds", err)
 	}
@@ -189,11 +189,7 @@ func (s *Store) dropReleasedOf(ctx context.Context, e Event) (n int, err error) 
 		var gone pq.StringArray
 		err := tx.SelectContext(ctx, &gone, `
 			delete from sealed s
-			where s.event_id = $1
-			  and (s.part like 'held%' or (s.agreed = false and not $2)
-			       or not exists (select from attendees a where a.id = s.attendee_id and a.event_id = $1))
-			  and not `+restricted+`
-			  and not `+holding("$1", "s.attendee_id", "$3")+`
+			where s.event_id = $1 and `+loose("$1", "$2")+` and `+free("$1", "$3")+`
 			returning attendee_id`, e.Key, e.Doubted, s.today())
 		if err != nil {
 			return quiet("drop what a hold had kept", err)
@@ -227,6 +223,30 @@ func (s *Store) dropReleasedOf(ctx context.Context, e Event) (n int, err error) 
 	return n, nil
 }
 
+// tidied is true of an event "e" of which only holds still keep what no duty does.
+const tidied = `(e.state = 'blocked' and e.blocked_at is not null)`
+
+// loose is true of a sealed record "s" that no duty keeps: only a hold, or a restriction.
+func loose(event, doubted string) string {
+	return `(s.part like 'held%' or s.agreed = false and not ` + doubted + `
+		or not exists (select from attendees a where a.id = s.attendee_id and a.event_id = ` + event + `))`
+}
+
+// free is true of a sealed record "s" that neither a hold keeps, on the day of that
+// parameter, nor a restriction.
+func free(event, today string) string {
+	return `(not ` + restricted + ` and not ` + holding(event, "s.attendee_id", today) + `)`
+}
+
+// halfIsOld is true of a sealed record "s" whose person's half is to go: it was sealed
+// before that day, or officers alone are to open anything.
+func halfIsOld(before, officersOnly string) string {
+	return `(s.person is not null and (` + officersOnly + ` or s.sealed_at < ` + before + `::date))`
+}
+
+// halvesBefore is the day before which persons' halves were sealed that are to go.
+func (s *Store) halvesBefore() day { return day{s.today().AddMonths(-s.policy.PersonOpensMonths)} }
+
 // restricted is true of a sealed record "s" that may only be stored, whatever else has
 // come to its end (GDPR Art. 18(2)).
 const restricted = `exists (
@@ -237,7 +257,6 @@ const restricted = `exists (
 // a person open them, or all where it lets officers alone, and asks for their rooms to be
 // written anew.
 func (s *Store) dropHalves(ctx context.Context) (int, error) {
-	before := day{s.today().AddMonths(-s.policy.PersonOpensMonths)}
 	n := 0
 	err := s.InTx(ctx, func(tx *sqlx.Tx) error {
 		var rooms []struct {
@@ -247,16 +266,16 @@ func (s *Store) dropHalves(ctx context.Context) (int, error) {
 		}
 		err := tx.SelectContext(ctx, &rooms, `
 			with dropped as (
-				update sealed
+				update sealed s
 				set person = null, person_key = ''
-				where person is not null and ($2 or sealed_at < $1::date)
+				where `+halfIsOld("$1", "$2")+`
 				returning event_id
 			)
 			select d.event_id, e.source_id, count(*) as n
 			from dropped d
 			join events e on e.id = d.event_id
 			group by d.event_id, e.source_id
-			order by d.event_id`, before, s.policy.OfficersOnly)
+			order by d.event_id`, s.halvesBefore(), s.policy.OfficersOnly)
 		if err != nil {
 			return quiet("drop persons' halves", err)
 		}

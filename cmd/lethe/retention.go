@@ -223,15 +223,11 @@ func (a *app) policyName() string {
 
 // sayNext says what a run would do.
 func (a *app) sayNext(ctx context.Context, d database) error {
-	toBlock, err := d.DueToBlock(ctx)
+	f, err := d.Forecast(ctx)
 	if err != nil {
 		return err
 	}
-	toDelete, err := d.DueToDelete(ctx)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(a.out, "\nNext run: %s to block, %s to delete.\n", events(len(toBlock)), events(len(toDelete)))
+	fmt.Fprintf(a.out, "\nNext run: %s to block, %s to delete.\n", events(len(f.Block)), events(len(f.Delete)))
 	return nil
 }
 

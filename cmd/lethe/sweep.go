@@ -52,37 +52,41 @@ func (a *app) runCommand() *cobra.Command {
 	return cmd
 }
 
+// dryRun says what a run would do. An event of which the delete date has come, too, is
+// blocked and deleted by the same run.
 func (a *app) dryRun(ctx context.Context, d database) error {
 	plan, err := d.Plan(ctx)
 	if err != nil {
 		return err
 	}
-	toBlock, err := d.DueToBlock(ctx)
+	f, err := d.Forecast(ctx)
 	if err != nil {
 		return err
 	}
-	toDelete, err := d.DueToDelete(ctx)
+	t, err := d.ForecastTidied(ctx, f)
 	if err != nil {
 		return err
 	}
-	said := false
 	for _, e := range plan.Events {
 		p := a.planned(e)
-		switch {
-		case slices.Contains(toBlock, e.ID):
+		if slices.Contains(f.Block, e.ID) {
 			fmt.Fprintf(a.out, "would block   %s (%s): %s people\n", printable(p.Name), e.ID, count(p.People))
-		case slices.Contains(toDelete, e.ID):
-			fmt.Fprintf(a.out, "would delete  %s (%s): %s people, %s\n", printable(p.Name), e.ID, count(p.People), p.Rule)
-		default:
-			continue
 		}
-		said = true
+		if slices.Contains(f.Delete, e.ID) {
+			fmt.Fprintf(a.out, "would delete  %s (%s): %s people, %s\n", printable(p.Name), e.ID, count(p.People), p.Rule)
+		}
 	}
-	if !said {
+	if t.Released > 0 {
+		fmt.Fprintf(a.out, "would drop    %s that only a hold had kept\n", plural(t.Released, "record"))
+	}
+	if t.Halves > 0 {
+		fmt.Fprintf(a.out, "would drop    the persons' halves of %s\n", plural(t.Halves, "record"))
+	}
+	if len(f.Block)+len(f.Delete)+t.Released+t.Halves == 0 {
 		fmt.Fprintln(a.out, "Nothing is due.")
 	}
 	var fuse *postgres.FuseError
-	if err := d.CheckFuse(ctx); errors.As(err, &fuse) {
+	if err := d.ForecastFuse(ctx, f); errors.As(err, &fuse) {
 		fmt.Fprintf(a.out, "would stop    %s\n", fuse)
 	} else if err != nil {
 		return err

@@ -240,6 +240,57 @@ func TestWhatOnlyLooksChangesNoByteOfTheDatabase(t *testing.T) {
 	}
 }
 
+// A dry run says beforehand what a run does.
+func TestADryRunSaysAllThatTheRunDoes(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t, 20, eventbritetest.Options{Limit: -1})
+	s.invented(t, "Quibble Example")
+	db := simulated(t)
+	env, _ := withKey(t, s.env(t, pgtest.URL(t, db)))
+	lethe(t, env, "events", "discover")
+	lethe(t, env, "events", "link", string(s.event), string(typeformtest.AgreementFormID), "--purpose", "participation_agreement", "--field", "agreed=agree")
+	lethe(t, env, "sync")
+	lethe(t, env, "hold", "add", string(s.event), "--reason", "a claim")
+	run := func(env []string, would, does []string) {
+		t.Helper()
+		dry := lethe(t, env, "retention", "run", "--dry-run")
+		done := lethe(t, env, "retention", "run")
+		for _, line := range would {
+			if !strings.Contains(dry, line) {
+				t.Errorf("the dry run does not say %q:\n%s", line, dry)
+			}
+		}
+		for _, line := range does {
+			if !strings.Contains(done, line) {
+				t.Errorf("the run does not say %q:\n%s", line, done)
+			}
+		}
+		if n := strings.Count(dry, "would "); n != len(would) {
+			t.Errorf("the dry run says %d things, want %d:\n%s", n, len(would), dry)
+		}
+	}
+	run(days(env, 60), []string{"would block "}, []string{"blocked "})
+	lethe(t, days(env, 61), "hold", "release", "1")
+	run(days(env, 62), []string{"would drop    5 records that only a hold had kept"}, []string{"dropped  5 records that only a hold had kept"})
+	var n int
+	if err := db.Get(&n, `select count(person) from sealed`); err != nil || n == 0 {
+		t.Fatalf("%d persons' halves are left (%v): the test shows nothing", n, err)
+	}
+	halves := fmt.Sprintf("the persons' halves of %d records", n)
+	run(days(env, 1000), []string{"would drop    " + halves}, []string{"dropped  " + halves})
+
+	// Under the rule none it is blocked and deleted by one run.
+	db = simulated(t)
+	env, _ = withKey(t, s.env(t, pgtest.URL(t, db)))
+	env = append(env, "LETHE_RETENTION=none")
+	lethe(t, env, "events", "discover")
+	lethe(t, env, "sync")
+	if plan := lethe(t, days(env, 60), "retention", "plan"); !strings.Contains(plan, "Next run: 1 event to block, 1 event to delete.") {
+		t.Errorf("the plan does not say that the event is deleted, too:\n%s", plan)
+	}
+	run(days(env, 60), []string{"would block ", "would delete "}, []string{"blocked ", "deleted  event " + string(s.event) + ": 20 people"})
+}
+
 func TestOneEventThatFailsKeepsNoOtherWaiting(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t, 20, eventbritetest.Options{Limit: -1})
