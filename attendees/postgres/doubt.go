@@ -105,7 +105,9 @@ func (b *blocker) asksAgreement(ctx context.Context, tx *sqlx.Tx) (asks bool, er
 }
 
 // tally keeps how many there were, and finds whether to believe that so many never
-// agreed: where more than half did not, the form may be the wrong one.
+// agreed: where more than half did not, the form may be the wrong one. Who is sealed
+// for herself by now is registered like the others; whether she attended or agreed, and her
+// ticket, nobody can read any more, so those counts, and the doubt, are of the others alone.
 func (b *blocker) tally(ctx context.Context, tx *sqlx.Tx) error {
 	var all, agreed int
 	err := tx.QueryRowxContext(ctx, `
@@ -127,7 +129,7 @@ func (b *blocker) tally(ctx context.Context, tx *sqlx.Tx) error {
 		insert into tallies (event_id, what, people)
 		select $1, what, n
 		from (
-			select 'registered' as what, count(*) as n from personal where event_id = $1 and part = 'registration'
+			select 'registered' as what, count(*) as n from attendees where event_id = $1
 			union all
 			select 'attended', count(*) from personal where event_id = $1 and part = 'registration' and attended
 			union all

@@ -209,3 +209,25 @@ func TestACorrectionGoesWithWhomNoAgreementKeeps(t *testing.T) {
 		t.Errorf("%d parts of her are left", n)
 	}
 }
+
+func TestWhoIsSealedEarlyIsCountedAsRegistered(t *testing.T) {
+	w := newWorld(t)
+	s := sealer(t, officer(t))
+	var people []attendees.Registration
+	for i := range 12 {
+		people = append(people, person(fmt.Sprint(10+i), "4711", "Person", fmt.Sprint(i, "@example.org")))
+	}
+	w.save(people...)
+	for _, p := range people[:6] {
+		if _, err := w.Restrict(t.Context(), p.ID, attendees.RestrictionAsked, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.clock.now = july
+	n := w.block("4711", s)
+	tallies, err := w.TalliesOf(t.Context(), w.look("4711"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "counts", tallies, []postgres.Tally{{What: "registered", People: n.Sealed}, {What: "ticket: Standard", People: 6}})
+}

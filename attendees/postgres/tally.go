@@ -6,7 +6,8 @@ import (
 	"lethe/attendees"
 )
 
-// Tally is one count that stays of an event when its people have gone.
+// Tally is one count that stays of an event when its people have gone. All of them are
+// registered; the others tell of those alone who were readable when it was blocked.
 type Tally struct {
 	What   string `db:"what" json:"what"` // registered, attended, agreed, or "ticket: " and a ticket kind
 	People int    `db:"people" json:"people"`
