@@ -139,5 +139,29 @@ func (b *blocker) tally(ctx context.Context, tx *sqlx.Tx) error {
 		) as counted
 		where n >= $2 and not ($3 and what = 'agreed')
 		on conflict do nothing`, b.event.Key, least, b.half)
+	if err != nil || b.half {
+		return quiet("keep an event's counts", err)
+	}
+	return b.hideRest(ctx, tx)
+}
+
+// hideRest drops the smallest kind of ticket, too, where the registered less the kinds that
+// are kept are so few that they tell of persons: of nine and one the nine would tell the one.
+func (b *blocker) hideRest(ctx context.Context, tx *sqlx.Tx) error {
+	_, err := tx.ExecContext(ctx, `
+		with kinds as (
+			select what, people
+			from tallies
+			where event_id = $1 and what like 'ticket: %'
+		), rest as (
+			select people - (select sum(people) from kinds) as people
+			from tallies
+			where event_id = $1 and what = 'registered'
+		)
+		delete from tallies t
+		using rest r
+		where t.event_id = $1
+		  and t.what = (select what from kinds order by people, what limit 1)
+		  and r.people > 0 and r.people < $2`, b.event.Key, tallyLeast)
 	return quiet("keep an event's counts", err)
 }

@@ -326,6 +326,9 @@ func (b *blocker) settleHistory(ctx context.Context, tx *sqlx.Tx) error {
 	if err != nil {
 		return quiet("keep an event's counts", err)
 	}
+	if err := b.hideRest(ctx, tx); err != nil {
+		return err
+	}
 	_, err = tx.ExecContext(ctx, `
 		update tasks
 		set done_at = $3

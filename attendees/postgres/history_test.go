@@ -339,7 +339,7 @@ func TestCountsOfAnEventSealedAsItCameAreRightHoweverOftenAPageComes(t *testing.
 	if err := w.DB().Select(&counts, `select what || ' ' || people from tallies order by 1`); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "counts", counts, []string{"attended 7", "registered 12", "ticket: Standard 9"})
+	equal(t, "counts", counts, []string{"attended 7", "registered 12"}) // nine of one kind of ticket would tell the three of the other
 }
 
 func TestWhoMovesFromAnOpenEventToOneOfLongAgoIsSealedThereAndLeavesNoTrace(t *testing.T) {

@@ -691,3 +691,35 @@ func TestWhoIsForgottenWhileAnEventIsBlockedIsNotSealed(t *testing.T) {
 		t.Errorf("%d sealed records are nobody's", n)
 	}
 }
+
+func TestNoCountUnderFiveCanBeWorkedOut(t *testing.T) {
+	for what, test := range map[string]struct {
+		tickets map[string]int
+		want    []postgres.Tally
+	}{
+		"one of another kind":         {map[string]int{"Standard": 9, "Wheelchair": 1}, []postgres.Tally{{What: "registered", People: 10}}},
+		"two small kinds":             {map[string]int{"Standard": 9, "Press": 7, "Wheelchair": 1, "Speaker": 2}, []postgres.Tally{{What: "registered", People: 19}, {What: "ticket: Standard", People: 9}}},
+		"small kinds hide each other": {map[string]int{"Standard": 9, "Wheelchair": 3, "Speaker": 4}, []postgres.Tally{{What: "registered", People: 16}, {What: "ticket: Standard", People: 9}}},
+		"no small kind":               {map[string]int{"Standard": 9, "Press": 7}, []postgres.Tally{{What: "registered", People: 16}, {What: "ticket: Standard", People: 9}, {What: "ticket: Press", People: 7}}},
+		"one without a ticket":        {map[string]int{"Standard": 9, "": 1}, []postgres.Tally{{What: "registered", People: 10}}},
+	} {
+		w := newWorld(t)
+		var people []attendees.Registration
+		for kind, n := range test.tickets {
+			for range n {
+				id := fmt.Sprint(10 + len(people))
+				p := person(id, "4711", "Person", id+"@example.org")
+				p.Ticket = kind
+				people = append(people, p)
+			}
+		}
+		w.save(people...)
+		w.clock.now = july
+		w.block("4711", sealer(t, officer(t)))
+		tallies, err := w.TalliesOf(t.Context(), w.look("4711"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, what, tallies, test.want)
+	}
+}

@@ -14,7 +14,8 @@ type Tally struct {
 }
 
 // Tallies are the counts of blocked and deleted events, as they were when each was
-// blocked. A count under 5, which tells of persons, was never kept.
+// blocked. A count under 5, which tells of persons, was never kept, nor the kind of
+// ticket by which it could be worked out.
 func (s *Store) Tallies(ctx context.Context) (map[attendees.EventID][]Tally, error) {
 	var rows []struct {
 		Event attendees.EventID `db:"event"`
