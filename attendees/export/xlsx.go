@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/xuri/excelize/v2"
@@ -21,6 +22,8 @@ const (
 	aboutSheet  = "About this list"
 	// maxPeople is what a sheet of Excel holds, without its heading.
 	maxPeople = excelize.TotalRows - 1
+	// cutMark ends a text of which a cell of Excel does not hold all.
+	cutMark = " [cut off]"
 	// hideEvery is after how many rows it is looked whether rows went to the disk.
 	hideEvery = 1000
 )
@@ -34,7 +37,8 @@ var columnWidths = map[string]float64{
 // XLSX writes a list as an Excel workbook: a sheet with the people, its heading frozen
 // and with filters, and one that says which list it is and when it must be gone. Text
 // is typed as text, whatever it looks like; times are dates, in UTC; characters that
-// XML cannot hold become U+FFFD. It returns how many people it wrote.
+// XML cannot hold become U+FFFD. A text that is too long for a cell ends with a mark, and
+// the second sheet says how many do. It returns how many people it wrote.
 //
 // Past some 30,000 people the rows wait on disk, in the folder for temporary files, in a
 // file that has no name there: it is gone with the process, however that ends.
@@ -52,7 +56,7 @@ func XLSX(w io.Writer, h Header, rows iter.Seq2[*Row, error]) (n int, err error)
 		z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
 		return z
 	})
-	b := workbook{File: f}
+	b := &workbook{File: f}
 	if n, err = b.people(h, rows, dir); err != nil {
 		return n, err
 	}
@@ -74,9 +78,30 @@ func closed(f *excelize.File) error {
 }
 
 // workbook is one workbook being written.
-type workbook struct{ *excelize.File }
+type workbook struct {
+	*excelize.File
+	cut int // cells that do not hold all of their text
+}
 
-func (b workbook) people(h Header, rows iter.Seq2[*Row, error], dir string) (n int, err error) {
+// fitting is a text as a cell holds it, whose letters Excel counts as UTF-16 does.
+func (b *workbook) fitting(value []byte) string {
+	text := strings.ToValidUTF8(string(value), string(utf8.RuneError))
+	if len(text) <= excelize.TotalCellChars { // of letters there are no more than of bytes
+		return text
+	}
+	units := utf16.Encode([]rune(text))
+	if len(units) <= excelize.TotalCellChars {
+		return text
+	}
+	b.cut++
+	end := excelize.TotalCellChars - len(cutMark)
+	if 0xdc00 <= units[end] && units[end] < 0xe000 {
+		end-- // not through the middle of a letter
+	}
+	return string(utf16.Decode(units[:end])) + cutMark
+}
+
+func (b *workbook) people(h Header, rows iter.Seq2[*Row, error], dir string) (n int, err error) {
 	sheet, columns, err := b.heading(h)
 	if err != nil {
 		return 0, fmt.Errorf("write the list: %w", err)
@@ -102,7 +127,7 @@ func (b workbook) people(h Header, rows iter.Seq2[*Row, error], dir string) (n i
 			default:
 				value, _ = cell(value[:0], row, column)
 				if cells[i] = nil; len(value) > 0 {
-					cells[i] = strings.ToValidUTF8(string(value), string(utf8.RuneError))
+					cells[i] = b.fitting(value)
 				}
 			}
 		}
@@ -127,7 +152,7 @@ func (b workbook) people(h Header, rows iter.Seq2[*Row, error], dir string) (n i
 }
 
 // heading begins the sheet of people.
-func (b workbook) heading(h Header) (*excelize.StreamWriter, []string, error) {
+func (b *workbook) heading(h Header) (*excelize.StreamWriter, []string, error) {
 	columns := Columns(h.Purpose)
 	if err := b.SetSheetName("Sheet1", peopleSheet); err != nil {
 		return nil, nil, err
@@ -164,7 +189,7 @@ func (b workbook) heading(h Header) (*excelize.StreamWriter, []string, error) {
 }
 
 // styles are of text, which stays text when somebody edits it; of times; of titles.
-func (b workbook) styles() (text, moment, bold int, err error) {
+func (b *workbook) styles() (text, moment, bold int, err error) {
 	if text, err = b.NewStyle(&excelize.Style{NumFmt: 49}); err != nil { // "@"
 		return 0, 0, 0, err
 	}
@@ -177,7 +202,7 @@ func (b workbook) styles() (text, moment, bold int, err error) {
 }
 
 // about writes the sheet that says which list it is.
-func (b workbook) about(h Header, people int) error {
+func (b *workbook) about(h Header, people int) error {
 	if _, err := b.NewSheet(aboutSheet); err != nil {
 		return err
 	}
@@ -185,11 +210,12 @@ func (b workbook) about(h Header, people int) error {
 	if err != nil {
 		return err
 	}
-	for i, line := range []struct {
+	type line struct {
 		what  string
 		value any
 		style int
-	}{
+	}
+	lines := []line{
 		{"Event", h.Name, text},
 		{"Event's id", string(h.Event), text},
 		{"Purpose", string(h.Purpose), text},
@@ -198,7 +224,12 @@ func (b workbook) about(h Header, people int) error {
 		{"People", people, 0},
 		{"This copy must be deleted by", h.Until.String(), text},
 		{"Times", "in UTC", text},
-	} {
+	}
+	if b.cut > 0 {
+		lines = append(lines, line{"Cells that do not hold all of their text", b.cut, 0},
+			line{"", "Excel allows " + strconv.Itoa(excelize.TotalCellChars) + " letters in a cell. They end with" + cutMark + ": take the list as csv to have them whole", text})
+	}
+	for i, line := range lines {
 		row := strconv.Itoa(i + 1)
 		err := errors.Join(
 			b.SetCellValue(aboutSheet, "A"+row, line.what), b.SetCellStyle(aboutSheet, "A"+row, "A"+row, bold),

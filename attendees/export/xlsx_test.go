@@ -124,6 +124,30 @@ func TestAnyNameIsHarmlessInAWorkbook(t *testing.T) {
 	}
 }
 
+func TestATextThatNoCellHoldsIsMarkedWhereItIsCut(t *testing.T) {
+	t.Parallel()
+	for what, test := range map[string]struct {
+		text attendees.Personal
+		want string
+	}{
+		"as long as a cell": {attendees.Personal(strings.Repeat("ä", 32_767)), strings.Repeat("ä", 32_767)},
+		"one letter more":   {attendees.Personal(strings.Repeat("ä", 32_768)), strings.Repeat("ä", 32_757) + " [cut off]"},
+		"of wide letters":   {attendees.Personal(strings.Repeat("\U0001F30A", 20_000)), strings.Repeat("\U0001F30A", 16_378) + " [cut off]"},
+	} {
+		f := workbook(t, header, export.Row{ID: "1", Name: test.text}, export.Row{ID: "2", Name: "Bo Example"})
+		if got, err := f.GetCellValue("People", "B2"); err != nil || got != test.want {
+			t.Errorf("%s: it came back with %d bytes, want %d (%v)", what, len(got), len(test.want), err)
+		}
+		cut, err := f.GetCellValue("About this list", "B9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[bool]string{true: "1"}[string(test.text) != test.want]; cut != want {
+			t.Errorf("%s: the second sheet says that %q cells are cut off, want %q", what, cut, want)
+		}
+	}
+}
+
 func TestALongWorkbookLeavesNoFileBehind(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
