@@ -78,7 +78,7 @@ on a machine that never sees this server.`,
 	f.StringVarP(&file, "identity", "i", "", "the officer's key file")
 	f.StringVar(&event, "event", "", "of this event alone")
 	f.StringVar(&attendee, "attendee", "", "of this attendee alone")
-	f.StringVar(&format, "format", "csv", "csv or json")
+	f.StringVar(&format, "format", "csv", "csv, or json, which has all that was sealed")
 	return cmd
 }
 
@@ -113,7 +113,9 @@ func open(o seal.Officer, event attendees.EventID, attendee attendees.AttendeeID
 	return record, err
 }
 
-// unsealedColumns are those of a list of opened records: every field that is ever sealed.
+// unsealedColumns are those of a list of opened records as CSV: what the person's record says.
+// What a sealed record has besides, to become readable again as it was (filled, source_status,
+// corrected, submitted_at, matched_by), stands in JSON alone.
 var unsealedColumns = []string{"event", "attendee_id", "part", "name", "email", "ticket", "status", "agreement_version", "agreed_at", "attended",
 	"affiliation", "forums", "answers"}
 
