@@ -157,6 +157,9 @@ func (s *Store) deleteOthers(ctx context.Context, e Event, kept []uuid.UUID) (n 
 		if err := s.askRewrite(ctx, tx, sealedRooms, e.Key); err != nil {
 			return err
 		}
+		if err := s.askUpstream(ctx, tx, e, ", but for those who stay here by a hold or a restriction,"); err != nil {
+			return err
+		}
 		if err := s.letGoUpstream(ctx, tx, e); err != nil {
 			return err
 		}
@@ -218,8 +221,8 @@ func (s *Store) finishDeletion(ctx context.Context, e Event) (deleted int, err e
 		if err := s.unannounce(ctx, tx, e.Key); err != nil {
 			return err
 		}
-		// Nobody is left to ask about.
-		over := pq.Array([]string{taskDoubt, taskErased, taskRestricted, taskFuse})
+		// Nobody is left to ask about; at Eventbrite all of them are to go.
+		over := pq.Array([]string{taskDoubt, taskForgotten, taskErased, taskRestricted, taskFuse})
 		if _, err := tx.ExecContext(ctx, `update tasks set done_at = $2 where event_id = $1 and done_at is null and kind = any($3)`, e.Key, s.now(), over); err != nil {
 			return quiet("tick tasks off", err)
 		}
@@ -236,7 +239,7 @@ func (s *Store) finishDeletion(ctx context.Context, e Event) (deleted int, err e
 		if _, err := s.recallDumps(ctx, tx, e.Key, "the event is deleted"); err != nil {
 			return err
 		}
-		if err := s.askUpstream(ctx, tx, e); err != nil {
+		if err := s.askUpstream(ctx, tx, e, ""); err != nil {
 			return err
 		}
 		if err := s.letGoUpstream(ctx, tx, e); err != nil {
@@ -254,9 +257,11 @@ func (s *Store) finishDeletion(ctx context.Context, e Event) (deleted int, err e
 }
 
 // askUpstream asks staff to delete an event's people at Eventbrite, whose interface
-// offers no way.
-func (s *Store) askUpstream(ctx context.Context, tx *sqlx.Tx, e Event) error {
-	return s.ask(ctx, tx, e.Key, taskUpstream, fmt.Sprintf(
-		"Delete the people of event %s at Eventbrite too: they were due on %s, and its interface offers no way. "+
-			"In Eventbrite: Manage attendees, or ask its support", e.ID, e.DeleteOn))
+// offers no way; but is for whom not, as the sentence goes on.
+func (s *Store) askUpstream(ctx context.Context, tx *sqlx.Tx, e Event, but string) error {
+	return s.askAgain(ctx, tx, e.Key, taskUpstream, fmt.Sprintf(
+		"Delete the people of event %s%s at Eventbrite too: they were due on %s, %s", e.ID, but, e.DeleteOn, atEventbrite))
 }
+
+// atEventbrite ends a sentence about what is to be deleted there.
+const atEventbrite = "and its interface offers no way. In Eventbrite: Manage attendees, or ask its support"

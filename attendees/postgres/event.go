@@ -193,7 +193,7 @@ func (s *Store) saveEvent(ctx context.Context, source attendees.SourceName, e at
 		return fresh, s.buildRoom(ctx, personalRooms, id)
 	}
 	if fresh && held.Expired(s.now()) {
-		err = s.InTx(ctx, func(tx *sqlx.Tx) error { return s.askUpstream(ctx, tx, held) })
+		err = s.InTx(ctx, func(tx *sqlx.Tx) error { return s.askUpstream(ctx, tx, held, "") })
 	}
 	return fresh, err
 }

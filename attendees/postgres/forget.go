@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -25,7 +26,8 @@ type Forgotten struct {
 // readable or sealed record, the responses that belong to it, its row. A tombstone, the
 // keyed hash of its id, keeps it out for as long as its event is kept; a new
 // registration of the same person comes in. Exports that carry it are recalled, and dumps
-// of its event's sealed records. *HeldError says that a legal hold stands.
+// of its event's sealed records, and staff are asked to delete it at Eventbrite. *HeldError
+// says that a legal hold stands.
 //
 // The night's sweep writes the rooms anew, after which no file has the name.
 func (s *Store) Forget(ctx context.Context, id attendees.AttendeeID, reason string) (f Forgotten, err error) {
@@ -44,6 +46,10 @@ func (s *Store) Forget(ctx context.Context, id attendees.AttendeeID, reason stri
 		}
 		responses, err := s.leaveForever(ctx, tx, o.event, id)
 		if err != nil {
+			return err
+		}
+		says := fmt.Sprintf("Somebody of event %s was erased by `lethe forget`: delete that registration at Eventbrite too. It was to go at once, %s", f.Event, atEventbrite)
+		if err := s.askAgain(ctx, tx, o.event.Key, taskForgotten, says); err != nil {
 			return err
 		}
 		return s.recordErasure(ctx, tx, ledger.Entry{Kind: ledger.Erased, Event: string(f.Event), Reason: reason}, id, responses)

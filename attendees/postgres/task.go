@@ -33,6 +33,7 @@ const TaskResponses = 20
 const (
 	taskUpstream   = "upstream"      // its people are to be deleted at the source, too
 	taskDoubt      = "doubt"         // too few agreed for it to be believed
+	taskForgotten  = "forgotten"     // a registration that was erased is to be deleted there, too
 	taskErased     = "erased again"  // a registration changed upstream after it was erased
 	taskRestricted = "restricted"    // somebody outlives the event's delete date
 	taskRecall     = "destroy dumps" // sealed records were taken out

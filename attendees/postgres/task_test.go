@@ -92,9 +92,42 @@ func TestEachErasedOneThatChangedIsCounted(t *testing.T) {
 	}
 	w.clock.now = june.AddDate(0, 0, 2)
 	w.save(people...)
-	if task := w.task(); task.Times != 2 {
-		t.Errorf("the task is %+v, want of two registrations", task)
+	tasks, err := w.Tasks(t.Context())
+	if err != nil || len(tasks) != 2 || !strings.Contains(tasks[1].Says, "has changed at its source since") || tasks[1].Times != 2 {
+		t.Errorf("the tasks are %+v (%v), want the last of two registrations", tasks, err)
 	}
+}
+
+func TestWhoGoesHereIsAskedForAtEventbriteToo(t *testing.T) {
+	w := newWorld(t)
+	for _, id := range []string{"1", "2", "3", "4"} {
+		w.save(person(id, "4711", "Person "+id, id+"@example.org"))
+	}
+	w.forget("1")
+	w.forget("2")
+	forgotten := w.task()
+	if !strings.Contains(forgotten.Says, "was erased by `lethe forget`: delete that registration at Eventbrite too") || forgotten.Times != 2 {
+		t.Errorf("after two were forgotten the task is %+v", forgotten)
+	}
+	if err := w.FinishTask(t.Context(), forgotten.ID, "ops"); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.now = july
+	w.block("4711", sealer(t, officer(t)))
+	h := w.hold("4711", "3")
+	w.clock.now = later
+	deleted := func(want string) {
+		t.Helper()
+		if n, err := w.Delete(t.Context(), "4711"); n != 1 || err != nil {
+			t.Fatalf("%d were deleted (%v)", n, err)
+		}
+		if says := w.task().Says; !strings.HasPrefix(says, want) {
+			t.Errorf("the task says %q, want %q", says, want)
+		}
+	}
+	deleted("Delete the people of event 4711, but for those who stay here by a hold or a restriction, at Eventbrite too: they were due on 2034-01-01,")
+	w.release(h)
+	deleted("Delete the people of event 4711 at Eventbrite too: they were due on 2034-01-01,")
 }
 
 func TestOpeningWhereNothingIsSealedLeavesNoEntry(t *testing.T) {
