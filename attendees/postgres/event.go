@@ -177,10 +177,17 @@ func (s *Store) saveEvent(ctx context.Context, source attendees.SourceName, e at
 		if err != nil {
 			return quiet("save an event", err)
 		}
-		if err := s.noteHistory(ctx, tx, id, fresh); err != nil || isNew {
+		if err := s.noteHistory(ctx, tx, id, fresh); err != nil {
 			return err
 		}
-		return s.reopen(ctx, tx, before, id)
+		if !isNew {
+			return s.reopen(ctx, tx, before, id)
+		}
+		was.Key, was.ID, was.Zone = id, e.ID, e.Zone
+		if !was.Expired(s.now()) {
+			return nil
+		}
+		return s.askUpstream(ctx, tx, was, "") // it is never pulled, so nobody asks later
 	})
 	if err != nil {
 		return false, err
@@ -190,10 +197,7 @@ func (s *Store) saveEvent(ctx context.Context, source attendees.SourceName, e at
 		return fresh, err
 	}
 	if held.Open(s.now()) {
-		return fresh, s.buildRoom(ctx, personalRooms, id)
-	}
-	if fresh && held.Expired(s.now()) {
-		err = s.InTx(ctx, func(tx *sqlx.Tx) error { return s.askUpstream(ctx, tx, held, "") })
+		err = s.buildRoom(ctx, personalRooms, id)
 	}
 	return fresh, err
 }

@@ -30,6 +30,30 @@ func newOldWorld(t *testing.T) world {
 	return w
 }
 
+func TestAnEventThatIsNeverPulledIsNotedWithItsTask(t *testing.T) {
+	w := newWorld(t)
+	end := time.Date(2019, 4, 1, 16, 0, 0, 0, time.UTC)
+	events := []attendees.Event{{ID: "4699", Organization: "900", Name: "Example Days", Zone: "Europe/Berlin", Start: end.Add(-8 * time.Hour), End: end}}
+	// What is cut off behind the event is begun again with both, or the task is lost.
+	if _, err := w.DB().Exec(`alter table tasks rename to elsewhere`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.SaveEvents(t.Context(), attendees.Eventbrite, events); err == nil {
+		t.Fatal("it was noted without its task")
+	}
+	if _, err := w.DB().Exec(`alter table elsewhere rename to tasks`); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := w.SaveEvents(t.Context(), attendees.Eventbrite, events); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if task := w.task(); task.Event != "4699" || task.Times != 1 || !strings.HasPrefix(task.Says, "Delete the people of event 4699 at Eventbrite too") {
+		t.Errorf("the task is %+v", task)
+	}
+}
+
 func (w world) look(id attendees.EventID) postgres.Event {
 	w.t.Helper()
 	e, err := w.Event(w.t.Context(), id)
