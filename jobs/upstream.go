@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 
 	"github.com/riverqueue/river"
 
@@ -23,9 +24,9 @@ func (s *sweeper) addUpstream(ws *river.Workers, p *pull.Puller) {
 		if n.Told+n.Gone > 0 {
 			s.log.Info("deleted at Typeform", "told", n.Told, "seen to be gone", n.Gone)
 		}
-		if err != nil || n.Gone == 0 {
+		if n.Gone == 0 {
 			return err
 		}
-		return s.KeepCopy(ctx)
+		return errors.Join(err, s.KeepCopy(ctx)) // what was seen before it failed is recorded
 	}})
 }

@@ -127,7 +127,7 @@ func (a *app) sweep(ctx context.Context, d database, accepted bool) error {
 		failures = append(failures, more...)
 	}
 	if run.Tidied, err = d.Tidy(ctx); err != nil {
-		return err
+		return errors.Join(err, a.keepCopy(ctx, d)) // what went before is recorded
 	}
 	if run.Released > 0 {
 		fmt.Fprintf(a.out, "dropped  %s records that only a hold had kept\n", count(run.Released))
@@ -145,10 +145,7 @@ func (a *app) sweep(ctx context.Context, d database, accepted bool) error {
 		return err
 	}
 	upstream, err := a.upstream(ctx, d) // last: Typeform may be away
-	if err != nil {
-		return err
-	}
-	if err := a.keepCopy(ctx, d); err != nil {
+	if err := errors.Join(err, a.keepCopy(ctx, d)); err != nil {
 		return err
 	}
 	if run.Block+run.Delete+upstream.Told+upstream.Gone+len(failures) == 0 {

@@ -18,6 +18,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"lethe/attendees"
+	"lethe/attendees/ledger"
 	"lethe/attendees/postgres/pgtest"
 	"lethe/attendees/seal"
 	"lethe/sync/eventbrite/eventbritetest"
@@ -106,6 +107,32 @@ func simulated(t *testing.T) *sqlx.DB {
 	t.Helper()
 	db := pgtest.New(t)
 	return db
+}
+
+func TestARunThatFailsAtItsEndKeepsTheCopyOfWhatItDid(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t, 3, eventbritetest.Options{Limit: -1})
+	db := simulated(t)
+	f := ledger.File{Path: filepath.Join(t.TempDir(), "copy")}
+	env, _ := withKey(t, append(s.env(t, pgtest.URL(t, db)), "LETHE_LEDGER="+f.Path))
+	lethe(t, env, "events", "discover")
+	lethe(t, env, "sync")
+	_, err := db.Exec(`
+		create function full_disk() returns trigger language plpgsql as $$ begin raise 'the disk is full'; end $$;
+		create trigger full_disk before delete on openings execute function full_disk()`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, days(env, 60), "prune openings", "retention", "run")
+	c, err := f.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var entries int
+	err = db.Get(&entries, `select count(*) from ledger_entries where (select blocked_at from events) is not null`)
+	if err != nil || entries == 0 || len(c.Leaves) != entries {
+		t.Errorf("of %d entries (%v) the copy has %d", entries, err, len(c.Leaves))
+	}
 }
 
 // In the evening of its last day, west of Greenwich, it is the next one in UTC already.
