@@ -3,10 +3,12 @@ package postgres
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"lethe/attendees"
 )
@@ -59,4 +61,47 @@ func (s *Store) Looks(ctx context.Context, event attendees.EventID, id attendees
 		where event_id = $1 and part = 'look' and attendee_id = $2
 		order by received_at desc, id`, e.Key, attendeeKey(attendees.Eventbrite, id))
 	return looks, quiet("list who looked", err)
+}
+
+// LookIn is a look at somebody of an event. It does not tell at whom.
+type LookIn struct {
+	Event attendees.EventID `db:"event"`
+	Look
+}
+
+// roomsAtOnce bounds how many rooms one statement opens: it locks each with its indexes,
+// of which PostgreSQL's own default has room for 6,400.
+const roomsAtOnce = 100
+
+// LastLooks lists the newest looks at people of open events, whoever looked. It reads
+// every open room's looks, by an index: it is for those who watch, not for every page.
+func (s *Store) LastLooks(ctx context.Context, limit int) ([]LookIn, error) {
+	events, err := s.Events(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var keys []uuid.UUID
+	for _, e := range events {
+		if e.Open(s.now()) {
+			keys = append(keys, e.Key)
+		}
+	}
+	var looks []LookIn
+	for some := range slices.Chunk(keys, roomsAtOnce) {
+		var newest []LookIn
+		err := s.db.SelectContext(ctx, &newest, `
+			select e.source_id as event, p.looked_by, p.received_at
+			from personal p
+			join events e on e.id = p.event_id
+			where p.event_id = any($1::uuid[]) and p.part = 'look'
+			order by p.received_at desc, p.id
+			limit $2`, pq.Array(some), limit)
+		if err != nil {
+			return nil, quiet("list who looked", err)
+		}
+		looks = append(looks, newest...)
+		slices.SortStableFunc(looks, func(a, b LookIn) int { return b.At.Compare(a.At) })
+		looks = looks[:min(len(looks), limit)]
+	}
+	return looks, nil
 }

@@ -259,6 +259,40 @@ func TestAnAnswerLinkedByHandStaysAndCanBeTakenBack(t *testing.T) {
 	}
 }
 
+func TestTheNewestLooksAreThoseAtPeopleOfOpenEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.save(person("1", "4711", "Ada", "ada@example.org"), person("2", "4712", "Bo", "bo@example.org"))
+	me, you := uuid.New(), uuid.New()
+	for _, l := range []struct {
+		event attendees.EventID
+		at    attendees.AttendeeID
+		by    uuid.UUID
+	}{{"4711", "1", me}, {"4712", "2", you}, {"4711", "1", you}} {
+		if _, err := w.LookAt(t.Context(), l.event, l.at, l.by); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.now = w.clock.now.Add(time.Minute)
+	}
+	looks := func(limit int) (all []string) {
+		t.Helper()
+		newest, err := w.LastLooks(t.Context(), limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range newest {
+			all = append(all, string(l.Event)+map[uuid.UUID]string{me: " me", you: " you"}[l.By])
+		}
+		return all
+	}
+	equal(t, "newest", looks(2), []string{"4711 you", "4712 you"})
+	equal(t, "all", looks(9), []string{"4711 you", "4712 you", "4711 me"})
+	if _, err := w.DB().Exec(`update events set ends_on = '2027-04-01', block_on = '2027-05-01' where source_id = '4711'`); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "of open events", looks(9), []string{"4712 you"})
+}
+
 func TestUnmatchedAnswersArePagedByKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

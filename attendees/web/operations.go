@@ -1,9 +1,12 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"lethe/attendees"
 	"lethe/attendees/postgres"
@@ -18,6 +21,7 @@ type operationsPage struct {
 	Feeds    []feed
 	Budget   *budget // nil: Eventbrite has not told one yet
 	Receipts []use
+	Looks    []looked
 	Users    []userShown
 	Swept    string
 	Work     []postgres.Work
@@ -44,11 +48,18 @@ type use struct {
 	Name string
 }
 
+// looked is a look at one person, who is not named.
+type looked struct {
+	postgres.LookIn
+	Name string // of the event
+	Who  string
+}
+
 const (
 	// lateAfter is how far a feed that is pulled every ten minutes may lie behind: a
 	// rate limit of an hour is no trouble yet.
 	lateAfter = 90 * time.Minute
-	// shownUses are as many lists that left as one looks through at once.
+	// shownUses are as many lists that left, and looks, as one looks through at once.
 	shownUses = 50
 )
 
@@ -88,8 +99,17 @@ func (s *Site) operations(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	who := map[uuid.UUID]string{}
 	for _, u := range users {
 		p.Users = append(p.Users, shownUser(u))
+		who[u.ID] = u.Email.Reveal()
+	}
+	looks, err := s.Store.LastLooks(ctx, shownUses)
+	if err != nil {
+		return err
+	}
+	for _, l := range looks {
+		p.Looks = append(p.Looks, looked{l, named[string(l.Event)].Name, cmp.Or(who[l.By], "a user who was removed")})
 	}
 	if p.Work, err = s.Store.Work(ctx); err != nil {
 		return err

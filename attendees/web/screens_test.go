@@ -477,6 +477,27 @@ func TestTheListOfEventsSaysWhoIsMissingAndWhenAllIsDeleted(t *testing.T) {
 	}
 }
 
+func TestOperatorsSeeWhoLookedAndNotAtWhom(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.signedIn(h.user("curious@example.org", nil, attendees.Organiser)).get("/events/4711/attendees/4711001")
+	h.signedIn(h.user("gone@example.org", nil, attendees.Organiser)).get("/events/4712/attendees/4712002")
+	if err := h.Store.RemoveUser(t.Context(), "gone@example.org"); err != nil {
+		t.Fatal(err)
+	}
+	body := h.signedIn(h.user("op@example.org", nil, attendees.Operator)).get("/operations").body
+	_, body, _ = strings.Cut(body, "Who looked at a person")
+	body, _, _ = strings.Cut(body, "Who may sign in")
+	for _, says := range []string{`<th scope="row">curious@example.org</th><td>Open Science Forum</td>`, `<th scope="row">a user who was removed</th><td>Array Summit</td>`} {
+		if !strings.Contains(body, says) {
+			t.Errorf("the audit of accesses does not say %s", says)
+		}
+	}
+	if strings.Contains(body, "Testperson") || strings.Contains(body, "4711001") {
+		t.Error("the audit of accesses says at whom")
+	}
+}
+
 func TestEveryAnswerThatIsNobodysIsWithinReach(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
