@@ -80,23 +80,59 @@ func (s *Site) chooseForm(w http.ResponseWriter, r *http.Request) error {
 		s.Log.Warn("list forms", "err", err)
 		p.Unlisted = "Typeform does not list its forms at present."
 	}
+	theirs, err := s.othersForms(r.Context(), asked(r).user)
+	if err != nil {
+		return err
+	}
 	for _, f := range forms {
-		p.Forms = append(p.Forms, choice{Value: string(f.ID), Says: f.Title})
+		if !theirs[f.ID] {
+			p.Forms = append(p.Forms, choice{Value: string(f.ID), Says: f.Title})
+		}
 	}
 	return s.show(w, r, "forms.html", "Link a form to "+e.Name, p)
 }
 
+// othersForms are the forms of events that a user does not see, and of none that she does:
+// linked to an event of hers, each would show her who answered it there.
+func (s *Site) othersForms(ctx context.Context, u postgres.User) (map[attendees.FormID]bool, error) {
+	links, err := s.Store.Links(ctx)
+	if err != nil {
+		return nil, err
+	}
+	theirs := map[attendees.FormID]bool{}
+	for _, l := range links {
+		if l.Form != attendees.EventbriteForm { // every event's own questions are called that
+			theirs[l.Form] = true
+		}
+	}
+	for _, l := range links {
+		if u.Sees(l.Event) {
+			delete(theirs, l.Form)
+		}
+	}
+	return theirs, nil
+}
+
 // readForm reads a form's definition for a purpose. Whatever is wrong with the source the
-// reader can do something about.
-func (s *Site) readForm(ctx context.Context, e postgres.Event, form attendees.FormID, name attendees.PurposeName) (attendees.Form, attendees.Purpose, error) {
+// reader can do something about. A form of others is answered for as one that does not
+// exist.
+func (s *Site) readForm(ctx context.Context, a *asking, form attendees.FormID, name attendees.PurposeName) (attendees.Form, attendees.Purpose, error) {
 	purpose, ok := s.Store.Policy().Purpose(name)
 	if !ok {
 		return attendees.Form{}, purpose, refused("Say what the answers are for.")
 	}
-	f, err := s.Forms.Definition(ctx, e, form)
+	unread := refused("The form " + string(form) + " could not be read: it may not exist, be another event's, or whoever runs Lethe has set no token that sees it.")
+	theirs, err := s.othersForms(ctx, a.user)
+	if err != nil {
+		return attendees.Form{}, purpose, err
+	}
+	if theirs[form] {
+		return attendees.Form{}, purpose, unread
+	}
+	f, err := s.Forms.Definition(ctx, a.event, form)
 	if err != nil && ctx.Err() == nil {
 		s.Log.Warn("read a form", "form", form, "err", err)
-		return f, purpose, refused("The form " + string(form) + " could not be read: it may not exist, or whoever runs Lethe has set no token that sees it.")
+		return f, purpose, unread
 	}
 	return f, purpose, err
 }
@@ -105,7 +141,7 @@ func (s *Site) readForm(ctx context.Context, e postgres.Event, form attendees.Fo
 // a proposal.
 func (s *Site) showLink(w http.ResponseWriter, r *http.Request, form attendees.FormID, name attendees.PurposeName, chosen *postgres.Link) error {
 	e, ctx := asked(r).event, r.Context()
-	f, purpose, err := s.readForm(ctx, e, form, name)
+	f, purpose, err := s.readForm(ctx, asked(r), form, name)
 	if err != nil {
 		return err
 	}
@@ -203,7 +239,7 @@ func (s *Site) linkForm(w http.ResponseWriter, r *http.Request) error {
 	if v.Get("do") == "remove" {
 		return s.unlink(w, r, form)
 	}
-	f, purpose, err := s.readForm(r.Context(), e, form, name)
+	f, purpose, err := s.readForm(r.Context(), asked(r), form, name)
 	if err != nil {
 		return err
 	}

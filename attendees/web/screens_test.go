@@ -498,6 +498,48 @@ func TestOperatorsSeeWhoLookedAndNotAtWhom(t *testing.T) {
 	}
 }
 
+// A form that is linked to an event shows who answered it and is nobody's there.
+func TestNobodyLinksAFormOfEventsThatSheDoesNotSee(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	save := url.Values{"form": {string(agreementForm)}, "purpose": {string(attendees.ParticipationAgreement)}, "fill-agreed": {"agree"}, "do": {"save"}}
+	page := "/events/4712/link"
+	preview := page + "?purpose=participation_agreement&form=" + string(agreementForm)
+	curious := h.signedIn(h.user("curious@example.org", []attendees.EventID{"4712"}, attendees.Organiser))
+	if a := curious.get(page); a.status != http.StatusOK || strings.Contains(a.body, string(agreementForm)) {
+		t.Errorf("the page of forms answers %d and lists a form of 4711 to who does not see 4711", a.status)
+	}
+	for _, a := range []answer{curious.get(preview), curious.post(page, save)} {
+		if a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, "could not be read") {
+			t.Errorf("a form of 4711 answers %d to who does not see 4711", a.status)
+		}
+	}
+	own := postgres.Link{Event: "4711", Form: attendees.EventbriteForm, Purpose: attendees.Forum, Fields: []postgres.LinkedField{{Field: attendees.Affiliation, Question: "q", ID: "q"}}}
+	e, err := h.Store.Event(t.Context(), "4711")
+	if err == nil {
+		err = h.Store.SaveLink(t.Context(), e, own)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := h.othersForms(t.Context(), postgres.User{Roles: []attendees.Role{attendees.Organiser}, Events: []attendees.EventID{"4712"}})
+	if err != nil || theirs[attendees.EventbriteForm] || !theirs[forumForm] {
+		t.Errorf("others' forms are %v (%v): an event's own questions are nobody else's", theirs, err)
+	}
+	for _, events := range [][]attendees.EventID{nil, {"4711", "4712"}} {
+		her := h.signedIn(h.user("ada@example.org", events, attendees.Organiser))
+		if a := her.get(page); !strings.Contains(a.body, string(agreementForm)) {
+			t.Errorf("who sees %v is not offered the form", events)
+		}
+		if a := her.get(preview); a.status != http.StatusOK {
+			t.Errorf("who sees %v gets %d for the form", events, a.status)
+		}
+		if a := her.post(page, save); a.status != http.StatusSeeOther {
+			t.Errorf("who sees %v links the form with %d", events, a.status)
+		}
+	}
+}
+
 func TestEveryAnswerThatIsNobodysIsWithinReach(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
