@@ -23,8 +23,8 @@ func (s *Site) eventRoutes() []route {
 	}
 }
 
-// eventsPerPage is how many events one page lists.
-const eventsPerPage = 50
+// perPage is how many events, or lists that left, one page shows.
+const perPage = 50
 
 // Phases of an event, as the list of events tells them apart.
 const (
@@ -140,16 +140,8 @@ func (s *Site) events(w http.ResponseWriter, r *http.Request) error {
 	by, down := sortedBy(q, "date", true)
 	sortEvents(found, by, down)
 	p.Columns = columns(q, by, down, paths{}.EventsBy, "name", "Event", "#attending", "Attending", "#agreed", "Agreed", "date", "Takes place", "blocked", "Life of its people")
-	page, _ := strconv.Atoi(q.Get("page"))
-	page = min(max(page, 1), max(len(found)-1, 0)/eventsPerPage+1)
-	from := (page - 1) * eventsPerPage
-	shown := found[from:min(from+eventsPerPage, len(found))]
-	if from > 0 {
-		p.Newer = paths{}.EventsBy(with(q, "page", strconv.Itoa(page-1)))
-	}
-	if from+eventsPerPage < len(found) {
-		p.Older = paths{}.EventsBy(with(q, "page", strconv.Itoa(page+1)))
-	}
+	shown, newer, older := pageOf(found, q, paths{}.EventsBy)
+	p.Newer, p.Older = newer, older
 	events := make([]postgres.Event, len(shown))
 	for i, e := range shown {
 		events[i] = e.Event
@@ -312,6 +304,21 @@ func columns(q url.Values, by string, down bool, path func(url.Values) string, p
 		all = append(all, c)
 	}
 	return all
+}
+
+// pageOf is the page of a list that an address asks for, with the addresses of the pages
+// around it; empty: there is none.
+func pageOf[T any](all []T, q url.Values, path func(url.Values) string) (shown []T, newer, older string) {
+	last := max((len(all)-1)/perPage, 0)
+	page, _ := strconv.Atoi(q.Get("page"))
+	page = min(max(page-1, 0), last) // from 0; what is no number is the first
+	if page > 0 {
+		newer = path(with(q, "page", strconv.Itoa(page)))
+	}
+	if page < last {
+		older = path(with(q, "page", strconv.Itoa(page+2)))
+	}
+	return all[page*perPage : min((page+1)*perPage, len(all))], newer, older
 }
 
 // with is a query with one value set.

@@ -160,6 +160,8 @@ func fileName(id string) string {
 type exportedPage struct {
 	Receipts []receiptShown
 	Recalled int
+
+	Newer, Older, NewerSays, OlderSays string
 }
 
 type receiptShown struct {
@@ -195,7 +197,7 @@ func (s *Site) exported(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var p exportedPage
+	p := exportedPage{NewerSays: "Previous page", OlderSays: "Next page"}
 	for _, one := range receipts {
 		e := events[one.Event]
 		shown := receiptShown{
@@ -208,5 +210,6 @@ func (s *Site) exported(w http.ResponseWriter, r *http.Request) error {
 		}
 		p.Receipts = append(p.Receipts, shown)
 	}
+	p.Receipts, p.Newer, p.Older = pageOf(p.Receipts, r.URL.Query(), paths{}.ExportsBy)
 	return s.show(w, r, "exports.html", "Lists that left", p)
 }

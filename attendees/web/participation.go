@@ -20,7 +20,8 @@ func (s *Site) participationRoutes() []route {
 // participationPage is how many have not agreed yet, event by event.
 type participationPage struct {
 	Events []agreements
-	None   bool // no event is open
+
+	Newer, Older, NewerSays, OlderSays string
 }
 
 type agreements struct {
@@ -39,12 +40,13 @@ func (s *Site) participation(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var p participationPage
+	p := participationPage{NewerSays: "Previous page", OlderSays: "Next page"}
 	for _, e := range all {
 		if e.Open(now) {
 			p.Events = append(p.Events, agreements{e.ID, e.Name, datesOf(e), e.Attending, e.Agreed, e.Attending - e.Agreed, e.Asks})
 		}
 	}
+	p.Events, p.Newer, p.Older = pageOf(p.Events, r.URL.Query(), paths{}.ParticipationBy)
 	return s.show(w, r, "participation.html", "Agreements", p)
 }
 

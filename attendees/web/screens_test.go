@@ -23,6 +23,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 	"github.com/xuri/excelize/v2"
 
@@ -536,6 +537,42 @@ func TestNobodyLinksAFormOfEventsThatSheDoesNotSee(t *testing.T) {
 		}
 		if a := her.post(page, save); a.status != http.StatusSeeOther {
 			t.Errorf("who sees %v links the form with %d", events, a.status)
+		}
+	}
+}
+
+func TestLongListsComeInPages(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	var events []attendees.Event
+	for i := range 120 {
+		end := time.Now().AddDate(0, 0, i+1)
+		events = append(events, attendees.Event{ID: attendees.EventID(fmt.Sprint(50_000 + i)), Organization: "900", Name: fmt.Sprint("Meeting ", i), Status: "live", Zone: "Europe/Berlin", Start: end, End: end})
+		if err := h.Store.SaveReceipt(t.Context(), postgres.Receipt{ID: uuid.New(), Event: "4711", Purpose: "forum", Format: "csv", SHA256: make([]byte, 32), By: "ada@example.org", At: time.Now()}, &postgres.Listing{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := h.Store.SaveEvents(t.Context(), attendees.Eventbrite, events); err != nil {
+		t.Fatal(err)
+	}
+	b := h.signedIn(h.user("ada@example.org", nil, attendees.Organiser))
+	for path, want := range map[string]int{"/exports": 121, "/participation": 123, "/events": 125} {
+		rows := 0
+		for page := 1; page <= 3; page++ {
+			a := b.get(fmt.Sprint(path, "?page=", page))
+			_, body, _ := strings.Cut(a.body, "<tbody>")
+			rows += strings.Count(body, "<tr>")
+			if a.status != http.StatusOK || len(a.body) > 60<<10 || strings.Contains(a.body, `rel="next"`) != (page < 3) || strings.Contains(a.body, `rel="prev"`) != (page > 1) {
+				t.Errorf("page %d of %s answers %d with %d bytes, or leads elsewhere", page, path, a.status, len(a.body))
+			}
+		}
+		if rows != want {
+			t.Errorf("%s lists %d in all, want %d", path, rows, want)
+		}
+		for _, odd := range []string{"-1", "x", "9223372036854775807", "200000000000000000"} {
+			if a := b.get(path + "?page=" + odd); a.status != http.StatusOK {
+				t.Errorf("page %s of %s answers %d", odd, path, a.status)
+			}
 		}
 	}
 }

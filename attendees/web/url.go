@@ -72,6 +72,10 @@ func (p paths) ExportAs(id attendees.EventID, purpose attendees.PurposeName, for
 func (paths) Exports() string       { return "/exports" }
 func (paths) Participation() string { return "/participation" }
 
+// ExportsBy and ParticipationBy are pages of those lists.
+func (p paths) ExportsBy(q url.Values) string       { return query(p.Exports(), q) }
+func (p paths) ParticipationBy(q url.Values) string { return query(p.Participation(), q) }
+
 func (p paths) Unagreed(id attendees.EventID) string {
 	return p.Participation() + "/" + url.PathEscape(string(id))
 }
