@@ -231,9 +231,6 @@ func byText(fills map[attendees.Field]attendees.QuestionID) map[string]bool {
 
 // linkForm counts what a choice would fill, or saves it and asks for a pull.
 func (s *Site) linkForm(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
 	e, v := asked(r).event, r.PostForm
 	form, name := attendees.FormID(v.Get("form")), attendees.PurposeName(v.Get("purpose"))
 	if v.Get("do") == "remove" {

@@ -193,9 +193,6 @@ func (s *Site) countPeople(r *http.Request, e postgres.Event, f postgres.Filter,
 
 // search takes whom to look for, keeps it in the session and leads to the list.
 func (s *Site) search(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
 	e := asked(r).event
 	q := url.Values{}
 	for _, key := range []string{"show", "sort", "down"} {

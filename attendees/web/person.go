@@ -151,9 +151,6 @@ func sorted[T any](m map[string]T) []string {
 // linkAnswer gives an answer that is nobody's to the person, or takes back what was given
 // by hand.
 func (s *Site) linkAnswer(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
 	e, who := asked(r).event, attendees.AttendeeID(r.PathValue("attendee"))
 	form, answer := attendees.FormID(r.PostForm.Get("form")), attendees.ResponseID(r.PostForm.Get("answer"))
 	var err error
