@@ -28,12 +28,15 @@ type planPage struct {
 	Jumps   []jump
 	Next    []figure
 	Overdue []planned
+	More    int // are overdue besides
 	Events  []planned
 	Months  []month
 	Tasks   []task
 	Holds   []hold
 	Moved   []moved
 	Officer bool
+
+	Newer, Older, NewerSays, OlderSays string
 }
 
 type jump struct{ Says, Path string }
@@ -58,6 +61,7 @@ type planned struct {
 type month struct {
 	Name string
 	Days []dayOf
+	More int // besides
 }
 
 type dayOf struct {
@@ -82,6 +86,10 @@ type moved struct {
 	Block, WantBlock, Delete, WantedDelete attendees.Date
 }
 
+// mostNamed bounds how many events a leaf of the calendar names, and the list of what is
+// overdue: the list of all has the others.
+const mostNamed = 12
+
 // calendarMonths is how far the calendar looks: what is planned for a year is worth a
 // leaf each month, later is a line in the list.
 const calendarMonths = 12
@@ -90,7 +98,7 @@ const calendarMonths = 12
 func (s *Site) plan(w http.ResponseWriter, r *http.Request) error {
 	now := s.Now()
 	today := attendees.DateOf(now.UTC())
-	p := planPage{AsOf: today}
+	p := planPage{AsOf: today, NewerSays: "Previous page", OlderSays: "Next page"}
 	store := s.Store
 	if text := r.URL.Query().Get("as_of"); text != "" {
 		on, err := attendees.ParseDate(text)
@@ -119,6 +127,7 @@ func (s *Site) plan(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	p.settle()
+	p.Events, p.Newer, p.Older = pageOf(p.Events, r.URL.Query(), paths{}.PlanBy)
 	if p.Tasks, err = s.tasks(r.Context(), user); err != nil {
 		return err
 	}
@@ -190,6 +199,8 @@ func (p *planPage) settle() {
 		}
 		days = append(days, dayOf{e.Block, "sealed", "blocked", e.Name}, dayOf{e.Delete, "gone", "deleted", e.Name})
 	}
+	p.More = max(len(p.Overdue)-mostNamed, 0)
+	p.Overdue = p.Overdue[:len(p.Overdue)-p.More]
 	slices.SortStableFunc(days, func(x, y dayOf) int { return x.On.Compare(y.On) })
 	days = slices.DeleteFunc(days, func(d dayOf) bool { return d.On.Before(p.AsOf) })
 	for _, kind := range []string{"blocked", "deleted"} {
@@ -206,6 +217,8 @@ func (p *planPage) settle() {
 				m.Days = append(m.Days, d)
 			}
 		}
+		m.More = max(len(m.Days)-mostNamed, 0)
+		m.Days = m.Days[:len(m.Days)-m.More]
 		p.Months = append(p.Months, m)
 	}
 }

@@ -21,6 +21,9 @@ func (paths) Plan() string { return "/plan" }
 // PlanAsOf is the plan as it will stand on a day.
 func (paths) PlanAsOf(d attendees.Date) string { return "/plan?as_of=" + d.String() }
 
+// PlanBy is a page of the plan.
+func (p paths) PlanBy(q url.Values) string { return query(p.Plan(), q) }
+
 func (paths) Events() string                     { return "/events" }
 func (paths) Event(id attendees.EventID) string  { return "/events/" + url.PathEscape(string(id)) }
 func (p paths) Task(id attendees.EventID) string { return p.Event(id) + "/tasks" }
