@@ -345,7 +345,7 @@ func (s *Store) upsert(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, parts 
 			digest = excluded.digest,
 			corrected = excluded.corrected`,
 		event, s.now(), c.ids, c.sourceIDs, c.names, c.emails, c.tickets, c.statuses, c.sourceStatuses, c.attended,
-		c.versions, c.agreed, c.affiliations, c.forums, c.answers, c.digests, c.corrected, s.today())
+		c.versions, c.agreed, c.affiliations, c.forums, c.answers, c.digests, c.corrected, s.holdDay())
 	return quiet("save a room", err)
 }
 

@@ -46,7 +46,7 @@ func (s *Store) Audit(ctx context.Context) ([]Left, error) {
 				(select count(distinct attendee_id) from sealed where event_id = $1),
 				(select count(distinct attendee_id) from sealed s where event_id = $1 and `+free("$1", "$2")+`)
 			from personal
-			where event_id = $1 and part in ('registration', 'response')`, e.Key, s.today()).Scan(into...)
+			where event_id = $1 and part in ('registration', 'response')`, e.Key, s.holdDay()).Scan(into...)
 		if err != nil {
 			return nil, quiet("audit an event", err)
 		}

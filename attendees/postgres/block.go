@@ -271,7 +271,7 @@ func (b *blocker) registrations(ctx context.Context) error {
 				exists (select from holds h where h.attendee_id = p.id and `+standing("$4")+`) as held
 			from p
 			join attendees a on a.id = p.id and a.event_id = p.event_id
-			order by p.id`, b.event.Key, after, sealBatch, b.today())
+			order by p.id`, b.event.Key, after, sealBatch, b.holdDay())
 		if err != nil {
 			return errors.Join(quiet("read a room for the last time", err), writing.Wait())
 		}

@@ -31,7 +31,7 @@ func (b *blocker) responses(ctx context.Context) error {
 			select from sealed s
 			where s.event_id = $1
 			  and (s.attendee_id = p.id or s.attendee_id = a.id and s.part = 'response:' || p.form_id || ':' || p.source_id))
-		order by p.id`, b.event.Key, b.today())
+		order by p.id`, b.event.Key, b.holdDay())
 	if err != nil {
 		return quiet("read unmatched responses for the last time", err)
 	}

@@ -298,7 +298,7 @@ func (s *Store) VerifyCases(ctx context.Context, address attendees.Personal, num
 				update cases
 				set verified_at = coalesce(verified_at, $2),
 				    resumed_on = case when paused_on is null then null else coalesce(resumed_on, $3) end
-				where number = $1 and closed_at is null`, c.Number, s.now(), day{attendees.DateOf(s.now().UTC())})
+				where number = $1 and closed_at is null`, c.Number, s.now(), s.today())
 			return quiet("verify a request", err)
 		})
 		if err != nil {

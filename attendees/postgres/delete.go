@@ -81,7 +81,7 @@ func (s *Store) keptAlone(ctx context.Context, q sqlx.QueryerContext, event uuid
 		select s.attendee_id
 		from sealed s
 		join holds h on h.attendee_id = s.attendee_id
-		where s.event_id = $1 and `+standing("$2"), event, s.today())
+		where s.event_id = $1 and `+standing("$2"), event, s.holdDay())
 	return kept, quiet("look who stays", err)
 }
 

@@ -71,7 +71,7 @@ func (s *Store) dropUnagreed(ctx context.Context, tx *sqlx.Tx, e Event) (int, er
 		delete from sealed s
 		where s.event_id = $1 and s.agreed = false and not `+restricted+`
 		  and not `+holding("$1", "s.attendee_id", "$2")+`
-		returning attendee_id`, e.Key, s.today())
+		returning attendee_id`, e.Key, s.holdDay())
 	if err != nil {
 		return 0, quiet("drop those who never agreed", err)
 	}

@@ -58,6 +58,6 @@ func (s *Store) ForecastTidied(ctx context.Context, f Forecast) (t Tidied, err e
 				e.source_id = any($4) as deleted
 			from sealed s
 			join events e on e.id = s.event_id
-		) as each`, s.today(), s.halvesBefore(), s.policy.OfficersOnly, deleted).Scan(&t.Released, &t.Halves)
+		) as each`, s.holdDay(), s.halvesBefore(), s.policy.OfficersOnly, deleted).Scan(&t.Released, &t.Halves)
 	return t, quiet("count what would be dropped", err)
 }

@@ -271,7 +271,7 @@ func (b *blocker) settleHistory(ctx context.Context, tx *sqlx.Tx) error {
 		delete from sealed s
 		where s.event_id = $1
 		  and exists (select from attendees a where a.id = s.attendee_id and a.event_id <> $1)
-		  and not `+holding("$1", "s.attendee_id", "$2"), event, b.today())
+		  and not `+holding("$1", "s.attendee_id", "$2"), event, b.holdDay())
 	if err != nil {
 		return quiet("let go who moved on", err)
 	}
@@ -391,7 +391,7 @@ func (b *blocker) dropsMore(ctx context.Context, tx *sqlx.Tx) (more bool, err er
 // dropUnsaid drops, unopened, the records of those who never said yes; their rows go as
 // those of everybody without a record do.
 func (b *blocker) dropUnsaid(ctx context.Context, tx *sqlx.Tx) error {
-	result, err := tx.ExecContext(ctx, `delete from sealed s where `+unsaid+` and `+unkept, b.event.Key, b.today())
+	result, err := tx.ExecContext(ctx, `delete from sealed s where `+unsaid+` and `+unkept, b.event.Key, b.holdDay())
 	if err != nil {
 		return quiet("drop those without an agreement", err)
 	}

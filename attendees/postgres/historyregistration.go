@@ -165,7 +165,7 @@ func (b *blocker) sealParts(ctx context.Context, tx *sqlx.Tx, parts []part, know
 				where s.event_id = $1 and s.attendee_id = a.id and s.part = 'registration') as sealed
 		from attendees a
 		where a.event_id = $1 and a.id = any($2::uuid[])
-		order by a.id`, event, c.ids, b.today())
+		order by a.id`, event, c.ids, b.holdDay())
 	if err != nil {
 		return quiet("look who is sealed already", err)
 	}

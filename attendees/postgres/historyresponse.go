@@ -198,7 +198,7 @@ func (b *blocker) owners(ctx context.Context, tx *sqlx.Tx, parts []part) (map[uu
 			exists (select from sealed s where s.event_id = $1 and s.attendee_id = a.id and s.part = v.part) as sealed
 		from verdict v
 		join attendees a on a.id = v.attendee_id`,
-		b.event.Key, c.ids, c.claims, c.indexes, c.forms, c.sourceIDs, b.today())
+		b.event.Key, c.ids, c.claims, c.indexes, c.forms, c.sourceIDs, b.holdDay())
 	owners := make(map[uuid.UUID]found, len(rows))
 	for _, f := range rows {
 		owners[f.Response] = f

@@ -59,8 +59,9 @@ const farthestWest = 12 * time.Hour
 // everywhere, whatever zone its event, this machine and whoever set it are in.
 func HoldDay(now time.Time) attendees.Date { return attendees.DateOf(now.UTC().Add(-farthestWest)) }
 
-// today is the store's HoldDay.
-func (s *Store) today() day { return day{HoldDay(s.now())} }
+// holdDay is the store's HoldDay, today its day in UTC.
+func (s *Store) holdDay() day { return day{HoldDay(s.now())} }
+func (s *Store) today() day   { return day{attendees.DateOf(s.now().UTC())} }
 
 // holding is true where a hold stands, on the day of that parameter, on the event as a
 // whole, or on the registration alone, whatever event it is of by now.
@@ -73,7 +74,7 @@ func holding(event, attendee, today string) string {
 // isHeld tells whether a hold stands on the event as a whole, or, for an attendee, on
 // her alone.
 func (s *Store) isHeld(ctx context.Context, tx *sqlx.Tx, event, attendee uuid.UUID) (held bool, err error) {
-	err = tx.GetContext(ctx, &held, `select `+holding("$1", "$2", "$3"), event, attendee, s.today())
+	err = tx.GetContext(ctx, &held, `select `+holding("$1", "$2", "$3"), event, attendee, s.holdDay())
 	return held, quiet("look for holds", err)
 }
 
@@ -156,7 +157,7 @@ func (s *Store) holdAlong(ctx context.Context, tx *sqlx.Tx, old, to uuid.UUID, m
 		from holds h
 		join attendees a on a.id = any($3::uuid[])
 		join events n on n.id = $2
-		where h.event_id = $1 and h.attendee_id is null and `+standing("$4"), old, to, pq.StringArray(texts(moved)), s.today())
+		where h.event_id = $1 and h.attendee_id is null and `+standing("$4"), old, to, pq.StringArray(texts(moved)), s.holdDay())
 	if err != nil {
 		return quiet("look for holds", err)
 	}
@@ -228,7 +229,7 @@ func (s *Store) Holds(ctx context.Context) ([]Hold, error) {
 		join events e on e.id = h.event_id
 		left join attendees a on a.id = h.attendee_id
 		where `+standing("$1")+`
-		order by h.id`, s.today())
+		order by h.id`, s.holdDay())
 	return holds, quiet("list holds", err)
 }
 
@@ -275,7 +276,7 @@ func (s *Store) clearReleased(ctx context.Context) error {
 		select distinct e.id
 		from events e
 		join holds h on h.event_id = e.id
-		where e.state = 'active' and not (`+standing("$1")+`)`, s.today())
+		where e.state = 'active' and not (`+standing("$1")+`)`, s.holdDay())
 	if err != nil {
 		return quiet("look for released holds", err)
 	}

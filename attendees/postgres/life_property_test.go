@@ -46,6 +46,7 @@ type life struct {
 	sealer    *seal.Sealer
 	souls     map[string]*soul // who is held, by id
 	forgotten map[string]bool
+	sealed    map[string]bool // who was ever sealed for herself: a replay may have that wait for her
 	holds     map[int]postgres.Hold
 	ends      map[attendees.EventID]time.Time
 	earliest  map[attendees.EventID]attendees.Date // to be deleted, by any plan that ever was
@@ -257,7 +258,7 @@ func anyOrder(t *testing.T, half int) {
 		w.Policy().Purposes[1].Basis = "a"
 		end := time.Date(2027, 6, 20, 16, 0, 0, 0, time.UTC)
 		l := &life{
-			T: rt, world: w, officer: o, sealer: sealer(t, o), souls: map[string]*soul{}, forgotten: map[string]bool{},
+			T: rt, world: w, officer: o, sealer: sealer(t, o), souls: map[string]*soul{}, forgotten: map[string]bool{}, sealed: map[string]bool{},
 			holds: map[int]postgres.Hold{}, ends: map[attendees.EventID]time.Time{"4711": end, "4712": end},
 			earliest: map[attendees.EventID]attendees.Date{}, doubted: map[attendees.EventID]bool{},
 			upstream: june, copy: ledger.File{Path: filepath.Join(t.TempDir(), "copy")},

@@ -55,7 +55,7 @@ func (l *life) list(id attendees.EventID, people ...string) {
 			s.unsure = true // her source has her elsewhere: she is gone here
 		case !open || l.forgotten[who]:
 		case s == nil:
-			l.souls[who] = &soul{event: id}
+			l.souls[who] = l.comer(who, id)
 		case s.event != id && s.why == "" && !s.early && l.look(s.event).Open(l.clock.now):
 			// Back where she was, what she answered there finds her again.
 			l.souls[who] = &soul{event: id, withdrawn: s.withdrawn, moved: true, unsure: s.moved || s.unsure, agreed: s.moved && l.hasAgreed(who)}
@@ -71,6 +71,17 @@ func (l *life) list(id attendees.EventID, people ...string) {
 			l.holds[h.ID] = h
 		}
 	}
+}
+
+// comer is somebody who comes in: sealed at once, where she was before a backup that does
+// not have her was restored.
+func (l *life) comer(who string, id attendees.EventID) *soul {
+	s := &soul{event: id}
+	l.must(l.DB().Get(&s.why, `select reason from attendees where source_id = $1`, who))
+	if s.early, s.unsure = s.why != "", s.why != ""; s.early && !l.sealed[who] {
+		l.Fatalf("%s comes in sealed (%s), and nobody asked for that", who, s.why)
+	}
+	return s
 }
 
 func (l *life) hasAgreed(who string) bool {
@@ -259,7 +270,7 @@ func (l *life) erase(*rapid.T) {
 	if !duty && l.look(s.event).State == attendees.Active && !s.early {
 		l.Fatalf("%s never agreed and was kept", who)
 	}
-	s.why, s.early, s.lab = attendees.ErasureAsked, true, ""
+	s.why, s.early, s.lab, l.sealed[who] = attendees.ErasureAsked, true, "", true
 }
 
 func (l *life) restrict(*rapid.T) {
@@ -274,7 +285,7 @@ func (l *life) restrict(*rapid.T) {
 	if readable := s.why == "" && !s.early && l.look(s.event).BlockedAt == nil; !readable {
 		s.unsure = true // what no duty keeps may have gone long ago
 	}
-	s.why, s.early = why, true
+	s.why, s.early, l.sealed[who] = why, true, true
 }
 
 // lift lifts a restriction, by the person's own visit where she still can, else by the

@@ -166,7 +166,7 @@ func (s *Store) clearAbsent(ctx context.Context, tx *sqlx.Tx, event uuid.UUID, i
 		select p.id
 		from personal p
 		where p.event_id = $1 and p.part = 'registration' and p.status <> 'attending' and p.id = any($2::uuid[])
-		  and not `+holding("$1", "p.id", "$3"), event, pq.StringArray(texts(ids)), s.today())
+		  and not `+holding("$1", "p.id", "$3"), event, pq.StringArray(texts(ids)), s.holdDay())
 	if err != nil || len(absent) == 0 {
 		return quiet("look for those who do not attend", err)
 	}

@@ -222,7 +222,7 @@ func (s *Store) DropUnmatched(ctx context.Context) (int, error) {
 				)
 				insert into personal (event_id, id, part)
 				select event_id, id, 'dropped'
-				from gone`, before, s.today())
+				from gone`, before, s.holdDay())
 			dropped += n
 			return err
 		})

@@ -190,7 +190,7 @@ func (s *Store) dropReleasedOf(ctx context.Context, e Event) (n int, err error) 
 		err := tx.SelectContext(ctx, &gone, `
 			delete from sealed s
 			where s.event_id = $1 and `+loose("$1", "$2")+` and `+free("$1", "$3")+`
-			returning attendee_id`, e.Key, e.Doubted, s.today())
+			returning attendee_id`, e.Key, e.Doubted, s.holdDay())
 		if err != nil {
 			return quiet("drop what a hold had kept", err)
 		}
@@ -303,6 +303,6 @@ func (s *Store) pruneOpenings(ctx context.Context) error {
 		using ledger_entries e
 		where e.index = o.index
 		  and substring(e.leaf from '"at":"([^"T]+)') < $1
-		  and not exists (select from holds h where h.entry = o.index and `+standing("$2")+`)`, before.String(), s.today())
+		  and not exists (select from holds h where h.entry = o.index and `+standing("$2")+`)`, before.String(), s.holdDay())
 	return quiet("prune openings", err)
 }

@@ -59,7 +59,7 @@ func (u *under) uses(ctx context.Context) error {
 	err = u.db.SelectContext(ctx, &onHold, `
 		select distinct h.event_id
 		from holds h
-		where h.event_id = any($1::uuid[]) and (h.attendee_id is null or h.attendee_id = any($2::uuid[])) and `+standing("$3"), events, ids, u.today())
+		where h.event_id = any($1::uuid[]) and (h.attendee_id is null or h.attendee_id = any($2::uuid[])) and `+standing("$3"), events, ids, u.holdDay())
 	for _, event := range onHold {
 		u.of(event).OnHold = true
 	}

@@ -56,7 +56,7 @@ func (s *Store) Summaries(ctx context.Context, seen []attendees.EventID) ([]Summ
 		left join linked l on l.event_id = e.id
 		left join held h on h.event_id = e.id
 		where $1::text[] is null or e.source_id = any($1)
-		order by ends_on desc, source_id`, pq.Array(seen), s.today())
+		order by ends_on desc, source_id`, pq.Array(seen), s.holdDay())
 	return all, quiet("list events", err)
 }
 

@@ -140,7 +140,7 @@ func (s *Store) staying(ctx context.Context) (map[uuid.UUID]Staying, error) {
 			join attendees a on a.id = h.attendee_id
 			where `+standing("$1")+`
 		) as each
-		group by event_id`, s.today())
+		group by event_id`, s.holdDay())
 	all := make(map[uuid.UUID]Staying, len(rows))
 	for _, r := range rows {
 		all[r.Event] = r.Staying

@@ -84,7 +84,7 @@ func (s *Store) Tasks(ctx context.Context) ([]Task, error) {
 		from tasks t
 		join events e on e.id = t.event_id
 		where t.done_at is null
-		order by t.id`, formTasks, TaskResponses, s.today())
+		order by t.id`, formTasks, TaskResponses, s.holdDay())
 	return tasks, quiet("list tasks", err)
 }
 
@@ -123,7 +123,7 @@ func (s *Store) FinishTask(ctx context.Context, id int, by string) error {
 		_, err = tx.ExecContext(ctx, `
 			delete from upstream u
 			where event_id = $1 and $2 || form_id = $3 and due_at is not null and not `+upstreamHeld("u", "$4"),
-			task.Key, formTasks, task.Kind, s.today())
+			task.Key, formTasks, task.Kind, s.holdDay())
 		return quiet("tick a task off", err)
 	})
 }

@@ -43,7 +43,7 @@ func (s *Store) Unlink(ctx context.Context, e Event, form attendees.FormID) (ans
 				where (h.event_id = $1 or h.attendee_id in (
 					select coalesce(attendee_id, claims)
 					from personal
-					where event_id = $1 and part = 'response' and form_id = $3)) and `+standing("$2")+`)`, e.Key, s.today(), form)
+					where event_id = $1 and part = 'response' and form_id = $3)) and `+standing("$2")+`)`, e.Key, s.holdDay(), form)
 		if err != nil {
 			return quiet("look for holds", err)
 		}

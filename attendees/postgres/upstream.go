@@ -149,7 +149,7 @@ func (s *Store) askForm(ctx context.Context, tx *sqlx.Tx, e Event, form attendee
 	err := tx.GetContext(ctx, &due, `
 		select count(*)
 		from upstream u
-		where event_id = $1 and form_id = $2 and due_at is not null and not `+upstreamHeld("u", "$3"), e.Key, form, s.today())
+		where event_id = $1 and form_id = $2 and due_at is not null and not `+upstreamHeld("u", "$3"), e.Key, form, s.holdDay())
 	if err != nil {
 		return quiet("count what is due upstream", err)
 	}
@@ -270,7 +270,7 @@ func (s *Store) UpstreamBatch(ctx context.Context, u Upstream, most int) (untold
 			select from personal p
 			where p.event_id = any($5::uuid[]) and p.event_id <> u.event_id and p.id = u.id and p.attendee_id is not null)
 		order by u.id
-		limit $6`, u.key, u.Form, s.now().Add(-seenAfter), s.today(), events, most)
+		limit $6`, u.key, u.Form, s.now().Add(-seenAfter), s.holdDay(), events, most)
 	if err != nil {
 		return nil, nil, quiet("list what is due upstream", err)
 	}

@@ -87,7 +87,7 @@ func (s *Store) clearWithdrawn(ctx context.Context, tx *sqlx.Tx, event uuid.UUID
 		select id, withdrawn
 		from attendees
 		where event_id = $1 and withdrawn <> '{}' and state = 'active' and id = any($2::uuid[])
-		  and not `+holding("$1", "attendees.id", "$3"), event, pq.StringArray(texts(ids)), s.today())
+		  and not `+holding("$1", "attendees.id", "$3"), event, pq.StringArray(texts(ids)), s.holdDay())
 	if err != nil {
 		return quiet("look for withdrawn consents", err)
 	}

@@ -108,7 +108,7 @@ func TestAnOrganiserHoldsTheListSheNeeds(t *testing.T) {
 	box := newMailbox(t)
 	event := h.crowd()
 	h.work(t, box, h.url)
-	h.user("ada@example.org", []attendees.EventID{event}, attendees.Organiser)
+	h.user("ada@example.org", []attendees.EventID{event, "4711"}, attendees.Organiser) // who sees the form's other event, too
 	at := func(text string) step { return chromedp.WaitVisible(fmt.Sprintf(`//h1[contains(., %q)]`, text)) }
 	press := func(text string) step { return chromedp.Click(fmt.Sprintf(`//main//button[text()=%q]`, text)) }
 	follow := func(text string) step { return chromedp.Click(fmt.Sprintf(`//main//a[text()=%q]`, text)) }
