@@ -172,8 +172,8 @@ func TestAnOrganiserHoldsTheListSheNeeds(t *testing.T) {
 		t.Errorf("%d lines, %d rows (%v)", len(lines), len(sheet(t, got["xlsx"])), err)
 	}
 	run(t, window, chromedp.Navigate(h.BaseURL+"/exports"), at("Lists that left"))
-	if n := tell[int](t, window, `document.querySelectorAll("tbody tr").length`); n != 6 {
-		t.Errorf("%d receipts, want 6: three from here, three of the command's", n)
+	if n := tell[int](t, window, `document.querySelectorAll("tbody tr").length`); n != 7 {
+		t.Errorf("%d receipts, want 7: three from here, three of the command's, one of the other event", n)
 	}
 
 	// Pull now, and sign out.
