@@ -232,6 +232,16 @@ func TestInABrowserRiversPagesRunUnderTheirPolicy(t *testing.T) {
 		chromedp.Navigate(h.BaseURL+"/operations/jobs/jobs?state=available"), chromedp.WaitVisible(`//*[contains(text(), "pull_event")]`))
 }
 
+// axeFor is axe-core for a test, which ends where it cannot be had.
+func axeFor(t *testing.T) string {
+	t.Helper()
+	script, err := axe()
+	if err != nil {
+		missing(t, "axe-core cannot be fetched: "+err.Error())
+	}
+	return script
+}
+
 // axe is axe-core, fetched once into the user's cache.
 var axe = sync.OnceValues(func() (string, error) {
 	const version = "4.14.1"

@@ -130,10 +130,7 @@ var visitedPages = []string{
 // the four. It leaves pictures in the folder that LETHE_SCREENSHOTS names.
 func TestNoAttendeesPageShutsAnybodyOut(t *testing.T) {
 	window := chromium(t)
-	script, err := axe()
-	if err != nil {
-		missing(t, "axe-core cannot be fetched: "+err.Error())
-	}
+	script := axeFor(t)
 	h := newPortal(t, "")
 	languages := []string{"en"}
 	if os.Getenv("LETHE_TEST_LANGUAGES") == "all" {

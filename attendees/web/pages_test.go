@@ -119,10 +119,7 @@ func as(width int64, scheme string) step {
 
 func TestInABrowserNoPageShutsAnybodyOut(t *testing.T) {
 	window := chromium(t)
-	script, err := axe()
-	if err != nil {
-		missing(t, "axe-core cannot be fetched: "+err.Error())
-	}
+	script := axeFor(t)
 	h := newHouseAt(t, "")
 	h.walk(t, window, func(p shownPage) {
 		run(t, window, chromedp.Evaluate[chromedp.Void](script))
@@ -194,10 +191,7 @@ func TestInABrowserLongWordsMakeNoPageWider(t *testing.T) {
 // river.js mend them.
 func TestInABrowserRiversPagesShutNobodyOut(t *testing.T) {
 	window := chromium(t)
-	script, err := axe()
-	if err != nil {
-		missing(t, "axe-core cannot be fetched: "+err.Error())
-	}
+	script := axeFor(t)
 	h := newHouseAt(t, "")
 	pages := []string{"jobs", "jobs?state=available", "jobs?state=discarded", "queues", "queues/default", "settings"}
 	for i, state := range []string{"available", "running", "retryable", "completed", "cancelled", "discarded"} {
