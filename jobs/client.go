@@ -13,7 +13,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 	"github.com/riverqueue/river/rivertype"
 
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/postgres"
 	"lethe/sync/pull"
 )
 

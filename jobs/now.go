@@ -7,7 +7,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // Pull asks for a pull of an event and of its forms now. What waits already is not asked

@@ -17,11 +17,11 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
-	"lethe/attendees"
+	"lethe/attendees/db/pgtest"
 	"lethe/attendees/mail"
-	"lethe/attendees/postgres"
-	"lethe/attendees/postgres/pgtest"
-	"lethe/attendees/seal"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
+	"lethe/attendees/old/seal"
 	"lethe/sync/pull"
 )
 

@@ -10,8 +10,8 @@ import (
 
 	"github.com/riverqueue/river"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 	"lethe/sync/pull"
 )
 

@@ -6,7 +6,7 @@ import (
 
 	"github.com/riverqueue/river"
 
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/postgres"
 	"lethe/sync/pull"
 )
 

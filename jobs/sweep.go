@@ -8,9 +8,9 @@ import (
 
 	"github.com/riverqueue/river"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
-	"lethe/attendees/seal"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
+	"lethe/attendees/old/seal"
 )
 
 // Sweep asks for everything that is due to be blocked or deleted, and tidies up.

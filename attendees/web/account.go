@@ -1,8 +1,8 @@
 package web
 
 import (
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 )
 
 // userShown is a user as pages show her.

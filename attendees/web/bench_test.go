@@ -14,9 +14,9 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"lethe/attendees"
-	"lethe/attendees/export"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/export"
+	"lethe/attendees/old/postgres"
 )
 
 // many puts people into event 4715.

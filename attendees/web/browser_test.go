@@ -22,9 +22,9 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/emersion/go-smtp"
 
-	"lethe/attendees"
 	"lethe/attendees/mail"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 	"lethe/jobs"
 )
 

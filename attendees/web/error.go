@@ -11,7 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/postgres"
 )
 
 var (

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 )
 
 func TestEachErrorHasAPageThatSaysWhatToDo(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 )
 
 // eventPage is one event that is open: counts, dates, forms, nobody's name.

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 )
 
 func (s *Site) eventRoutes() []route {

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"lethe/attendees"
-	"lethe/attendees/export"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/export"
+	"lethe/attendees/old/postgres"
 )
 
 func (s *Site) exportRoutes() []route {

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"lethe/attendees"
 	"lethe/attendees/ledger"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 )
 
 func (s *Site) ledgerRoutes() []route {

@@ -3,8 +3,8 @@ package web
 import (
 	"time"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 )
 
 // lifeLine is Lethe's own picture: open, over, sealed, gone, and where today stands. It

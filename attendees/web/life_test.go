@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 )
 
 func TestALifeLineStandsWhereTodayDoes(t *testing.T) {

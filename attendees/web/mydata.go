@@ -14,10 +14,10 @@ import (
 	"strings"
 	"time"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
-	"lethe/attendees/rights"
-	"lethe/attendees/seal"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
+	"lethe/attendees/old/rights"
+	"lethe/attendees/old/seal"
 )
 
 //go:embed mydata/*.html

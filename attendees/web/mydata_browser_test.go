@@ -12,9 +12,9 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"lethe/attendees"
 	"lethe/attendees/mail"
-	"lethe/attendees/rights"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/rights"
 )
 
 // sending lets /my-data send by real SMTP.

@@ -21,12 +21,12 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"lethe/attendees"
+	"lethe/attendees/db/pgtest"
 	"lethe/attendees/mail"
-	"lethe/attendees/postgres"
-	"lethe/attendees/postgres/pgtest"
-	"lethe/attendees/rights"
-	"lethe/attendees/seal"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
+	"lethe/attendees/old/rights"
+	"lethe/attendees/old/seal"
 )
 
 // Send sends at once what /my-data says.
@@ -402,7 +402,7 @@ func TestWhatSheTakesAlongIsWhatTheSchemaSays(t *testing.T) {
 	if a.header.Get("Content-Type") != "application/json" || !strings.Contains(a.header.Get("Content-Disposition"), "attachment") {
 		t.Errorf("the file comes as %v", a.header)
 	}
-	schema, err := os.ReadFile("../rights/my-data.schema.json")
+	schema, err := os.ReadFile("../old/rights/my-data.schema.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"strings"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
-	"lethe/attendees/rights"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
+	"lethe/attendees/old/rights"
 )
 
 // heldPage is everything that is held under one address.

@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 )
 
 func (s *Site) operationsRoutes() []route {

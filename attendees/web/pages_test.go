@@ -13,7 +13,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // shownPage is one page as somebody meets it: every page of the site has a line in

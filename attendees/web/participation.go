@@ -4,9 +4,9 @@ import (
 	"net/http"
 	"net/url"
 
-	"lethe/attendees"
-	"lethe/attendees/export"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/export"
+	"lethe/attendees/old/postgres"
 )
 
 func (s *Site) participationRoutes() []route {

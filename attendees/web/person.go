@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 )
 
 // personPage is everything that is held of one person, with why and from where.

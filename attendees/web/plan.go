@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 )
 
 func (s *Site) planRoutes() []route {

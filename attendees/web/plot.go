@@ -5,8 +5,8 @@ import (
 	"html/template"
 	"strings"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 )
 
 // plot is how many had registered by each day, as a curve, and by months for those who

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"time"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 )
 
 // pullPage is how a pull comes along; it refreshes itself until all is read.

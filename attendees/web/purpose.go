@@ -3,7 +3,7 @@ package web
 import (
 	"strings"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // purposeShown is a purpose in words.

@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"strings"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
-	"lethe/attendees/rights"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
+	"lethe/attendees/old/rights"
 )
 
 func (paths) Requests() string      { return "/requests" }

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 )
 
 // route is one row of the table from which the mux is built, and the test of who may

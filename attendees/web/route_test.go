@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 )
 
 // access is what a route is known to be for: written down a second time, so that one

@@ -27,8 +27,8 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/xuri/excelize/v2"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 	"lethe/sync/eventbrite/eventbritetest"
 	"lethe/sync/typeform/typeformtest"
 )

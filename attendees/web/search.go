@@ -15,8 +15,8 @@ import (
 
 	"golang.org/x/crypto/chacha20poly1305"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 )
 
 // What somebody searches for is mostly a name. It never stands in an address: it lies in

@@ -8,7 +8,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 	"github.com/google/uuid"
 
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/postgres"
 )
 
 const (

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"lethe/attendees/mail"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/postgres"
 )
 
 // What one address and one network may ask for. An office of thirty that begins its day

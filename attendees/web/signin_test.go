@@ -12,8 +12,8 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 )
 
 func email(address string) url.Values { return url.Values{"email": {address}} }

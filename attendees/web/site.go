@@ -11,11 +11,11 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 
-	"lethe/attendees"
 	"lethe/attendees/mail"
-	"lethe/attendees/postgres"
-	"lethe/attendees/rights"
-	"lethe/attendees/seal"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
+	"lethe/attendees/old/rights"
+	"lethe/attendees/old/seal"
 )
 
 // Poster sees to it that a letter is sent, later.

@@ -3,7 +3,7 @@ package web
 import (
 	"net/url"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // paths builds every address of the site, and no other place does. Names and addresses

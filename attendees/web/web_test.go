@@ -20,11 +20,11 @@ import (
 	"github.com/jmoiron/sqlx"
 	"riverqueue.com/riverui"
 
-	"lethe/attendees"
+	"lethe/attendees/db/pgtest"
 	"lethe/attendees/mail"
-	"lethe/attendees/postgres"
-	"lethe/attendees/postgres/pgtest"
-	"lethe/attendees/seal"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
+	"lethe/attendees/old/seal"
 	"lethe/jobs"
 	"lethe/sync/pull"
 )

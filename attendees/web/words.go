@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

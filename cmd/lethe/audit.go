@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/postgres"
 )
 
 func (a *app) auditCommand() *cobra.Command {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/kelseyhightower/envconfig"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // config is the environment, read in one place. Everything is text here and is

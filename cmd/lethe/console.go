@@ -7,10 +7,10 @@ import (
 
 	"riverqueue.com/riverui"
 
-	"lethe/attendees"
 	"lethe/attendees/mail"
-	"lethe/attendees/postgres"
-	"lethe/attendees/seal"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
+	"lethe/attendees/old/seal"
 	"lethe/attendees/web"
 	"lethe/jobs"
 	"lethe/migrations"

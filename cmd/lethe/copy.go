@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lethe/attendees/ledger"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/postgres"
 )
 
 // noCopy in LETHE_LEDGER says that another machine keeps the ledger's copy.

@@ -9,10 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lethe/attendees"
-	"lethe/attendees/export"
-	"lethe/attendees/postgres"
-	"lethe/attendees/seal"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/export"
+	"lethe/attendees/old/postgres"
+	"lethe/attendees/old/seal"
 	"lethe/sync/eventbrite/eventbritetest"
 	"lethe/sync/pull"
 	"lethe/sync/typeform/typeformtest"

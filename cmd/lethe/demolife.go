@@ -11,10 +11,10 @@ import (
 	"slices"
 	"time"
 
-	"lethe/attendees"
 	"lethe/attendees/ledger"
-	"lethe/attendees/postgres"
-	"lethe/attendees/seal"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
+	"lethe/attendees/old/seal"
 	"lethe/sync/eventbrite/eventbritetest"
 	"lethe/sync/pull"
 )

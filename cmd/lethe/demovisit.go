@@ -6,10 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"lethe/attendees"
 	"lethe/attendees/mail"
-	"lethe/attendees/postgres"
-	"lethe/attendees/rights"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
+	"lethe/attendees/old/rights"
 	"lethe/sync/eventbrite/eventbritetest"
 	"lethe/sync/pull"
 )

@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 	"lethe/migrations"
 	"lethe/sync/pull"
 	"lethe/sync/typeform"

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"lethe/attendees/postgres/pgtest"
+	"lethe/attendees/db/pgtest"
 	"lethe/sync/eventbrite/eventbritetest"
 	"lethe/sync/typeform/typeformtest"
 )

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lethe/attendees/export"
+	"lethe/attendees/old/export"
 )
 
 func (a *app) exportSealedCommand() *cobra.Command {

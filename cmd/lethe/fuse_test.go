@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"lethe/attendees/postgres/pgtest"
-	"lethe/attendees/seal"
+	"lethe/attendees/db/pgtest"
+	"lethe/attendees/old/seal"
 	"lethe/sync/eventbrite/eventbritetest"
 )
 

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 )
 
 func (a *app) holdCommand() *cobra.Command {

@@ -20,21 +20,21 @@ import (
 // makes databases for.
 var floors = [][]string{
 	{
-		"lethe/attendees", "lethe/attendees/seal", "lethe/attendees/ledger", "lethe/migrations", "lethe/sync/internal/rest",
-		"lethe/attendees/postgres/localpg", "lethe/attendees/mail",
+		"lethe/attendees/old/attendees", "lethe/attendees/old/seal", "lethe/attendees/ledger", "lethe/migrations", "lethe/sync/internal/rest",
+		"lethe/attendees/db/localpg", "lethe/attendees/mail",
 	},
 	{
-		"lethe/attendees/postgres", "lethe/sync/eventbrite", "lethe/sync/typeform",
+		"lethe/attendees/old/postgres", "lethe/sync/eventbrite", "lethe/sync/typeform",
 		"lethe/sync/eventbrite/eventbritetest", "lethe/sync/typeform/typeformtest",
 	},
-	{"lethe/attendees/postgres/pgtest", "lethe/attendees/export", "lethe/attendees/rights", "lethe/sync/pull"},
+	{"lethe/attendees/db/pgtest", "lethe/attendees/old/export", "lethe/attendees/old/rights", "lethe/sync/pull"},
 	{"lethe/jobs", "lethe/attendees/web"},
 	{"lethe/cmd/lethe"},
 }
 
 // aboutDatabases may speak to one; everybody else asks the store.
 var aboutDatabases = []string{
-	"lethe/attendees/postgres", "lethe/attendees/postgres/localpg", "lethe/attendees/postgres/pgtest",
+	"lethe/attendees/old/postgres", "lethe/attendees/db/localpg", "lethe/attendees/db/pgtest",
 	"lethe/migrations", "lethe/jobs", "lethe/sync/pull", "lethe/cmd/lethe",
 }
 
@@ -64,7 +64,7 @@ func wrong(p goPackage) (faults []string) {
 	outside := func(name string) bool { return strings.Contains(strings.Split(name, "/")[0], ".") }
 	for _, name := range p.Imports {
 		switch {
-		case p.ImportPath == "lethe/attendees" && (outside(name) || name == "database/sql" || strings.HasPrefix(name, "net/")):
+		case p.ImportPath == "lethe/attendees/old/attendees" && (outside(name) || name == "database/sql" || strings.HasPrefix(name, "net/")):
 			faults = append(faults, "the domain imports "+name)
 		case (name == "database/sql" || strings.HasSuffix(name, "/sqlx") || strings.HasSuffix(name, "lib/pq")) && !slices.Contains(aboutDatabases, p.ImportPath):
 			faults = append(faults, "speaks to a database: "+name)
@@ -116,12 +116,12 @@ func TestImportsPointDownwardsOnly(t *testing.T) {
 func TestTheHouseRulesCanBeBroken(t *testing.T) {
 	t.Parallel()
 	for fault, p := range map[string]goPackage{
-		"imports upwards":      {ImportPath: "lethe/attendees/seal", Deps: []string{"lethe/attendees/postgres"}},
+		"imports upwards":      {ImportPath: "lethe/attendees/old/seal", Deps: []string{"lethe/attendees/old/postgres"}},
 		"imports its own":      {ImportPath: "lethe/sync/eventbrite", Deps: []string{"lethe/sync/typeform"}},
 		"stands on no floor":   {ImportPath: "lethe/attendees/util"},
-		"the domain asks":      {ImportPath: "lethe/attendees", Imports: []string{"net/http"}},
-		"the domain borrows":   {ImportPath: "lethe/attendees", Imports: []string{"github.com/google/uuid"}},
-		"speaks to a database": {ImportPath: "lethe/attendees/export", Imports: []string{"github.com/lib/pq"}},
+		"the domain asks":      {ImportPath: "lethe/attendees/old/attendees", Imports: []string{"net/http"}},
+		"the domain borrows":   {ImportPath: "lethe/attendees/old/attendees", Imports: []string{"github.com/google/uuid"}},
+		"speaks to a database": {ImportPath: "lethe/attendees/old/export", Imports: []string{"github.com/lib/pq"}},
 		"a second client":      {ImportPath: "lethe/sync/typeform", Imports: []string{"github.com/hashicorp/go-retryablehttp"}},
 	} {
 		if len(wrong(p)) == 0 {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lethe/attendees/seal"
+	"lethe/attendees/old/seal"
 )
 
 func (a *app) keysCommand() *cobra.Command {

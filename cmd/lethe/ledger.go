@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lethe/attendees"
 	"lethe/attendees/ledger"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 )
 
 func (a *app) ledgerCommand() *cobra.Command {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/postgres"
 	"lethe/migrations"
 )
 

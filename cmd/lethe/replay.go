@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lethe/attendees/ledger"
-	"lethe/attendees/seal"
+	"lethe/attendees/old/seal"
 )
 
 func (a *app) replayCommand() *cobra.Command {

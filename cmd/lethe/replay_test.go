@@ -16,10 +16,10 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
-	"lethe/attendees/postgres/pgtest"
-	"lethe/attendees/seal"
+	"lethe/attendees/db/pgtest"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
+	"lethe/attendees/old/seal"
 	"lethe/sync/eventbrite/eventbritetest"
 )
 

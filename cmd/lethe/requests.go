@@ -12,10 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
-	"lethe/attendees/rights"
-	"lethe/attendees/seal"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
+	"lethe/attendees/old/rights"
+	"lethe/attendees/old/seal"
 	"lethe/jobs"
 )
 

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"lethe/attendees/postgres/pgtest"
-	"lethe/attendees/seal"
+	"lethe/attendees/db/pgtest"
+	"lethe/attendees/old/seal"
 	"lethe/sync/eventbrite/eventbritetest"
 )
 

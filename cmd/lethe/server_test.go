@@ -3,7 +3,7 @@ package main
 import (
 	"testing"
 
-	"lethe/attendees/postgres/localpg"
+	"lethe/attendees/db/localpg"
 )
 
 // startServer starts a PostgreSQL that keeps what it has committed, in a folder.

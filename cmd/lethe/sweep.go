@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
-	"lethe/attendees/seal"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
+	"lethe/attendees/old/seal"
 )
 
 func (a *app) runCommand() *cobra.Command {

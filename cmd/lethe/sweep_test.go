@@ -17,10 +17,10 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"lethe/attendees"
+	"lethe/attendees/db/pgtest"
 	"lethe/attendees/ledger"
-	"lethe/attendees/postgres/pgtest"
-	"lethe/attendees/seal"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/seal"
 	"lethe/sync/eventbrite/eventbritetest"
 	"lethe/sync/typeform/typeformtest"
 )

@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
-	"lethe/attendees/seal"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
+	"lethe/attendees/old/seal"
 	"lethe/sync/pull"
 )
 

@@ -9,8 +9,8 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres/pgtest"
+	"lethe/attendees/db/pgtest"
+	"lethe/attendees/old/attendees"
 	"lethe/sync/eventbrite/eventbritetest"
 	"lethe/sync/typeform/typeformtest"
 )

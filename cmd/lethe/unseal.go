@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lethe/attendees"
-	"lethe/attendees/export"
-	"lethe/attendees/seal"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/export"
+	"lethe/attendees/old/seal"
 )
 
 func (a *app) unsealCommand() *cobra.Command {

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"lethe/attendees/seal"
+	"lethe/attendees/old/seal"
 	"lethe/attendees/web"
 	"lethe/jobs"
 )

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"lethe/attendees/postgres/pgtest"
+	"lethe/attendees/db/pgtest"
 	"lethe/attendees/web"
 	"lethe/sync/eventbrite/eventbritetest"
 )

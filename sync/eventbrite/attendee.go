@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"time"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // Query narrows a listing of attendees. The zero Query lists them all, from the first

@@ -18,7 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 	"lethe/sync/eventbrite"
 	"lethe/sync/eventbrite/eventbritetest"
 )

@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"time"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // Events lists the events of an organisation, whatever their status: people registered

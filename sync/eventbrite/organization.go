@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // Organization is one that the token sees.

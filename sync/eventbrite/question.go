@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // Questions lists what an event asks its attendees besides name and address.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 var reveal = cmp.Transformer("reveal", func(p attendees.Personal) string { return p.Reveal() })

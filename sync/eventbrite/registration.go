@@ -5,7 +5,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // registration takes one attendee; event is the one that it belongs to where it does

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/postgres"
 	"lethe/sync/eventbrite/eventbritetest"
 	"lethe/sync/typeform/typeformtest"
 )

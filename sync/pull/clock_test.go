@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/postgres"
 	"lethe/sync/eventbrite/eventbritetest"
 	"lethe/sync/pull"
 	"lethe/sync/typeform/typeformtest"

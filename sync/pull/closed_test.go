@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 	"lethe/sync/eventbrite/eventbritetest"
 	"lethe/sync/pull"
 	"lethe/sync/typeform/typeformtest"

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 	"lethe/sync/eventbrite"
 	"lethe/sync/typeform"
 )

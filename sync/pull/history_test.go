@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres/pgtest"
-	"lethe/attendees/seal"
+	"lethe/attendees/db/pgtest"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/seal"
 	"lethe/sync/eventbrite/eventbritetest"
 	"lethe/sync/pull"
 	"lethe/sync/typeform/typeformtest"

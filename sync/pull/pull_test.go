@@ -18,10 +18,10 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
-	"lethe/attendees/postgres/pgtest"
-	"lethe/attendees/seal"
+	"lethe/attendees/db/pgtest"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
+	"lethe/attendees/old/seal"
 	"lethe/sync/eventbrite"
 	"lethe/sync/eventbrite/eventbritetest"
 	"lethe/sync/pull"

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
-	"lethe/attendees/seal"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
+	"lethe/attendees/old/seal"
 	"lethe/sync/eventbrite"
 	"lethe/sync/internal/rest"
 	"lethe/sync/typeform"

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 	"lethe/sync/eventbrite/eventbritetest"
 	"lethe/sync/pull"
 	"lethe/sync/typeform"

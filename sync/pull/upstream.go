@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 
-	"lethe/attendees"
-	"lethe/attendees/postgres"
+	"lethe/attendees/old/attendees"
+	"lethe/attendees/old/postgres"
 	"lethe/sync/typeform"
 )
 

@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"strconv"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 const (

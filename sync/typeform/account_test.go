@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"testing"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 	"lethe/sync/typeform/typeformtest"
 )
 

@@ -5,7 +5,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // member is one member of an answer besides its field and its type, as it stands: the

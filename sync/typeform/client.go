@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 	"lethe/sync/internal/rest"
 )
 

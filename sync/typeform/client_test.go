@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 	"lethe/sync/typeform/typeformtest"
 )
 

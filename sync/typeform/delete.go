@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"slices"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 const (

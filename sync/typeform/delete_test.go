@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 	"lethe/sync/typeform/typeformtest"
 )
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 	"lethe/sync/internal/rest"
 )
 

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net/url"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // Form is a form's definition.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 	"lethe/sync/typeform/typeformtest"
 )
 

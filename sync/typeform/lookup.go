@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // lookupBatch keeps the query, of some 36 letters an id, below the 8 kB that proxies take.

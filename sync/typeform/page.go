@@ -8,7 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // page is a Page with what the walk needs of it.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // hosts of the vendor: US, the older EU accounts, EU accounts since August 2025.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 const (

@@ -3,7 +3,7 @@ package eventbritetest
 import (
 	"time"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // Demo is what a sandbox for people to look at holds.

@@ -4,7 +4,7 @@ import (
 	"net/url"
 	"slices"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // ofOrganization answers below /organizations/{id}/.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // Person is one attendee as the sandbox knows it. What is empty is not sent.

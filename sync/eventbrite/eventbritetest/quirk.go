@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // Fault is one way in which a call can go wrong.

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // What the zero Options mean.

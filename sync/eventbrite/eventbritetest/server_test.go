@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // ask makes one call past the network.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // Event is an event of the sandbox.

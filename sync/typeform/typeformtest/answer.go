@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // Secret stands in everything that Lethe must not keep.

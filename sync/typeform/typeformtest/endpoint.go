@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // What the vendor's reference says.

@@ -1,6 +1,6 @@
 package typeformtest
 
-import "lethe/attendees"
+import "lethe/attendees/old/attendees"
 
 // Form is a form of the sandbox.
 type Form struct {

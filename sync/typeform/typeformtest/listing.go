@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // What the vendor's reference says of GET /forms/{id}/responses.

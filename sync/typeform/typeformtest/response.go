@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // Response is the truth about one response that the sandbox holds.

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"lethe/attendees"
+	"lethe/attendees/old/attendees"
 )
 
 // Token is what the sandbox takes where Options name no other.
