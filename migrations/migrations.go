@@ -12,6 +12,7 @@ import (
 	"embed"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 
 	"github.com/pressly/goose/v3"
@@ -22,6 +23,12 @@ import (
 
 //go:embed *.sql
 var files embed.FS
+
+// The tables of the core that is built next to this one. Only its packages' tests run
+// them, until the program moves over.
+//
+//go:embed next
+var next embed.FS
 
 const (
 	// riverStep is the number of the one step that is River's own.
@@ -58,6 +65,24 @@ func Version(ctx context.Context, db *sql.DB) (has, needs int64, err error) {
 		return 0, 0, fmt.Errorf("read the database's version: %w", err)
 	}
 	return has, needs, nil
+}
+
+// UpNext makes the tables of the core that is built next to this one, on an empty database.
+func UpNext(ctx context.Context, db *sql.DB) error {
+	files, err := fs.Sub(next, "next")
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, db, files,
+		goose.WithDisableGlobalRegistry(true),
+		goose.WithSlog(slog.New(slog.NewTextHandler(io.Discard, nil))))
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrate the database: %w", err)
+	}
+	return nil
 }
 
 func provider(db *sql.DB) (*goose.Provider, error) {

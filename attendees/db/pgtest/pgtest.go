@@ -18,19 +18,21 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 
+	"lethe/attendees/db"
 	"lethe/attendees/db/localpg"
-	"lethe/attendees/old/postgres"
 	"lethe/migrations"
 )
 
 const (
-	template = "template_lethe"
+	template     = "template_lethe"
+	templateNext = "template_next"
 	// startTimeout is far more than server and migrations take, and less than the
 	// ten minutes after which "go test" gives up without a word about either.
 	startTimeout = 3 * time.Minute
@@ -78,26 +80,31 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer administration.Close()
-	if err := makeTemplate(ctx); err != nil {
-		return 0, err
-	}
 	return m.Run(), nil
 }
 
-func makeTemplate(ctx context.Context) error {
-	if err := administer(ctx, `create database `+template); err != nil {
+// Each template is made when the first test needs it.
+var (
+	makeOld  = sync.OnceValue(func() error { return makeTemplate(template, migrations.Up) })
+	makeNext = sync.OnceValue(func() error { return makeTemplate(templateNext, migrations.UpNext) })
+)
+
+func makeTemplate(name string, up func(context.Context, *sql.DB) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	if err := administer(ctx, `create database `+name); err != nil {
 		return err
 	}
-	db, err := sql.Open("postgres", server.URL(template))
+	pool, err := sql.Open("postgres", server.URL(name))
 	if err != nil {
 		return err
 	}
-	defer db.Close() // one that is connected to can't be copied
-	if err := migrations.Up(ctx, db); err != nil {
+	defer pool.Close() // one that is connected to can't be copied
+	if err := up(ctx, pool); err != nil {
 		return fmt.Errorf("migrate the template: %w", err)
 	}
 	// Its people are invented, and its time may be, too.
-	if _, err := db.ExecContext(ctx, `insert into marks (name) values ($1)`, postgres.Simulated); err != nil {
+	if _, err := pool.ExecContext(ctx, `insert into marks (name) values ($1)`, db.Simulated); err != nil {
 		return fmt.Errorf("mark the template: %w", err)
 	}
 	return nil
@@ -125,7 +132,22 @@ func Server(t testing.TB) *localpg.Server {
 // whoever is still connected.
 func New(t testing.TB) *sqlx.DB {
 	t.Helper()
-	return Open(t, Copy(t, template))
+	return of(t, template, makeOld)
+}
+
+// Next makes a database with the tables of migrations/next for the test alone.
+func Next(t testing.TB) *sqlx.DB {
+	t.Helper()
+	return of(t, templateNext, makeNext)
+}
+
+func of(t testing.TB, name string, make func() error) *sqlx.DB {
+	t.Helper()
+	Server(t)
+	if err := make(); err != nil {
+		t.Fatal(err)
+	}
+	return Open(t, Copy(t, name))
 }
 
 // Copy makes a database that is a copy of one that nobody is connected to, and gives its
@@ -154,13 +176,13 @@ func Drop(t testing.TB, name string) {
 // Open connects to a database of the test's own.
 func Open(t testing.TB, name string) *sqlx.DB {
 	t.Helper()
-	db, err := postgres.Open(Server(t).URL(name)) // with the settings that the program has
+	pool, err := db.Open(Server(t).URL(name)) // with the settings that the program has
 	if err != nil {
 		t.Fatal(err)
 	}
-	db.SetMaxOpenConns(connections)
-	t.Cleanup(func() { db.Close() })
-	return db
+	pool.SetMaxOpenConns(connections)
+	t.Cleanup(func() { pool.Close() })
+	return pool
 }
 
 // Name is a test's database's name.
