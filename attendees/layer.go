@@ -1,0 +1,245 @@
+package attendees
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+// Origin is who says something about an attendee.
+type Origin string
+
+// The origins.
+const (
+	FromRegistration Origin = "registration"
+	FromResponse     Origin = "response"
+	FromCorrection   Origin = "correction"
+)
+
+// Layer is what one origin says about an attendee, minimised, its fields grouped by
+// purpose. Only Policy.Minimise, MinimiseResponse and Correct make one of what came from
+// outside, and the store takes nothing else: the compiler keeps the first promise.
+//
+// The zero Layer says nothing.
+type Layer struct{ c *content } // a pointer: package fmt prints no more than its address
+
+// content is a layer's plain text, as JSON. What a key omits is empty.
+type content struct {
+	Origin Origin `json:"origin"`
+	ID     string `json:"id,omitempty"` // the registration's or response's, at its source
+
+	Holder     int       `json:"holder,omitempty"`
+	HeldSince  time.Time `json:"held_since,omitzero"` // when a later holder got the ticket
+	Standing   Standing  `json:"standing,omitempty"`
+	Status     string    `json:"status,omitempty"` // as the source words it
+	Registered time.Time `json:"registered,omitzero"`
+	Changed    time.Time `json:"changed,omitzero"`
+
+	Form      FormID     `json:"form,omitempty"`
+	Claims    AttendeeID `json:"claims,omitempty"` // the attendee that the hidden field names
+	Submitted time.Time  `json:"submitted,omitzero"`
+
+	// What the registration itself says, for each purpose that names it.
+	Name     string `json:"name,omitempty"`
+	Email    string `json:"email,omitempty"`
+	Ticket   string `json:"ticket,omitempty"`
+	Attended bool   `json:"attended,omitempty"`
+
+	Given []given `json:"given,omitempty"` // what links and corrections filled, in the links' order
+}
+
+// given is one field that a link or a correction filled, for one purpose.
+type given struct {
+	Purpose PurposeName `json:"for,omitempty"` // a correction's is empty: it counts for all that name the field
+	Field   Field       `json:"field"`
+	Values  []string    `json:"values"`
+	At      time.Time   `json:"at,omitzero"` // of a yes: when it was said
+}
+
+// errLayer says no more: what cannot be read is personal.
+var errLayer = errors.New("a layer cannot be read")
+
+// ParseLayer reads the text of a layer that was opened.
+func ParseLayer(text []byte) (Layer, error) {
+	c := &content{}
+	if json.Unmarshal(text, c) != nil || c.Origin == "" {
+		return Layer{}, errLayer
+	}
+	return Layer{c}, nil
+}
+
+// Text is the plain text that is sealed: the same bytes for the same layer.
+func (l Layer) Text() []byte {
+	if l.c == nil {
+		return nil
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(l.c); err != nil {
+		panic("attendees: a layer is no JSON") // its words would quote the layer
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// JoinLayers is the text of several layers, as a restricted attendee's are sealed.
+func JoinLayers(layers []Layer) []byte {
+	b := []byte{'['}
+	for i, l := range layers {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, l.Text()...)
+	}
+	return append(b, ']')
+}
+
+// SplitLayers reads what JoinLayers wrote.
+func SplitLayers(text []byte) ([]Layer, error) {
+	var all []*content
+	if json.Unmarshal(text, &all) != nil {
+		return nil, errLayer
+	}
+	layers := make([]Layer, len(all))
+	for i, c := range all {
+		if c == nil || c.Origin == "" {
+			return nil, errLayer
+		}
+		layers[i] = Layer{c}
+	}
+	return layers, nil
+}
+
+// Format hides the layer from every verb of package fmt.
+func (l Layer) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+func (l Layer) get() content {
+	if l.c == nil {
+		return content{}
+	}
+	return *l.c
+}
+
+// IsZero tells that the layer says nothing.
+func (l Layer) IsZero() bool { return l.c == nil }
+
+// Origin is who says it.
+func (l Layer) Origin() Origin { return l.get().Origin }
+
+// Registration is the source's id of the registration, and the number of its holder.
+func (l Layer) Registration() (AttendeeID, int) {
+	c := l.get()
+	return AttendeeID(c.ID), c.Holder
+}
+
+// HeldSince is when a later holder got the ticket; zero of the first.
+func (l Layer) HeldSince() time.Time { return l.get().HeldSince }
+
+// Standing is what has become of the registration.
+func (l Layer) Standing() Standing { return l.get().Standing }
+
+// Registered is when the registration was made, at its source.
+func (l Layer) Registered() time.Time { return l.get().Registered }
+
+// Changed is when the registration last changed, at its source.
+func (l Layer) Changed() time.Time { return l.get().Changed }
+
+// Response is the source's ids of the form and of the response.
+func (l Layer) Response() (FormID, ResponseID) {
+	c := l.get()
+	return c.Form, ResponseID(c.ID)
+}
+
+// Claims is the attendee that the hidden field names; empty where there is none.
+func (l Layer) Claims() AttendeeID { return l.get().Claims }
+
+// Submitted is when the response was submitted.
+func (l Layer) Submitted() time.Time { return l.get().Submitted }
+
+// Name is the name that it gives.
+func (l Layer) Name() Personal { return l.text(l.get().Name, Name) }
+
+// Email is the address that it gives.
+func (l Layer) Email() Personal { return l.text(l.get().Email, Email) }
+
+func (l Layer) text(own string, f Field) Personal {
+	if own != "" || l.c == nil {
+		return Personal(own)
+	}
+	for _, g := range l.c.Given {
+		if g.Field == f && len(g.Values) > 0 {
+			return Personal(g.Values[0])
+		}
+	}
+	return ""
+}
+
+// Agreed tells whether it says yes to the agreement.
+func (l Layer) Agreed() bool { return l.yes(Agreed, "") != nil }
+
+// yes is the newest yes to a field, of a purpose or, with "", of any.
+func (l Layer) yes(f Field, p PurposeName) *given {
+	var newest *given
+	if l.c == nil {
+		return nil
+	}
+	for i := range l.c.Given {
+		g := &l.c.Given[i]
+		if g.Field == f && (p == "" || g.Purpose == p) && (newest == nil || newest.At.Before(g.At)) {
+			newest = g
+		}
+	}
+	return newest
+}
+
+// As is the layer of a registration's holder of a number, who got the ticket at since.
+func (l Layer) As(holder int, since time.Time) Layer {
+	c := l.get()
+	c.Holder, c.HeldSince = holder, since.UTC().Truncate(time.Second)
+	return Layer{&c}
+}
+
+// Left is the layer of a registration that is gone at its source, or was handed over.
+func (l Layer) Left() Layer {
+	c := l.get()
+	c.Standing = Gone
+	return Layer{&c}
+}
+
+// KeepYes is a later reading of the same response, or registration, with each yes of the
+// earlier one, and its version: questions are made again under new ids, and answers are
+// removed at the source, but what was agreed to was agreed to. took tells that a yes would
+// have been lost.
+func (l Layer) KeepYes(before Layer) (kept Layer, took bool) {
+	c := l.get()
+	c.Given = slices.Clone(c.Given)
+	for _, yes := range before.get().Given {
+		if yes.Field != Agreed && yes.Field != Consented {
+			continue
+		}
+		if l.yes(yes.Field, yes.Purpose) == nil {
+			c.Given, took = append(c.Given, yes), true
+		} else if !yes.At.Equal(l.yes(yes.Field, yes.Purpose).At) && c.Origin == FromRegistration {
+			// The source tells no time of an answer: the first reading's stays.
+			c.Given[slices.IndexFunc(c.Given, func(g given) bool { return g.Field == yes.Field && g.Purpose == yes.Purpose })].At = yes.At
+		}
+		version := func(g given) bool { return g.Field == AgreementVersion && g.Purpose == yes.Purpose }
+		if i := slices.IndexFunc(before.c.Given, version); i >= 0 && !slices.ContainsFunc(c.Given, version) {
+			c.Given = append(c.Given, before.c.Given[i])
+		}
+	}
+	return Layer{&c}, took
+}
+
+// HandedOver tells that a registration names another person than before: both name and
+// address differ, by the functions that fold them. One that lacks either says nothing.
+func HandedOver(before, after Layer, foldName, foldAddress func(string) string) bool {
+	differ := func(a, b Personal, fold func(string) string) bool {
+		return !a.Empty() && !b.Empty() && fold(a.Reveal()) != fold(b.Reveal())
+	}
+	return differ(before.Name(), after.Name(), foldName) && differ(before.Email(), after.Email(), foldAddress)
+}
