@@ -1,0 +1,118 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"lethe/attendees"
+	"lethe/attendees/db"
+)
+
+// TaskKind is what is to be done.
+type TaskKind string
+
+// What only people can do. Each has one open task for one event, form and attendee.
+const (
+	TaskClaim       TaskKind = "claim"            // a response names an attendee and has another address
+	TaskUnsaid      TaskKind = "unsaid"           // readings would have taken agreements away, so a form is not read
+	TaskQuestions   TaskKind = "questions"        // linked questions do not exist any more
+	TaskGone        TaskKind = "gone"             // far more attendees are gone than is believed
+	TaskErased      TaskKind = "erased again"     // a registration changed upstream after it was erased
+	TaskForgotten   TaskKind = "forgotten"        // an erased registration is to be deleted at Eventbrite
+	TaskCorrect     TaskKind = "correct"          // a correction is to be entered at the source
+	TaskCorrected   TaskKind = "correct again"    // of a reopened event: only the officer can open the correction
+	TaskAgreements  TaskKind = "agreements"       // the agreement question
+	TaskReopen      TaskKind = "reopen"           // a blocked event ends in the future
+	TaskUpstream    TaskKind = "upstream"         // an event's people are to be deleted at the source
+	TaskResponses   TaskKind = "responses"        // responses are to be deleted at Typeform
+	TaskFuse        TaskKind = "unannounced"      // far more would be removed than was announced
+	TaskLists       TaskKind = "destroy lists"    // exports were recalled when their event was blocked
+	TaskDumps       TaskKind = "destroy dumps"    // sealed records were taken out
+	TaskRestricted  TaskKind = "restricted"       // somebody outlives the event's delete date
+	TaskLift        TaskKind = "lift"             // a restriction is to be lifted with an officer's key
+	TaskLost        TaskKind = "lost"             // after a restored backup: what only the lost part knew
+	TaskLostErasure TaskKind = "lost erasure"     // after a restored backup nobody knows who was erased
+	TaskLostHold    TaskKind = "lost hold"        // … or held
+	TaskLostLimit   TaskKind = "lost restriction" // … or restricted
+)
+
+// Task is what only people can do.
+type Task struct {
+	Number   int              `db:"number"`
+	Kind     TaskKind         `db:"kind"`
+	Event    uuid.UUID        `db:"event_id"`
+	Form     attendees.FormID `db:"form_id"`
+	Attendee uuid.UUID        `db:"attendee_id"`
+	Count    int              `db:"count"`  // of registrations or responses
+	Sealed   []byte           `db:"sealed"` // the ids at the source that it is about, under the text subkey
+	Times    int              `db:"times"`
+	MadeAt   time.Time        `db:"made_at"`
+}
+
+// Ask adds a task; where one of its kind is open for the same event, form and attendee, it
+// has one more reason.
+func (s *Store) Ask(ctx context.Context, tx db.Tx, t Task) (err error) {
+	defer db.Wrap(&err, "add a task")
+	_, err = db.Exec(ctx, tx, `
+		insert into tasks as t (kind, event_id, form_id, attendee_id, count, sealed, made_at)
+		values ($1, $2, $3, $4, $5, $6, $7)
+		on conflict (kind, event_id, form_id, attendee_id) where done_at is null do update set
+			count = excluded.count,
+			sealed = excluded.sealed,
+			times = t.times + 1`, t.Kind, t.Event, t.Form, t.Attendee, t.Count, t.Sealed, s.now())
+	return err
+}
+
+// Settle ends an open task whose reason is gone.
+func (s *Store) Settle(ctx context.Context, tx db.Tx, t Task) (err error) {
+	defer db.Wrap(&err, "settle a task")
+	_, err = db.Exec(ctx, tx, `
+		update tasks
+		set done_at = $5, done_by = 'lethe', sealed = null
+		where kind = $1 and event_id = $2 and form_id = $3 and attendee_id = $4 and done_at is null`, t.Kind, t.Event, t.Form, t.Attendee, s.now())
+	return err
+}
+
+// Tasks lists the open tasks, oldest first.
+func (s *Store) Tasks(ctx context.Context) (all []Task, err error) {
+	defer db.Wrap(&err, "list tasks")
+	err = db.Select(ctx, s.pool, &all, `
+		select number, kind, event_id, form_id, attendee_id, count, sealed, times, made_at
+		from tasks
+		where done_at is null
+		order by number`)
+	return all, err
+}
+
+// ErrAnswer says that a task wants an answer.
+var ErrAnswer = errors.New("it wants an answer: lethe retention agreements EVENT --drop (or --keep) --reason …")
+
+// Done ticks a task off. It refuses one that only an answer settles.
+func (s *Store) Done(ctx context.Context, number int, by string) (_ Task, err error) {
+	defer db.Wrap(&err, "tick task %d off", number)
+	var all []Task
+	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
+		err := db.Select(ctx, tx, &all, `
+			update tasks
+			set done_at = $2, done_by = $3, sealed = null
+			where number = $1 and done_at is null
+			returning number, kind, event_id, form_id, attendee_id, count, times, made_at`, number, s.now(), by)
+		switch {
+		case err != nil:
+			return err
+		case len(all) == 0:
+			return fmt.Errorf("it is not open: `lethe retention audit` lists the open ones")
+		case all[0].Kind == TaskAgreements:
+			return ErrAnswer
+		}
+		return nil
+	})
+	if err != nil {
+		return Task{}, err
+	}
+	return all[0], nil
+}
