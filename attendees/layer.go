@@ -50,6 +50,9 @@ type content struct {
 	Attended bool   `json:"attended,omitempty"`
 
 	Given []given `json:"given,omitempty"` // what links and corrections filled, in the links' order
+
+	// Was are earlier readings, the newest first, of somebody on hold: nothing leaves a layer.
+	Was []*content `json:"was,omitempty"`
 }
 
 // given is one field that a link or a correction filled, for one purpose.
@@ -233,6 +236,32 @@ func (l Layer) KeepYes(before Layer) (kept Layer, took bool) {
 		}
 	}
 	return Layer{&c}, took
+}
+
+// Keeping is a later reading of somebody on hold: the earlier one stays in it.
+func (l Layer) Keeping(before Layer) Layer {
+	if l.c == nil || before.c == nil {
+		return l
+	}
+	now, was := *l.c, *before.c
+	earlier := was.Was
+	was.Was, now.Was = nil, nil
+	if a, b := (Layer{&now}), (Layer{&was}); bytes.Equal(a.Text(), b.Text()) {
+		now.Was = earlier
+	} else {
+		now.Was = append([]*content{&was}, earlier...)
+	}
+	return Layer{&now}
+}
+
+// Released is the layer of somebody whose last hold has ended.
+func (l Layer) Released() Layer {
+	if l.c == nil || l.c.Was == nil {
+		return l
+	}
+	c := *l.c
+	c.Was = nil
+	return Layer{&c}
 }
 
 // HandedOver tells that a registration names another person than before: both name and

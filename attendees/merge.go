@@ -49,8 +49,7 @@ type Answered struct {
 
 // Merge derives what is shown of an attendee: each field from the correction, else the
 // registration, else the newest response that has it. A yes counts with the version and the
-// time that it was said with, and the latest yes counts. Somebody who is not attending
-// shows no field that only purposes without a duty name.
+// time that it was said with, and the latest yes counts.
 func Merge(p *Policy, registration Layer, responses []Layer, correction Layer) Attendee {
 	r := registration.get()
 	a := Attendee{
@@ -69,12 +68,6 @@ func Merge(p *Policy, registration Layer, responses []Layer, correction Layer) A
 	}
 	a.agree(layers)
 	a.correct(p, correction.get())
-	if a.Standing != Attending {
-		a.Given = slices.DeleteFunc(a.Given, func(g Given) bool {
-			u, ok := p.Purpose(g.Purpose)
-			return !ok || !u.Sealed
-		})
-	}
 	return a
 }
 
@@ -286,7 +279,11 @@ func (a Attendee) Forums() []Personal {
 // For tells whether a purpose has a reason for this attendee. A registration is one for a
 // purpose with a duty, and for one whose fields the registration itself fills. Otherwise
 // something must have been given for the purpose; where it names consented, the consent.
+// For somebody who is not attending only a duty is a reason.
 func (a Attendee) For(u Purpose) bool {
+	if a.Standing != Attending && !u.Sealed {
+		return false
+	}
 	gave := func(f func(Field) bool) bool {
 		return slices.ContainsFunc(a.Given, func(g Given) bool { return g.Purpose == u.Name && f(g.Field) })
 	}

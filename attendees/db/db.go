@@ -95,6 +95,16 @@ func InTx(ctx context.Context, pool *sqlx.DB, do func(tx Tx) error) error {
 	return Failed("commit", tx.Commit())
 }
 
+// Snapshot runs do in a transaction that only reads, all of it as of one moment.
+func Snapshot(ctx context.Context, pool *sqlx.DB, do func(tx Tx) error) error {
+	tx, err := pool.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		return Failed("begin", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	return do(tx)
+}
+
 // Exec runs a statement and returns the number of rows that it changed.
 func Exec(ctx context.Context, q Queryer, statement string, args ...any) (int64, error) {
 	result, err := q.ExecContext(ctx, statement, args...)
@@ -102,6 +112,15 @@ func Exec(ctx context.Context, q Queryer, statement string, args ...any) (int64,
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+// Bytes are a column's bytes as copy wants them, which takes no bytes for an empty value:
+// nil is null.
+func Bytes(b []byte) any {
+	if b == nil {
+		return nil
+	}
+	return b
 }
 
 // Get reads one row; sql.ErrNoRows where there is none.

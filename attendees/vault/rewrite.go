@@ -119,7 +119,8 @@ func copyKeys(ctx context.Context, tx db.Tx, rows []keyRow) (err error) {
 	}
 	defer func() { err = errors.Join(err, copied.Close()) }()
 	for _, r := range rows {
-		_, err := copied.ExecContext(ctx, r.Event, r.Name, r.Generation, r.Lock, r.Public, r.MAC, r.Server, r.Pepper, r.Officers, r.Recipients, r.MadeOn.Format(time.DateOnly))
+		_, err := copied.ExecContext(ctx, r.Event, r.Name, r.Generation, db.Bytes(r.Lock), r.Public, db.Bytes(r.MAC),
+			db.Bytes(r.Server), db.Bytes(r.Pepper), db.Bytes(r.Officers), r.Recipients, r.MadeOn.Format(time.DateOnly))
 		if err != nil {
 			return err
 		}

@@ -210,6 +210,13 @@ func TestRewritingKeepsEveryLivingKeyAndNoDestroyedOne(t *testing.T) {
 	if err := old.Get(&n, `select count(*) from events`); err != nil {
 		t.Fatal(err)
 	}
+	table := func() (text string) {
+		if err := w.pool.Get(&text, `select coalesce(string_agg(k::text, E'\n' order by k::text), '') from keys k where event_id = $1`, other.Key); err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	before := table()
 	w.tx(func(tx db.Tx) error { return w.store.Destroy(t.Context(), tx, w.event, vault.Working) })
 	if since, err := w.store.RewriteWaits(t.Context()); err != nil || since.IsZero() {
 		t.Errorf("waits since %v, %v", since, err)
@@ -219,6 +226,9 @@ func TestRewritingKeepsEveryLivingKeyAndNoDestroyedOne(t *testing.T) {
 	}
 	if since, err := w.store.RewriteWaits(t.Context()); err != nil || !since.IsZero() {
 		t.Errorf("it still waits since %v, %v", since, err)
+	}
+	if table() != before {
+		t.Error("a living key is not as it was")
 	}
 	if err := old.Get(&n, `select count(*) from keys`); err != nil || n != 3 {
 		t.Errorf("an older snapshot sees %d keys, %v, want 3", n, err)

@@ -1,0 +1,149 @@
+// Package people stores what comes in about attendees: registrations, responses and
+// corrections, each a sealed layer. It matches responses to attendees, tells holders of a
+// ticket apart, follows tickets to other events, and restricts and erases.
+//
+// There is one write path: a sheet holds an event's people in memory while a writer has the
+// event's row; what changed is derived by Merge and written with one statement per table.
+// What was decided about somebody before (erased, restricted, held, withdrawn) lies in bars,
+// which the path reads; it asks nothing of what happens later in an event's life.
+//
+// Start at Store.SaveRegistrations and Store.SaveResponses, then at sheet.go.
+package people
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+
+	"lethe/attendees"
+	"lethe/attendees/db"
+	"lethe/attendees/events"
+	"lethe/attendees/seal"
+	"lethe/attendees/vault"
+)
+
+// Store keeps people.
+type Store struct {
+	pool    *sqlx.DB
+	events  *events.Store
+	vault   *vault.Store
+	secrets *seal.Keyring
+	policy  *attendees.Policy
+	now     func() time.Time
+}
+
+// New makes a store of people.
+func New(pool *sqlx.DB, e *events.Store, v *vault.Store, secrets *seal.Keyring, policy *attendees.Policy, now func() time.Time) *Store {
+	return &Store{pool, e, v, secrets, policy, now}
+}
+
+// Saved is what became of one batch.
+type Saved struct {
+	New, Changed, Same int
+	Barred             int // erased before: they stay out
+	Skipped            int // of events that store nothing any more, or that are not known
+	HandedOver, Moved  int
+	Unmatched          int // responses
+	// Unsaid counts readings of responses that would have taken a yes away.
+	Unsaid int
+}
+
+// Handful is how many changes of a kind are believed without asking: the smaller of 20 and
+// 5 %, at least 3.
+func Handful(of int) int { return max(3, min(20, of/20)) }
+
+// ErrAttendee says that there is no such attendee.
+var ErrAttendee = errors.New("there is no such attendee")
+
+// UnsaidError says that readings of a form would have taken more than a handful of
+// agreements away: nothing of it is stored, and staff are asked.
+type UnsaidError struct {
+	Form attendees.FormID
+	N    int
+}
+
+func (e *UnsaidError) Error() string {
+	return fmt.Sprintf("form %s comes without %d agreements that were given before, so it is not read any further: look at its questions", e.Form, e.N)
+}
+
+// Ref is what the vault needs to know of an event.
+func Ref(e events.Event) vault.Ref {
+	return vault.Ref{Key: e.Key, ID: string(e.ID), Generation: e.Generation}
+}
+
+// Registration is the key of a registration's first holder in an event.
+func (s *Store) Registration(e events.Event, id attendees.AttendeeID) (uuid.UUID, error) {
+	h, err := s.secrets.Hashes(e.Secret)
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("event %s: %w", e.ID, err)
+	}
+	return h.Registration(string(e.ID), string(e.Source), string(id)), nil
+}
+
+// Find finds attendees by the source's id: the event, and the key of the present holder, or
+// of the one that ID~N names, N counted from 1 for the first. It looks in every event that
+// is not deleted.
+func (s *Store) Find(ctx context.Context, q db.Queryer, id attendees.AttendeeID) (e events.Event, key uuid.UUID, err error) {
+	defer db.Wrap(&err, "find an attendee")
+	all, err := s.events.List(ctx)
+	if err != nil {
+		return e, key, err
+	}
+	bare, nth := cutHolder(id)
+	var found []struct {
+		Event uuid.UUID `db:"event_id"`
+		ID    uuid.UUID `db:"id"`
+	}
+	var lows, highs []uuid.UUID
+	byKey := map[uuid.UUID]events.Event{}
+	for _, e := range all {
+		if e.State == attendees.Deleted {
+			continue
+		}
+		base, err := s.Registration(e, bare)
+		if err != nil {
+			return e, key, err
+		}
+		byKey[e.Key] = e
+		lows, highs = append(lows, base), append(highs, seal.Holder(base, seal.MaxHolder))
+	}
+	err = db.Select(ctx, q, &found, `
+		select a.event_id, a.id
+		from unnest($1::uuid[], $2::uuid[]) as w (low, high)
+		join attendees a on a.id between w.low and w.high
+		order by a.standing = 'gone', a.id desc`, texts(lows), texts(highs))
+	if err != nil {
+		return e, key, err
+	}
+	for _, f := range found {
+		if _, number := seal.HolderOf(f.ID); nth < 0 || number == nth {
+			return byKey[f.Event], f.ID, nil
+		}
+	}
+	return e, key, ErrAttendee
+}
+
+// cutHolder takes an attendee's id apart: 5001~1 is the first holder of ticket 5001; nth is
+// counted from 0 and negative for the present holder.
+func cutHolder(id attendees.AttendeeID) (bare attendees.AttendeeID, nth int) {
+	for i := len(id) - 1; i > 0; i-- {
+		if id[i] == '~' {
+			n := 0
+			for _, c := range id[i+1:] {
+				if c < '0' || c > '9' || n > seal.MaxHolder {
+					return id, -1
+				}
+				n = 10*n + int(c-'0')
+			}
+			if n == 0 {
+				return id, -1
+			}
+			return id[:i], n - 1
+		}
+	}
+	return id, -1
+}
