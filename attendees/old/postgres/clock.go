@@ -8,6 +8,8 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"lethe/attendees/db"
+	"lethe/attendees/ledger"
 	"lethe/attendees/old/attendees"
 )
 
@@ -61,7 +63,7 @@ func (s *Store) CheckClock(ctx context.Context, simulated bool) error {
 }
 
 // behindLedger is ErrClock where a time stands before the ledger's newest entry.
-func (s *Store) behindLedger(ctx context.Context, q sqlx.QueryerContext, now time.Time) error {
+func (s *Store) behindLedger(ctx context.Context, q db.Queryer, now time.Time) error {
 	_, last, err := s.ledgerHead(ctx, q)
 	if err == nil && now.UTC().Truncate(time.Second).Before(last) {
 		err = ErrClock
@@ -136,6 +138,6 @@ func (s *Store) believe(ctx context.Context, tx *sqlx.Tx, now time.Time) error {
 // At is the same store at another time, to look at a plan as it will stand then.
 func (s *Store) At(now func() time.Time) *Store {
 	then := *s
-	then.now = now
+	then.now, then.book = now, ledger.New(s.db, s.keys, now)
 	return &then
 }

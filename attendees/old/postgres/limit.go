@@ -64,11 +64,13 @@ func (s *Store) DropSpent(ctx context.Context) error {
 	}{
 		{"limits", `delete from limits where last_at < $1`, now.Add(-limitsFor)},
 		{"sign-in links", `delete from signins where expires_at < $1`, now},
-		{"mail", `delete from outbox where made_at < $1`, now.Add(-outboxFor)},
 	} {
 		if _, err := s.db.ExecContext(ctx, d.by, d.before); err != nil {
 			return quiet("drop old "+d.what, err)
 		}
+	}
+	if err := s.outbox().DropOld(ctx); err != nil {
+		return err
 	}
 	if err := s.dropVisits(ctx); err != nil {
 		return err

@@ -2,97 +2,24 @@ package postgres
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"slices"
-	"time"
 
 	"github.com/google/uuid"
-	"github.com/jmoiron/sqlx"
-	"golang.org/x/crypto/chacha20poly1305"
 
 	"lethe/attendees/mail"
 )
 
-// outboxUse is what the secrets are derived for.
-const outboxUse = "outbox"
-
-// outboxFor is how long a letter may wait: longer than its job tries, and a bound on how
-// long an address lies there should the job be lost.
-const outboxFor = 48 * time.Hour
-
-// KeepMail keeps a letter until it is sent, encrypted under the newest secret. enqueue
-// asks, in the same transaction, for the job that sends it, which knows the id alone.
+// KeepMail keeps a letter until it is sent.
 func (s *Store) KeepMail(ctx context.Context, letter mail.Letter, enqueue func(tx *sql.Tx, id uuid.UUID) error) error {
-	text, err := json.Marshal(letter)
-	if err != nil {
-		return errors.New("a letter cannot be kept") // its words could quote the letter
-	}
-	cipher, err := chacha20poly1305.NewX(s.keys.Derive(outboxUse)[0])
-	if err != nil {
-		return fmt.Errorf("encrypt a letter: %w", err)
-	}
-	id := uuid.New()
-	nonce := make([]byte, cipher.NonceSize(), cipher.NonceSize()+len(text)+cipher.Overhead())
-	rand.Read(nonce) //nolint:errcheck // it never fails (crypto/rand)
-	return s.InTx(ctx, func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, `
-			insert into outbox (id, key, sealed, made_at)
-			values ($1, $2, $3, $4)`, id, s.keys.Newest(), cipher.Seal(nonce, nonce, text, id[:]), s.now())
-		if err != nil {
-			return quiet("keep a letter", err)
-		}
-		return enqueue(tx.Tx, id)
-	})
+	return s.outbox().Keep(ctx, letter, enqueue)
 }
 
-// SendMail sends a kept letter and drops it. One that is gone was sent before. Two who
-// send it at once wait for each other.
+// SendMail sends a kept letter and drops it.
 func (s *Store) SendMail(ctx context.Context, id uuid.UUID, send func(mail.Letter) error) error {
-	return s.InTx(ctx, func(tx *sqlx.Tx) error {
-		var row struct {
-			Key    string `db:"key"`
-			Sealed []byte `db:"sealed"`
-		}
-		err := tx.GetContext(ctx, &row, `delete from outbox where id = $1 returning key, sealed`, id)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		if err != nil {
-			return quiet("take a letter", err)
-		}
-		letter, err := s.openLetter(id, row.Key, row.Sealed)
-		if err != nil {
-			return err
-		}
-		return send(letter) // where it fails the letter stays
-	})
-}
-
-func (s *Store) openLetter(id uuid.UUID, key string, sealed []byte) (letter mail.Letter, err error) {
-	i := slices.Index(s.keys.IDs(), key)
-	if i < 0 {
-		return letter, fmt.Errorf("letter %s is encrypted under the secret %s, which LETHE_SECRET does not list", id, key)
-	}
-	cipher, err := chacha20poly1305.NewX(s.keys.Derive(outboxUse)[i])
-	if err != nil {
-		return letter, fmt.Errorf("open a letter: %w", err)
-	}
-	if len(sealed) < cipher.NonceSize() {
-		return letter, fmt.Errorf("letter %s is damaged", id)
-	}
-	text, err := cipher.Open(nil, sealed[:cipher.NonceSize()], sealed[cipher.NonceSize():], id[:])
-	if err != nil || json.Unmarshal(text, &letter) != nil {
-		return letter, fmt.Errorf("letter %s is damaged", id)
-	}
-	return letter, nil
+	return s.outbox().Send(ctx, id, send)
 }
 
 // DropMail gives a letter up.
-func (s *Store) DropMail(ctx context.Context, id uuid.UUID) error {
-	_, err := s.db.ExecContext(ctx, `delete from outbox where id = $1`, id)
-	return quiet("give a letter up", err)
-}
+func (s *Store) DropMail(ctx context.Context, id uuid.UUID) error { return s.outbox().Drop(ctx, id) }
+
+func (s *Store) outbox() *mail.Outbox { return mail.NewOutbox(s.db, s.keys, s.now) }

@@ -61,7 +61,7 @@ func (s *Store) Replay(ctx context.Context, f ledger.File, sealer *seal.Sealer) 
 		return Replayed{}, err
 	}
 	if _, err := c.Verify(v); err != nil {
-		return Replayed{}, apart(err)
+		return Replayed{}, ledger.Apart(err)
 	}
 	openings, err := f.Openings()
 	if err != nil {
@@ -108,7 +108,7 @@ func (s *Store) putBack(ctx context.Context, tx *sqlx.Tx, c ledger.Copy, v *ledg
 		return err
 	}
 	if size >= int64(len(c.Leaves)) {
-		return s.compare(ctx, c, size)
+		return s.book.CompareCopy(ctx, c, size)
 	}
 	var have []string
 	if err := tx.SelectContext(ctx, &have, `select leaf from ledger_entries order by index`); err != nil {
@@ -116,12 +116,12 @@ func (s *Store) putBack(ctx context.Context, tx *sqlx.Tx, c ledger.Copy, v *ledg
 	}
 	for i, leaf := range have {
 		if leaf != string(c.Leaves[i]) {
-			return apart(&ledger.Damage{Entry: int64(i), What: "the database and the ledger's copy differ"})
+			return ledger.Apart(&ledger.Damage{Entry: int64(i), What: "the database and the ledger's copy differ"})
 		}
 	}
 	stored := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) { return readHashes(ctx, tx, indexes) })
 	for i := size; i < int64(len(c.Leaves)); i++ {
-		if err := s.append(ctx, tx, i, c.Leaves[i], stored); err != nil {
+		if err := s.book.Append(ctx, tx, i, c.Leaves[i], stored); err != nil {
 			return err
 		}
 	}

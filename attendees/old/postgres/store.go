@@ -14,6 +14,7 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
+	"lethe/attendees/ledger"
 	"lethe/attendees/old/attendees"
 	"lethe/attendees/old/seal"
 )
@@ -25,11 +26,12 @@ type Store struct {
 	policy *attendees.Policy
 	now    func() time.Time
 	locks  locks
+	book   *ledger.Store
 }
 
 // New makes a store on a migrated database.
 func New(db *sqlx.DB, keys *seal.Keyring, policy *attendees.Policy, now func() time.Time) *Store {
-	return &Store{db: db, keys: keys, policy: policy, now: now, locks: newLocks()}
+	return &Store{db: db, keys: keys, policy: policy, now: now, locks: newLocks(), book: ledger.New(db, keys, now)}
 }
 
 // DB is the database itself, for River, which enqueues jobs in our transactions.

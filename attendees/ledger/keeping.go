@@ -1,4 +1,4 @@
-package postgres
+package ledger
 
 import (
 	"context"
@@ -8,15 +8,23 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/jmoiron/sqlx"
 	"golang.org/x/mod/sumdb/tlog"
 
-	"lethe/attendees/ledger"
+	"lethe/attendees/db"
 )
+
+// Replaying is the mark that is set while a restored backup is being brought up to date, and
+// tells which entries are done again: "FROM UNTIL".
+const Replaying db.Mark = "replaying"
+
+func (s *Store) marked(ctx context.Context, m db.Mark) (time.Time, error) {
+	_, at, err := db.Marked(ctx, s.pool, m)
+	return at, err
+}
 
 // Copied is the mark that a copy of the ledger is kept, of how many entries, and when
 // that was last confirmed.
-const Copied Mark = "copied"
+const Copied db.Mark = "copied"
 
 // Why workers and pages stay off.
 var (
@@ -31,8 +39,8 @@ var (
 )
 
 // CheckCopy compares the ledger with its copy: ErrReplaying, ErrRestored, ErrNoCopy, or a
-// *ledger.Damage where the two have grown apart. A copy that is behind is no fault.
-func (s *Store) CheckCopy(ctx context.Context, f ledger.File) error {
+// *Damage where the two have grown apart. A copy that is behind is no fault.
+func (s *Store) CheckCopy(ctx context.Context, f File) error {
 	if err := s.checkReplaying(ctx); err != nil {
 		return err
 	}
@@ -41,21 +49,22 @@ func (s *Store) CheckCopy(ctx context.Context, f ledger.File) error {
 	if missing != nil && !errors.Is(missing, os.ErrNotExist) {
 		return missing
 	}
-	size, _, err := s.ledgerHead(ctx, s.db)
+	size, _, err := s.Head(ctx, s.pool)
 	if err != nil {
 		return err
 	}
 	if missing == nil {
-		return s.compare(ctx, c, size)
+		return s.CompareCopy(ctx, c, size)
 	}
-	since, err := s.Marked(ctx, Copied)
+	since, err := s.marked(ctx, Copied)
 	if err == nil && !since.IsZero() && size > 0 {
 		err = ErrNoCopy
 	}
 	return err
 }
 
-func (s *Store) compare(ctx context.Context, c ledger.Copy, size int64) error {
+// CompareCopy looks whether a copy of up to size entries is the beginning of the ledger.
+func (s *Store) CompareCopy(ctx context.Context, c Copy, size int64) error {
 	n := int64(len(c.Leaves))
 	if n == 0 {
 		return nil
@@ -66,39 +75,39 @@ func (s *Store) compare(ctx context.Context, c ledger.Copy, size int64) error {
 	}
 	head, err := v.Open(c.Checkpoints[len(c.Checkpoints)-1])
 	if err != nil || head.Size != n {
-		return apart(&ledger.Damage{Entry: n - 1, What: "the checkpoint after it is not this ledger's"})
+		return Apart(&Damage{Entry: n - 1, What: "the checkpoint after it is not this ledger's"})
 	}
 	if n > size {
 		return ErrRestored
 	}
-	root, err := tlog.TreeHash(n, tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) { return readHashes(ctx, s.db, indexes) }))
+	root, err := tlog.TreeHash(n, tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) { return ReadHashes(ctx, s.pool, indexes) }))
 	if err != nil {
 		return fmt.Errorf("the ledger: %w", err)
 	}
 	if root != head.Root {
-		return apart(&ledger.Damage{Entry: n - 1, What: "up to it the two differ"})
+		return Apart(&Damage{Entry: n - 1, What: "up to it the two differ"})
 	}
 	return nil
 }
 
-// apart says what to do where the ledger and its copy differ.
-func apart(damage error) error {
+// Apart says what to do where the ledger and its copy differ.
+func Apart(damage error) error {
 	return fmt.Errorf("the ledger and its copy have grown apart, so one of them was damaged or tampered with: `lethe ledger verify` tells which. "+
 		"Where it is the copy, put back another one of it, or have it written anew with `lethe ledger adopt --reason …`; "+
 		"where it is the database, restore a backup: %w", damage)
 }
 
 func (s *Store) checkReplaying(ctx context.Context) error {
-	since, err := s.Marked(ctx, Replaying)
+	since, err := s.marked(ctx, Replaying)
 	if err == nil && !since.IsZero() {
 		err = ErrReplaying
 	}
 	return err
 }
 
-// CopyLedger lets the copy grow by what was recorded since, and notes that it was
+// GrowCopy lets the copy grow by what was recorded since, and notes that it was
 // confirmed.
-func (s *Store) CopyLedger(ctx context.Context, f ledger.File) error {
+func (s *Store) GrowCopy(ctx context.Context, f File) error {
 	if err := s.CheckCopy(ctx, f); err != nil {
 		return err
 	}
@@ -107,15 +116,15 @@ func (s *Store) CopyLedger(ctx context.Context, f ledger.File) error {
 
 // RestoreCopy writes a missing copy anew. It is for after a Replay from one that was kept
 // elsewhere, which has shown that the ledger has everything; a copy that is there grows.
-func (s *Store) RestoreCopy(ctx context.Context, f ledger.File) error {
+func (s *Store) RestoreCopy(ctx context.Context, f File) error {
 	if err := s.CheckCopy(ctx, f); err != nil && !errors.Is(err, ErrNoCopy) {
 		return err
 	}
 	return s.growCopy(ctx, f)
 }
 
-func (s *Store) growCopy(ctx context.Context, f ledger.File) error {
-	size, _, err := s.ledgerHead(ctx, s.db)
+func (s *Store) growCopy(ctx context.Context, f File) error {
+	size, _, err := s.Head(ctx, s.pool)
 	if err != nil || size == 0 {
 		return err
 	}
@@ -123,14 +132,14 @@ func (s *Store) growCopy(ctx context.Context, f ledger.File) error {
 	if err != nil {
 		return err
 	}
-	err = f.Append(func(have [][]byte) ([]ledger.Group, []ledger.Opening, error) {
+	err = f.Append(func(have [][]byte) ([]Group, []Opening, error) {
 		// Read while the file is held, so that the last who writes knows the most.
-		t, err := s.Ledger(ctx)
+		t, err := s.Read(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
-		if _, err := ledger.Compare(t.Leaves, have); err != nil {
-			return nil, nil, apart(err)
+		if _, err := Compare(t.Leaves, have); err != nil {
+			return nil, nil, Apart(err)
 		}
 		size = int64(len(t.Leaves))
 		groups, err := t.Groups(int64(len(have)), v)
@@ -139,7 +148,7 @@ func (s *Store) growCopy(ctx context.Context, f ledger.File) error {
 	if err != nil {
 		return err
 	}
-	return s.setMark(ctx, s.db, Copied, strconv.FormatInt(size, 10))
+	return db.SetMark(ctx, s.pool, Copied, strconv.FormatInt(size, 10), s.now())
 }
 
 // confirmedFor is how long the keeper's confirmation is good for the machines that keep
@@ -152,25 +161,25 @@ func (s *Store) CheckConfirmed(ctx context.Context) error {
 	if err := s.checkReplaying(ctx); err != nil {
 		return err
 	}
-	size, _, err := s.ledgerHead(ctx, s.db)
+	size, _, err := s.Head(ctx, s.pool)
 	if err != nil || size == 0 {
 		return err
 	}
-	at, err := s.Marked(ctx, Copied)
+	at, err := s.marked(ctx, Copied)
 	if err == nil && s.now().Sub(at) > confirmedFor {
 		err = ErrUnconfirmed
 	}
 	return err
 }
 
-// AdoptLedger gives a lost copy up: the next one begins with the ledger as it is. Its entry
+// Adopt gives a lost copy up: the next one begins with the ledger as it is. Its entry
 // alone may be older than the one before it, for where that was made by a wrong clock.
-func (s *Store) AdoptLedger(ctx context.Context, reason string) error {
-	return s.InTx(ctx, func(tx *sqlx.Tx) error {
+func (s *Store) Adopt(ctx context.Context, reason string) error {
+	return db.InTx(ctx, s.pool, func(tx db.Tx) error {
 		if _, err := tx.ExecContext(ctx, `delete from marks where name = $1`, Copied); err != nil {
-			return quiet("give a lost copy up", err)
+			return db.Failed("give a lost copy up", err)
 		}
-		_, err := s.record(ctx, tx, ledger.Entry{Kind: ledger.Adopted, Reason: reason})
+		_, err := s.Record(ctx, tx, Entry{Kind: Adopted, Reason: reason})
 		return err
 	})
 }
