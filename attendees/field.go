@@ -2,6 +2,7 @@ package attendees
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -35,8 +36,11 @@ var fields = []Field{Name, Email, Ticket, Attended, AgreementVersion, AgreedAt, 
 
 var answerName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,30}$`)
 
-// base is the field that a policy must name so that f may be filled.
-func (f Field) base() Field {
+// AllFields are all fields that a policy may name, in the order in which people read them.
+func AllFields() []Field { return slices.Clone(fields) }
+
+// Base is the field that a policy must name so that f may be filled.
+func (f Field) Base() Field {
 	if f == Agreed {
 		return AgreedAt
 	}

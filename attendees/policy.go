@@ -169,7 +169,7 @@ func BuiltIn() Policy {
 }
 
 // Allows tells whether the purpose names the field.
-func (u Purpose) Allows(f Field) bool { return slices.Contains(u.Fields, f.base()) }
+func (u Purpose) Allows(f Field) bool { return slices.Contains(u.Fields, f.Base()) }
 
 // Purpose finds a purpose by its name.
 func (p *Policy) Purpose(name PurposeName) (Purpose, bool) {

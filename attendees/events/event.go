@@ -64,11 +64,12 @@ type Event struct {
 	ReopenedAt   *time.Time `db:"reopened_at"`
 	DeletedAt    *time.Time `db:"deleted_at"`
 	Prepared     *int64     `db:"prepared_version"`
+	Cleaned      bool       `db:"cleaned"`
 }
 
 const eventColumns = `id, source_id, source, organization_id, name, status, time_zone, starts_at, ends_at, ends_on, first_seen_on, state,
 	rule, block_on, delete_on, planned_rule, planned_block_on, planned_delete_on, accepted_rule, accepted_block_on, accepted_delete_on,
-	applied_at, secret, version, generation, held, question, read_at, reconciled_at, blocked_at, reopened_at, deleted_at, prepared_version`
+	applied_at, secret, version, generation, held, question, read_at, reconciled_at, blocked_at, reopened_at, deleted_at, prepared_version, cleaned`
 
 // Question is whether attendees who never agreed are kept, where so few agreed that the
 // form may be the wrong one. The empty Question was not asked.
@@ -165,6 +166,17 @@ func (s *Store) Get(ctx context.Context, q db.Queryer, id attendees.EventID) (e 
 func (s *Store) ByKey(ctx context.Context, q db.Queryer, key uuid.UUID) (e Event, err error) {
 	defer db.Wrap(&err, "find an event")
 	err = db.Get(ctx, q, &e, `select `+eventColumns+` from events where id = $1`, key)
+	return e, err
+}
+
+// Look takes the row of an event until tx ends and leaves its version as it is: for those
+// who write nothing that others read.
+func (s *Store) Look(ctx context.Context, tx db.Tx, id attendees.EventID) (e Event, err error) {
+	defer db.Wrap(&err, "lock event %s", id)
+	err = db.Get(ctx, tx, &e, `select `+eventColumns+` from events where source_id = $1 for no key update`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = &UnknownError{id}
+	}
 	return e, err
 }
 

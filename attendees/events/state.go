@@ -14,8 +14,15 @@ func (s *Store) Block(ctx context.Context, tx db.Tx, e Event, question Question)
 	defer db.Wrap(&err, "block event %s", e.ID)
 	_, err = db.Exec(ctx, tx, `
 		update events
-		set state = 'blocked', blocked_at = $2, question = $3, prepared_version = null
+		set state = 'blocked', blocked_at = $2, question = $3, prepared_version = null, cleaned = false
 		where id = $1 and state = 'open'`, e.Key, s.now(), question)
+	return err
+}
+
+// Cleaned records that the dead rows of a blocked event are deleted.
+func (s *Store) Cleaned(ctx context.Context, tx db.Tx, e Event) (err error) {
+	defer db.Wrap(&err, "clean event %s up", e.ID)
+	_, err = db.Exec(ctx, tx, `update events set cleaned = true where id = $1`, e.Key)
 	return err
 }
 

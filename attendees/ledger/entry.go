@@ -34,6 +34,7 @@ const (
 	HalvesDropped Kind = "halves_dropped" // sealed records open for their own persons no longer
 	Dumped        Kind = "dumped"         // sealed records were taken out, still sealed
 	Answered      Kind = "answered"       // an operator settled whether those who never agreed stay
+	Reopened      Kind = "reopened"       // staff reopened a blocked event, to be read again
 	Accepted      Kind = "accepted"       // an operator accepted a plan that a fuse had stopped
 	Replayed      Kind = "replayed"       // a restored backup was brought up to date
 	Adopted       Kind = "adopted"        // a lost copy was given up, or a time that was ahead

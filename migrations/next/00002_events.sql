@@ -45,6 +45,7 @@ create table events (
 	reopened_at        timestamptz,
 	deleted_at         timestamptz,
 	prepared_version   bigint,
+	cleaned            boolean not null default true,
 	unique (source, source_id),
 	-- The first of three guards: whatever the program believes, the schedule that the
 	-- database holds runs forwards.
@@ -86,6 +87,7 @@ comment on column events.reconciled_at is 'when a complete listing was last comp
 comment on column events.blocked_at is 'when it was blocked, the last time';
 comment on column events.reopened_at is 'when staff reopened it, the last time';
 comment on column events.deleted_at is 'when its people were deleted';
+comment on column events.cleaned is 'false from its blocking on until its dead rows are deleted';
 comment on column events.prepared_version is 'the version that a finished preparation of its blocking is for; null: none is';
 
 create table forms (

@@ -137,6 +137,7 @@ create table records (
 	number      integer not null default 0,
 	sealed      bytea not null,
 	half        bytea,
+	name_hash   bytea,
 	recorded_on date not null,
 	primary key (event_id, attendee_id, kind, generation, number)
 );
@@ -145,6 +146,7 @@ alter table records
 	alter column generation set statistics 0,
 	alter column sealed set statistics 0,
 	alter column half set statistics 0,
+	alter column name_hash set statistics 0,
 	alter column sealed set storage external,
 	alter column half set storage external;
 comment on table records is 'what a duty keeps once an event is blocked, and what is sealed of one attendee alone';
@@ -155,6 +157,7 @@ comment on column records.generation is 'of the key, or of the lock';
 comment on column records.number is 'counts what came one after the other';
 comment on column records.sealed is 'for the officers';
 comment on column records.half is 'the same for the person, who opens it with their address; null: officers only';
+comment on column records.name_hash is 'keyed hash of event and folded name, which the attendee''s row takes over when the event is blocked';
 comment on column records.recorded_on is 'the day it was sealed';
 
 -- +goose Down

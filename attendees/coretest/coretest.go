@@ -1,0 +1,234 @@
+// Package coretest gives each test the whole core on a database of its own.
+package coretest
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+
+	"lethe/attendees"
+	"lethe/attendees/db"
+	"lethe/attendees/db/pgtest"
+	"lethe/attendees/events"
+	"lethe/attendees/export"
+	"lethe/attendees/ledger"
+	"lethe/attendees/people"
+	"lethe/attendees/retention"
+	"lethe/attendees/seal"
+	"lethe/attendees/vault"
+)
+
+// World is the whole core on a database of its own, for one test.
+type World struct {
+	testing.TB
+	Pool      *sqlx.DB
+	Policy    *attendees.Policy
+	Secrets   *seal.Keyring
+	Officer   seal.Officer
+	Events    *events.Store
+	Vault     *vault.Store
+	People    *people.Store
+	Exports   *export.Store
+	Ledger    *ledger.Store
+	Retention *retention.Store
+	Now       time.Time
+	Form      attendees.Form
+}
+
+// New makes a world with event 1, which ends in a month, an officer and a clock.
+func New(t testing.TB) *World {
+	policy := attendees.BuiltIn()
+	w := &World{TB: t, Pool: pgtest.Next(t), Policy: &policy, Now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
+	var err error
+	if w.Secrets, err = seal.NewKeyring(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32))); err != nil {
+		t.Fatal(err)
+	}
+	if w.Officer, err = seal.NewOfficer(); err != nil {
+		t.Fatal(err)
+	}
+	officers, err := seal.ParseOfficers(w.Officer.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := func() time.Time { return w.Now }
+	w.Events = events.New(w.Pool, w.Policy, w.Secrets.Newest(), clock)
+	w.Vault = vault.New(w.Pool, w.Secrets, officers, true, clock)
+	w.People = people.New(w.Pool, w.Events, w.Vault, w.Secrets, w.Policy, clock)
+	w.Exports = export.New(w.Pool, w.Events, w.Policy, clock)
+	w.Ledger = ledger.New(w.Pool, w.Secrets, clock)
+	w.Retention = retention.New(w.Pool, w.Events, w.Vault, w.People, w.Exports, w.Ledger, w.Secrets, w.Policy, clock)
+	w.Form = attendees.Form{ID: "f", Questions: []attendees.Question{
+		{ID: "f1", Ref: "full_name"}, {ID: "f2", Ref: "email"}, {ID: "f3", Ref: "agree"}, {ID: "f4", Ref: "agreement_version"}, {ID: "f6", Ref: "aff"},
+	}}
+	w.Event("1")
+	return w
+}
+
+// Event makes an event that ends in a month.
+func (w *World) Event(id attendees.EventID) {
+	w.Helper()
+	_, err := w.Events.Save(w.Context(), attendees.Eventbrite, []attendees.Event{{ID: id, Organization: "900", Name: "Congress", End: w.Now.AddDate(0, 1, 0), Zone: "UTC"}})
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// Link links the form to an event, for both purposes.
+func (w *World) Link(event attendees.EventID) {
+	w.Helper()
+	for purpose, fields := range map[attendees.PurposeName]attendees.FieldLinks{
+		attendees.ParticipationAgreement: {{Field: attendees.Agreed, Question: "agree"}, {Field: attendees.AgreementVersion, Question: "agreement_version"}, {Field: attendees.Email, Question: "email"}, {Field: attendees.Name, Question: "full_name"}},
+		attendees.Forum:                  {{Field: attendees.Affiliation, Question: "aff"}},
+	} {
+		for i := range fields {
+			fields[i].Purpose = purpose
+		}
+		if err := w.Events.Link(w.Context(), event, w.Form, purpose, fields); err != nil {
+			w.Fatal(err)
+		}
+	}
+}
+
+// Ticket is a registration as a source says it.
+func Ticket(id, event, name, email string) attendees.Registration {
+	at := time.Date(2026, 10, 1, 9, 0, 0, 0, time.UTC)
+	return attendees.Registration{
+		ID: attendees.AttendeeID(id), Event: attendees.EventID(event), Name: attendees.Personal(name), Email: attendees.Personal(email),
+		Ticket: "General", Created: at, Changed: at,
+	}
+}
+
+// Save stores registrations.
+func (w *World) Save(all ...attendees.Registration) people.Saved {
+	w.Helper()
+	saved, err := w.TrySave(all...)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return saved
+}
+
+// TrySave is Save with its error.
+func (w *World) TrySave(all ...attendees.Registration) (people.Saved, error) {
+	links, err := w.Events.Links(w.Context(), w.Pool)
+	if err != nil {
+		w.Fatal(err)
+	}
+	b := people.Batch{Links: links}
+	for _, r := range all {
+		b.Registrations = append(b.Registrations, people.Incoming{Event: r.Event, Layer: w.Policy.Minimise(r, events.FieldLinks(links, r.Event, attendees.EventbriteForm))})
+	}
+	return w.People.SaveRegistrations(w.Context(), b)
+}
+
+// Answers are what a response says.
+type Answers = map[attendees.QuestionID]attendees.Answer
+
+// Response is a submitted form.
+func Response(id, attendee string, at time.Time, said Answers) attendees.Response {
+	return attendees.Response{Form: "f", ID: attendees.ResponseID(id), Attendee: attendees.AttendeeID(attendee), Submitted: at, Answers: said}
+}
+
+// Answer stores responses.
+func (w *World) Answer(all ...attendees.Response) people.Saved {
+	w.Helper()
+	saved, err := w.TryAnswer(all...)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return saved
+}
+
+// TryAnswer is Answer with its error.
+func (w *World) TryAnswer(all ...attendees.Response) (people.Saved, error) {
+	links, err := w.Events.Links(w.Context(), w.Pool)
+	if err != nil {
+		w.Fatal(err)
+	}
+	r := people.Reading{Form: "f", Links: links, Layers: map[attendees.EventID][]attendees.Layer{}}
+	for _, l := range links {
+		if _, done := r.Layers[l.Event]; done {
+			continue
+		}
+		for _, one := range all {
+			r.Layers[l.Event] = append(r.Layers[l.Event], w.Policy.MinimiseResponse(one, events.FieldLinks(links, l.Event, "f")))
+		}
+	}
+	return w.People.SaveResponses(w.Context(), r)
+}
+
+// Stored is an event as stored.
+func (w *World) Stored(id attendees.EventID) events.Event {
+	w.Helper()
+	e, err := w.Events.Get(w.Context(), w.Pool, id)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return e
+}
+
+// Shown is what is shown of an event's people, by id and holder.
+func (w *World) Shown(event attendees.EventID) map[string]attendees.Attendee {
+	w.Helper()
+	all := map[string]attendees.Attendee{}
+	err := w.People.Read(w.Context(), w.Pool, w.Stored(event), 0, func(p people.Person) error {
+		a := p.Merged(w.Policy)
+		if p.State == attendees.Open {
+			if p.Agreed != (p.CountsAsAgreed || !a.AgreedAt.IsZero()) || p.Standing != a.Standing {
+				w.Errorf("the columns of %s do not say what its layers do", a.ID)
+			}
+			all[fmt.Sprintf("%s/%d", a.ID, a.Holder)] = a
+		}
+		return nil
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return all
+}
+
+// Key is the row key of an attendee.
+func (w *World) Key(event attendees.EventID, id attendees.AttendeeID) uuid.UUID {
+	w.Helper()
+	_, key, err := w.People.Find(w.Context(), w.Pool, id)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return key
+}
+
+// In runs something in a transaction that has an event's row.
+func (w *World) In(event attendees.EventID, do func(ctx context.Context, tx db.Tx, e events.Event) error) {
+	w.Helper()
+	err := db.InTx(w.Context(), w.Pool, func(tx db.Tx) error {
+		e, err := w.Events.WriteOne(w.Context(), tx, event)
+		if err != nil {
+			return err
+		}
+		return do(w.Context(), tx, e)
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// Tasks counts the open tasks of a kind.
+func (w *World) Tasks(kind events.TaskKind) (n int) {
+	w.Helper()
+	all, err := w.Events.Tasks(w.Context())
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, t := range all {
+		if t.Kind == kind {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,304 @@
+package retention
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"lethe/attendees"
+	"lethe/attendees/db"
+	"lethe/attendees/events"
+	"lethe/attendees/ledger"
+	"lethe/attendees/people"
+	"lethe/attendees/seal"
+	"lethe/attendees/vault"
+)
+
+// Hold is a legal hold: nothing is deleted or dropped while it is active (GDPR Art. 17(3)(e)).
+type Hold struct {
+	ID       int
+	Event    attendees.EventID
+	Attendee attendees.AttendeeID // empty: all of the event
+	Reason   string
+	Until    attendees.Date // its last day; zero: until it is released
+	By       string
+	AddedAt  time.Time
+}
+
+// Nag asks whether a hold that has been active for long is still needed. It leaves out the
+// reason, which may name somebody.
+func (h Hold) Nag() string {
+	return fmt.Sprintf("hold %d on event %s has been active since %s: if it is no longer needed, `lethe hold release %d`",
+		h.ID, h.Event, attendees.DateOf(h.AddedAt.UTC()), h.ID)
+}
+
+// holdText is what a hold says of a person, and staff's words, as they are sealed.
+type holdText struct {
+	Attendee attendees.AttendeeID `json:"attendee,omitempty"`
+	Reason   string               `json:"reason"`
+}
+
+// farthestWest is how long after UTC a day ends where it ends last.
+const farthestWest = 12 * time.Hour
+
+// HoldDay is the day by which holds end: one is active until its last day is over everywhere,
+// whatever zone its event, this machine and whoever set it are in.
+func HoldDay(now time.Time) attendees.Date { return attendees.DateOf(now.UTC().Add(-farthestWest)) }
+
+func holdPlace(event uuid.UUID) seal.Place {
+	return seal.Place{Event: event.String(), Key: "hold", Subject: event}
+}
+
+// KeyedID is how the ledger knows a registration: by commitments to this hash.
+func (s *Store) KeyedID(id attendees.AttendeeID) []byte {
+	key := s.secrets.AllHashes()[0].Registration("", string(attendees.Eventbrite), string(id))
+	return key[:]
+}
+
+// KeyedIDs are its hashes under all secrets, to find what an older one wrote.
+func (s *Store) KeyedIDs(id attendees.AttendeeID) (all [][]byte) {
+	for _, h := range s.secrets.AllHashes() {
+		key := h.Registration("", string(attendees.Eventbrite), string(id))
+		all = append(all, key[:])
+	}
+	return all
+}
+
+// AddHold puts a hold on an event, or, where attendee is given, on that attendee alone, and
+// gives it its number.
+func (s *Store) AddHold(ctx context.Context, h Hold) (_ Hold, err error) {
+	defer db.Wrap(&err, "add a hold")
+	var key uuid.UUID
+	if h.Attendee != "" {
+		e, found, err := s.people.Find(ctx, s.pool, h.Attendee)
+		if err != nil {
+			return h, err
+		}
+		h.Event, key = e.ID, found
+	}
+	h.AddedAt = s.now()
+	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
+		e, err := s.events.WriteOne(ctx, tx, h.Event)
+		if err != nil {
+			return err
+		}
+		if e.State == attendees.Deleted {
+			return fmt.Errorf("event %s is deleted: there is nothing left to hold", h.Event)
+		}
+		return s.addHold(ctx, tx, e, key, &h)
+	})
+	return h, err
+}
+
+func (s *Store) addHold(ctx context.Context, tx db.Tx, e events.Event, key uuid.UUID, h *Hold) error {
+	text, err := json.Marshal(holdText{h.Attendee, h.Reason})
+	if err != nil {
+		return err
+	}
+	entry := ledger.Entry{Kind: ledger.HoldAdded, Event: string(e.ID), Reason: h.Reason}
+	if !h.Until.IsZero() {
+		entry.Until = h.Until.String()
+	}
+	if h.Attendee != "" {
+		err = s.ledger.RecordPerson(ctx, tx, entry, s.KeyedID(h.Attendee))
+	} else {
+		_, err = s.ledger.Record(ctx, tx, entry)
+	}
+	if err != nil {
+		return err
+	}
+	var attendee any
+	if key != uuid.Nil {
+		attendee = key
+		if err := s.people.SetBar(ctx, tx, e, people.Bar{Hash: key, What: people.BarHeld}); err != nil {
+			return err
+		}
+	} else if err := s.events.Hold(ctx, tx, e, true); err != nil {
+		return err
+	}
+	return db.Get(ctx, tx, &h.ID, `
+		insert into holds (event_id, attendee_id, sealed, until, added_by, added_at, entry)
+		values ($1, $2, $3, $4, $5, $6, (select max(index) from ledger_entries))
+		returning id`, e.Key, attendee, s.secrets.SealText(holdPlace(e.Key), text), h.Until, h.By, h.AddedAt)
+}
+
+type holdRow struct {
+	ID       int               `db:"id"`
+	Event    attendees.EventID `db:"event"`
+	Key      uuid.UUID         `db:"event_id"`
+	Attendee uuid.NullUUID     `db:"attendee_id"`
+	Sealed   []byte            `db:"sealed"`
+	Until    attendees.Date    `db:"until"`
+	By       string            `db:"added_by"`
+	AddedAt  time.Time         `db:"added_at"`
+	Entry    *int64            `db:"entry"`
+}
+
+const holdColumns = `h.id, e.source_id as event, h.event_id, h.attendee_id, h.sealed, h.until, h.added_by, h.added_at, h.entry`
+
+func (s *Store) activeHolds(ctx context.Context, q db.Queryer) (rows []holdRow, err error) {
+	err = db.Select(ctx, q, &rows, `
+		select `+holdColumns+`
+		from holds h
+		join events e on e.id = h.event_id
+		where h.released_at is null
+		order by h.id`)
+	return rows, err
+}
+
+// Holds lists the active holds, the oldest first.
+func (s *Store) Holds(ctx context.Context) (all []Hold, err error) {
+	defer db.Wrap(&err, "list holds")
+	rows, err := s.activeHolds(ctx, s.pool)
+	for _, r := range rows {
+		text, err := s.secrets.OpenText(holdPlace(r.Key), r.Sealed)
+		if err != nil {
+			return nil, fmt.Errorf("hold %d: %w", r.ID, err)
+		}
+		var t holdText
+		if err := json.Unmarshal(text, &t); err != nil {
+			return nil, fmt.Errorf("hold %d is damaged", r.ID)
+		}
+		all = append(all, Hold{r.ID, r.Event, t.Attendee, t.Reason, r.Until, r.By, r.AddedAt})
+	}
+	return all, err
+}
+
+// OldHolds lists the holds that have been active for over a year: once a claim is settled,
+// whom it keeps is easily forgotten.
+func (s *Store) OldHolds(ctx context.Context) ([]Hold, error) {
+	all, err := s.Holds(ctx)
+	return slices.DeleteFunc(all, func(h Hold) bool { return !h.AddedAt.AddDate(1, 0, 0).Before(s.now()) }), err
+}
+
+// ReleaseHold ends a hold: what it alone had kept is deleted.
+func (s *Store) ReleaseHold(ctx context.Context, id int) (err error) {
+	defer db.Wrap(&err, "release hold %d", id)
+	rows, err := s.activeHolds(ctx, s.pool)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(rows, func(r holdRow) bool { return r.ID == id })
+	if i < 0 {
+		return fmt.Errorf("it is not active: `lethe hold list` shows the active holds")
+	}
+	return s.release(ctx, rows[i])
+}
+
+// endHolds releases the holds whose last day is over.
+func (s *Store) endHolds(ctx context.Context) error {
+	rows, err := s.activeHolds(ctx, s.pool)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if !r.Until.IsZero() && r.Until.Before(HoldDay(s.now())) {
+			if err := s.release(ctx, r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Store) release(ctx context.Context, r holdRow) error {
+	renew := false
+	err := db.InTx(ctx, s.pool, func(tx db.Tx) error {
+		e, err := s.events.WriteOne(ctx, tx, r.Event)
+		if err != nil {
+			return err
+		}
+		n, err := db.Exec(ctx, tx, `update holds set released_at = $2 where id = $1 and released_at is null`, r.ID, s.now())
+		if err != nil || n == 0 {
+			return err
+		}
+		if err := s.recordRelease(ctx, tx, e, r); err != nil {
+			return err
+		}
+		var others bool
+		err = db.Get(ctx, tx, &others, `
+			select exists (
+				select from holds
+				where event_id = $1 and attendee_id is not distinct from $2 and released_at is null)`, e.Key, r.Attendee)
+		if err != nil || others {
+			return err
+		}
+		if r.Attendee.Valid {
+			err = s.people.LiftBar(ctx, tx, e, r.Attendee.UUID, people.BarHeld)
+		} else {
+			err = s.events.Hold(ctx, tx, e, false)
+		}
+		if err != nil {
+			return err
+		}
+		if renew = e.State == attendees.Open; renew || e.State == attendees.Deleted {
+			return nil
+		}
+		return s.dropHeld(ctx, tx, e)
+	})
+	if err != nil || !renew {
+		return err
+	}
+	_, err = s.people.Renew(ctx, r.Event)
+	return err
+}
+
+func (s *Store) recordRelease(ctx context.Context, tx db.Tx, e events.Event, r holdRow) error {
+	entry := ledger.Entry{Kind: ledger.HoldEnded, Event: string(e.ID)}
+	if r.Entry != nil {
+		entry.Hold = *r.Entry
+	}
+	text, err := s.secrets.OpenText(holdPlace(r.Key), r.Sealed)
+	if err != nil {
+		return err
+	}
+	var t holdText
+	if err := json.Unmarshal(text, &t); err != nil {
+		return fmt.Errorf("hold %d is damaged", r.ID)
+	}
+	if entry.Reason = t.Reason; t.Attendee != "" {
+		return s.ledger.RecordPerson(ctx, tx, entry, s.KeyedID(t.Attendee))
+	}
+	_, err = s.ledger.Record(ctx, tx, entry)
+	return err
+}
+
+// dropHeld destroys the held key of a blocked event once its last hold has ended, and
+// removes those whom only a hold had kept.
+func (s *Store) dropHeld(ctx context.Context, tx db.Tx, e events.Event) error {
+	var held bool
+	err := db.Get(ctx, tx, &held, `
+		select exists (select from holds where event_id = $1 and released_at is null)`, e.Key)
+	if err != nil || held {
+		return err
+	}
+	if err := s.vault.Destroy(ctx, tx, people.Ref(e), vault.Held); err != nil {
+		return err
+	}
+	n, err := db.Exec(ctx, tx, `delete from records where event_id = $1 and kind = 'held'`, e.Key)
+	if err != nil || n == 0 {
+		return err
+	}
+	gone, err := db.Exec(ctx, tx, `
+		delete from attendees a
+		where a.event_id = $1 and a.state = 'blocked'
+		  and not exists (select from records r where r.event_id = $1 and r.attendee_id = a.id)`, e.Key)
+	if err != nil {
+		return err
+	}
+	_, err = s.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.HoldDropped, Event: string(e.ID), Counts: map[string]int64{"dropped": gone}})
+	return err
+}
+
+// Held tells whether a hold on an event or on an attendee of it is active.
+func (s *Store) Held(ctx context.Context, q db.Queryer, e events.Event, attendee uuid.UUID) (held bool, err error) {
+	if e.Held {
+		return true, nil
+	}
+	err = db.Get(ctx, q, &held, `select exists (select from bars where event_id = $1 and hash = $2 and what = 'held')`, e.Key, attendee)
+	return held, err
+}
