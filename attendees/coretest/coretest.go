@@ -20,6 +20,7 @@ import (
 	"lethe/attendees/ledger"
 	"lethe/attendees/people"
 	"lethe/attendees/retention"
+	"lethe/attendees/rights"
 	"lethe/attendees/seal"
 	"lethe/attendees/vault"
 )
@@ -37,6 +38,7 @@ type World struct {
 	Exports   *export.Store
 	Ledger    *ledger.Store
 	Retention *retention.Store
+	Rights    *rights.Store
 	Now       time.Time
 	Form      attendees.Form
 }
@@ -63,6 +65,10 @@ func New(t testing.TB) *World {
 	w.Exports = export.New(w.Pool, w.Events, w.Policy, clock)
 	w.Ledger = ledger.New(w.Pool, w.Secrets, clock)
 	w.Retention = retention.New(w.Pool, w.Events, w.Vault, w.People, w.Exports, w.Ledger, w.Secrets, w.Policy, clock)
+	w.Rights = rights.New(rights.Core{
+		Pool: w.Pool, Events: w.Events, Vault: w.Vault, People: w.People, Exports: w.Exports, Retention: w.Retention, Ledger: w.Ledger,
+		Secrets: w.Secrets, Policy: w.Policy, Now: clock,
+	})
 	w.Form = attendees.Form{ID: "f", Questions: []attendees.Question{
 		{ID: "f1", Ref: "full_name"}, {ID: "f2", Ref: "email"}, {ID: "f3", Ref: "agree"}, {ID: "f4", Ref: "agreement_version"}, {ID: "f6", Ref: "aff"},
 	}}

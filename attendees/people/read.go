@@ -244,23 +244,45 @@ func (s *Store) ReadUnmatched(ctx context.Context, q db.Queryer, e events.Event,
 	if err != nil {
 		return err
 	}
-	rows, err := q.QueryxContext(ctx, `
-		select id, claims, address_index, came_on, layer
+	return r.responses(ctx, each, `
+		select id, attendee_id, claims, matched_by, address_index, came_on, layer
 		from responses
 		where event_id = $1 and attendee_id is null and version > $2
 		order by id`, e.Key, since)
+}
+
+// Responses reads single responses of an event by their keys.
+func (s *Store) Responses(ctx context.Context, q db.Queryer, e events.Event, ids []uuid.UUID) (all []Response, err error) {
+	defer db.Wrap(&err, "read responses of event %s", e.ID)
+	r, err := s.reader(ctx, q, e)
+	if err != nil {
+		return nil, err
+	}
+	err = r.responses(ctx, func(one Response) error {
+		all = append(all, one)
+		return nil
+	}, `
+		select id, attendee_id, claims, matched_by, address_index, came_on, layer
+		from responses
+		where event_id = $1 and id = any($2::uuid[])
+		order by id`, e.Key, texts(ids))
+	return all, err
+}
+
+func (r *Reader) responses(ctx context.Context, each func(Response) error, query string, args ...any) error {
+	rows, err := r.q.QueryxContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var one Response
-		var claims uuid.NullUUID
+		var attendee, claims uuid.NullUUID
 		var layer []byte
-		if err := rows.Scan(&one.ID, &claims, &one.AddressIndex, &one.CameOn, &layer); err != nil {
+		if err := rows.Scan(&one.ID, &attendee, &claims, &one.MatchedBy, &one.AddressIndex, &one.CameOn, &layer); err != nil {
 			return err
 		}
-		one.Claims = claims.UUID
+		one.Attendee, one.Claims = attendee.UUID, claims.UUID
 		if one.Layer, err = r.open(one.ID, attendees.FromResponse, layer); err != nil {
 			return err
 		}

@@ -127,6 +127,11 @@ func (s *Store) Find(ctx context.Context, q db.Queryer, id attendees.AttendeeID)
 	return e, key, ErrAttendee
 }
 
+// HolderID names a former holder of a ticket, numbered from 0: 5001~1 is the first.
+func HolderID(id attendees.AttendeeID, holder int) attendees.AttendeeID {
+	return attendees.AttendeeID(fmt.Sprintf("%s~%d", id, holder+1))
+}
+
 // cutHolder takes an attendee's id apart: 5001~1 is the first holder of ticket 5001; nth is
 // counted from 0 and negative for the present holder.
 func cutHolder(id attendees.AttendeeID) (bare attendees.AttendeeID, nth int) {

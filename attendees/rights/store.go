@@ -1,0 +1,57 @@
+// Package rights is what people may ask for, GDPR Art. 15 to 21, and how they are answered:
+// what is stored under an address (own.go), requests and their deadlines (case.go,
+// deadline.go), deeds (deed.go) and letters (letter.go, words/).
+//
+// What needs no human judgement is done at once; the rest waits for staff, with its deadline
+// in view. Nothing here opens what belongs to another address, and no answer is sent to one
+// that was not proved. A deed that touches several stages, such as an erasure, is composed
+// here of the packages below, in one transaction.
+//
+// Start at Desk.
+package rights
+
+import (
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"lethe/attendees"
+	"lethe/attendees/events"
+	"lethe/attendees/export"
+	"lethe/attendees/ledger"
+	"lethe/attendees/people"
+	"lethe/attendees/retention"
+	"lethe/attendees/seal"
+	"lethe/attendees/vault"
+)
+
+// Core is all that rights are composed of.
+type Core struct {
+	Pool      *sqlx.DB
+	Events    *events.Store
+	Vault     *vault.Store
+	People    *people.Store
+	Exports   *export.Store
+	Retention *retention.Store
+	Ledger    *ledger.Store
+	Secrets   *seal.Keyring
+	Policy    *attendees.Policy
+	Now       func() time.Time
+}
+
+// Store keeps requests and visits, and reads what is stored under an address.
+type Store struct {
+	core   Core
+	pool   *sqlx.DB
+	keys   *seal.Keyring
+	policy *attendees.Policy
+	ledger *ledger.Store
+	now    func() time.Time
+}
+
+// New makes a store on the packages below.
+func New(c Core) *Store {
+	return &Store{core: c, pool: c.Pool, keys: c.Secrets, policy: c.Policy, ledger: c.Ledger, now: c.Now}
+}
+
+func (s *Store) today() attendees.Date { return attendees.DateOf(s.now().UTC()) }
