@@ -3,12 +3,14 @@ package people
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/google/uuid"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
+	"lethe/attendees/seal"
 )
 
 // Person is one attendee as read: opened, not merged.
@@ -53,120 +55,120 @@ func (p Person) Merged(policy *attendees.Policy) attendees.Attendee {
 	return attendees.Merge(policy, p.Registration, p.Layers(), p.Correction)
 }
 
-// Reader reads an open event's people as of one moment. Rows says what changed; Read and
-// One open it.
-type Reader struct {
-	store *Store
-	q     db.Queryer
-	event events.Event
-	open  func(id uuid.UUID, origin attendees.Origin, sealed []byte) (attendees.Layer, error)
+// Row is one attendee as stored: Open opens it, in any goroutine.
+type Row struct {
+	person                   Person
+	registration, correction []byte
+	said                     [][]byte // of its responses
+	reader                   *reader
 }
 
-// reader opens an event's layers; vault.ErrDestroyed where it has no working key and had one.
-func (s *Store) reader(ctx context.Context, q db.Queryer, e events.Event) (*Reader, error) {
-	r := &Reader{store: s, q: q, event: e}
-	if e.Generation == nil { // nothing is stored of it yet, or nothing opens any more
-		r.open = func(uuid.UUID, attendees.Origin, []byte) (attendees.Layer, error) { return attendees.Layer{}, nil }
-		return r, nil
+// Open opens what sources say of an attendee.
+func (r Row) Open() (p Person, err error) {
+	p = r.person
+	if p.Registration, err = r.reader.open(p.ID, attendees.FromRegistration, r.registration); err != nil {
+		return p, err
 	}
-	c, err := s.vault.Reading(ctx, q, Ref(e))
+	if p.Correction, err = r.reader.open(p.ID, attendees.FromCorrection, r.correction); err != nil {
+		return p, err
+	}
+	for i := range p.Responses {
+		if p.Responses[i].Layer, err = r.reader.open(p.Responses[i].ID, attendees.FromResponse, r.said[i]); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// reader opens an event's layers as of one moment.
+type reader struct {
+	q      db.Queryer
+	event  events.Event
+	cipher *seal.Cipher // nil: nothing is stored yet, or nothing opens any more
+}
+
+func (s *Store) reader(ctx context.Context, q db.Queryer, e events.Event) (r *reader, err error) {
+	r = &reader{q: q, event: e}
+	if e.Generation != nil {
+		r.cipher, err = s.vault.Reading(ctx, q, Ref(e))
+	}
+	return r, err
+}
+
+// rooms are reused: a layer's text is copied as it is parsed.
+var rooms = sync.Pool{New: func() any { room := make([]byte, 0, 1024); return &room }}
+
+func (r *reader) open(id uuid.UUID, origin attendees.Origin, sealed []byte) (attendees.Layer, error) {
+	if sealed == nil || r.cipher == nil {
+		return attendees.Layer{}, nil
+	}
+	room := rooms.Get().(*[]byte)
+	defer rooms.Put(room)
+	text, err := r.cipher.Open((*room)[:0], id, 0, string(origin), sealed)
 	if err != nil {
-		return nil, err
+		return attendees.Layer{}, fmt.Errorf("a layer of event %s: %w", r.event.ID, err)
 	}
-	var room []byte // reused: a layer's text is copied as it is parsed
-	r.open = func(id uuid.UUID, origin attendees.Origin, sealed []byte) (attendees.Layer, error) {
-		if sealed == nil {
-			return attendees.Layer{}, nil
-		}
-		text, err := c.Open(room[:0], id, 0, string(origin), sealed)
-		if err != nil {
-			return attendees.Layer{}, fmt.Errorf("a layer of event %s: %w", e.ID, err)
-		}
-		room = text[:0]
-		return attendees.ParseLayer(text)
-	}
-	return r, nil
+	return attendees.ParseLayer(text)
 }
 
-// Read gives an event's people one after the other, with those of their layers that are
-// stored, in the order of their keys. Where since is not 0, only those of whom something
-// was written after that version. It keeps one person in memory at a time.
-func (s *Store) Read(ctx context.Context, q db.Queryer, e events.Event, since int64, each func(Person) error) (err error) {
+const readColumns = `a.id, a.standing, a.state, a.reason, a.address_index, a.shared, a.agreed, a.counts_as_agreed, a.layer`
+
+// Rows gives an event's people one after the other, with those of their layers that are
+// stored, in the order of their keys. Where since is not 0, only those of whom something was
+// written after that version. It keeps one person in memory at a time.
+func (s *Store) Rows(ctx context.Context, q db.Queryer, e events.Event, since int64, each func(Row) error) (err error) {
 	defer db.Wrap(&err, "read the people of event %s", e.ID)
 	r, err := s.reader(ctx, q, e)
 	if err != nil {
 		return err
 	}
-	var anything struct {
-		Responses   bool `db:"responses"`
-		Corrections bool `db:"corrections"`
-	}
-	err = db.Get(ctx, q, &anything, `
-		select exists (select from responses where event_id = $1) as responses,
-			exists (select from corrections where event_id = $1) as corrections`, e.Key)
-	if err != nil {
-		return err
-	}
-	switch {
-	case since > 0:
-		return r.some(ctx, `
+	if since > 0 {
+		var wanted []uuid.UUID
+		err := db.Select(ctx, q, &wanted, `
 			select id from attendees where event_id = $1 and version > $2
 			union
 			select attendee_id from responses where event_id = $1 and version > $2 and attendee_id is not null
 			union
-			select attendee_id from corrections where event_id = $1 and version > $2`, each, e.Key, since)
-	case anything.Responses || anything.Corrections:
-		return r.all(ctx, each)
+			select attendee_id from corrections where event_id = $1 and version > $2`, e.Key, since)
+		if err != nil || len(wanted) == 0 {
+			return err
+		}
+		return r.these(ctx, wanted, each)
 	}
-	return r.alone(ctx, each)
-}
-
-const readColumns = `a.id, a.standing, a.state, a.reason, a.address_index, a.shared, a.agreed, a.counts_as_agreed, a.layer`
-
-// alone reads an event without responses: one pass over one table.
-func (r *Reader) alone(ctx context.Context, each func(Person) error) error {
-	rows, err := r.q.QueryxContext(ctx, `select `+readColumns+` from attendees a where a.event_id = $1 order by a.id`, r.event.Key)
+	var more bool
+	err = db.Get(ctx, q, &more, `
+		select exists (select from responses where event_id = $1) or exists (select from corrections where event_id = $1)`, e.Key)
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var p Person
-		var layer []byte
-		if err := rows.Scan(&p.ID, &p.Standing, &p.State, &p.Reason, &p.AddressIndex, &p.Shared, &p.Agreed, &p.CountsAsAgreed, &layer); err != nil {
-			return err
-		}
-		if p.Registration, err = r.open(p.ID, attendees.FromRegistration, layer); err != nil {
-			return err
-		}
-		if err := each(p); err != nil {
-			return err
-		}
+	if !more { // one pass over one table
+		return r.joined(ctx, each, `
+			select `+readColumns+`, null::uuid, null::text, null::bytea, null::date, null::bytea, null::bytea
+			from attendees a
+			where a.event_id = $1
+			order by a.id`, e.Key)
 	}
-	return rows.Err()
-}
-
-// all reads an event's people joined to what they answered.
-func (r *Reader) all(ctx context.Context, each func(Person) error) error {
 	return r.joined(ctx, each, `
 		select `+readColumns+`, r.id, r.matched_by, r.address_index, r.came_on, r.layer, c.layer
 		from attendees a
 		left join responses r on r.attendee_id = a.id and r.event_id = $1
 		left join corrections c on c.attendee_id = a.id and c.event_id = $1
 		where a.event_id = $1
-		order by a.id, r.id`, r.event.Key)
+		order by a.id, r.id`, e.Key)
 }
 
-// some reads those of an event's people whom a query names.
-func (r *Reader) some(ctx context.Context, ids string, each func(Person) error, args ...any) error {
-	var wanted []uuid.UUID
-	if err := db.Select(ctx, r.q, &wanted, ids, args...); err != nil {
-		return err
-	}
-	return r.these(ctx, wanted, each)
+// Read is Rows, opened.
+func (s *Store) Read(ctx context.Context, q db.Queryer, e events.Event, since int64, each func(Person) error) error {
+	return s.Rows(ctx, q, e, since, func(r Row) error {
+		p, err := r.Open()
+		if err != nil {
+			return err
+		}
+		return each(p)
+	})
 }
 
-func (r *Reader) these(ctx context.Context, ids []uuid.UUID, each func(Person) error) error {
+func (r *reader) these(ctx context.Context, ids []uuid.UUID, each func(Row) error) error {
 	return r.joined(ctx, each, `
 		select `+readColumns+`, r.id, r.matched_by, r.address_index, r.came_on, r.layer, c.layer
 		from attendees a
@@ -176,50 +178,42 @@ func (r *Reader) these(ctx context.Context, ids []uuid.UUID, each func(Person) e
 		order by a.id, r.id`, texts(ids))
 }
 
-func (r *Reader) joined(ctx context.Context, each func(Person) error, query string, args ...any) error {
+func (r *reader) joined(ctx context.Context, each func(Row) error, query string, args ...any) error {
 	rows, err := r.q.QueryxContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	var p Person
+	row := Row{reader: r}
 	for rows.Next() {
-		var next Person
+		next := Row{reader: r}
+		p := &next.person
 		var answer uuid.NullUUID
 		var how *string
-		var index, layer, said, corrected []byte
+		var index, said []byte
 		var came attendees.Date
-		err := rows.Scan(&next.ID, &next.Standing, &next.State, &next.Reason, &next.AddressIndex, &next.Shared, &next.Agreed, &next.CountsAsAgreed, &layer,
-			&answer, &how, &index, &came, &said, &corrected)
+		err := rows.Scan(&p.ID, &p.Standing, &p.State, &p.Reason, &p.AddressIndex, &p.Shared, &p.Agreed, &p.CountsAsAgreed, &next.registration,
+			&answer, &how, &index, &came, &said, &next.correction)
 		if err != nil {
 			return err
 		}
-		if next.ID != p.ID {
-			if p.ID != uuid.Nil {
-				if err := each(p); err != nil {
+		if p.ID != row.person.ID {
+			if row.person.ID != uuid.Nil {
+				if err := each(row); err != nil {
 					return err
 				}
 			}
-			p = next
-			if p.Registration, err = r.open(p.ID, attendees.FromRegistration, layer); err != nil {
-				return err
-			}
-			if p.Correction, err = r.open(p.ID, attendees.FromCorrection, corrected); err != nil {
-				return err
-			}
+			row = next
 		}
 		if answer.Valid {
-			a := Response{ID: answer.UUID, Attendee: p.ID, MatchedBy: *how, AddressIndex: index, CameOn: came}
-			if a.Layer, err = r.open(a.ID, attendees.FromResponse, said); err != nil {
-				return err
-			}
-			p.Responses = append(p.Responses, a)
+			row.person.Responses = append(row.person.Responses, Response{ID: answer.UUID, Attendee: row.person.ID, MatchedBy: *how, AddressIndex: index, CameOn: came})
+			row.said = append(row.said, said)
 		}
 	}
-	if err := rows.Err(); err != nil || p.ID == uuid.Nil {
+	if err := rows.Err(); err != nil || row.person.ID == uuid.Nil {
 		return err
 	}
-	return each(p)
+	return each(row)
 }
 
 // These reads single attendees of an event by their keys.
@@ -229,9 +223,10 @@ func (s *Store) These(ctx context.Context, q db.Queryer, e events.Event, ids []u
 	if err != nil {
 		return nil, err
 	}
-	err = r.these(ctx, ids, func(p Person) error {
+	err = r.these(ctx, ids, func(row Row) error {
+		p, err := row.Open()
 		all = append(all, p)
-		return nil
+		return err
 	})
 	return all, err
 }
@@ -269,7 +264,7 @@ func (s *Store) Responses(ctx context.Context, q db.Queryer, e events.Event, ids
 	return all, err
 }
 
-func (r *Reader) responses(ctx context.Context, each func(Response) error, query string, args ...any) error {
+func (r *reader) responses(ctx context.Context, each func(Response) error, query string, args ...any) error {
 	rows, err := r.q.QueryxContext(ctx, query, args...)
 	if err != nil {
 		return err

@@ -311,20 +311,20 @@ type part struct {
 // fill reads the people, seals their records on all processors, and writes them.
 func (p *preparation) fill(ctx context.Context, tx db.Tx) error {
 	group, ctx := errgroup.WithContext(ctx)
-	batches, parts := make(chan []people.Person, 2), make(chan part, 2)
+	batches, parts := make(chan []people.Row, 2), make(chan part, 2)
 	group.Go(func() error {
 		defer close(batches)
-		var batch []people.Person
+		var batch []people.Row
 		send := func() error {
 			select {
 			case batches <- batch:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			batch = make([]people.Person, 0, prepareBatch)
+			batch = make([]people.Row, 0, prepareBatch)
 			return nil
 		}
-		err := p.people.Read(ctx, tx, p.event, 0, func(one people.Person) error {
+		err := p.people.Rows(ctx, tx, p.event, 0, func(one people.Row) error {
 			if batch = append(batch, one); len(batch) < prepareBatch {
 				return nil
 			}
@@ -339,8 +339,12 @@ func (p *preparation) fill(ctx context.Context, tx db.Tx) error {
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() error {
 			for batch := range batches {
+				sealed, err := p.seal(batch)
+				if err != nil {
+					return err
+				}
 				select {
-				case parts <- p.seal(batch):
+				case parts <- sealed:
 				case <-ctx.Done():
 					return ctx.Err()
 				}
@@ -357,9 +361,13 @@ func (p *preparation) fill(ctx context.Context, tx db.Tx) error {
 }
 
 // seal seals what is kept of some people.
-func (p *preparation) seal(batch []people.Person) part {
+func (p *preparation) seal(batch []people.Row) (part, error) {
 	out := part{counts: map[string]int{}}
-	for _, one := range batch {
+	for _, row := range batch {
+		one, err := row.Open()
+		if err != nil {
+			return out, err
+		}
 		out.counts["registered"]++
 		if one.State != attendees.Open || one.Registration.IsZero() {
 			continue // restricted, or blocked before the event was reopened: sealed already
@@ -414,7 +422,7 @@ func (p *preparation) seal(batch []people.Person) part {
 			}
 		}
 	}
-	return out
+	return out, nil
 }
 
 // write writes records as they come, some thousand in one transaction.
