@@ -21,6 +21,7 @@ import (
 	"lethe/attendees/people"
 	"lethe/attendees/retention"
 	"lethe/attendees/rights"
+	"lethe/attendees/roster"
 	"lethe/attendees/seal"
 	"lethe/attendees/vault"
 )
@@ -35,6 +36,7 @@ type World struct {
 	Events    *events.Store
 	Vault     *vault.Store
 	People    *people.Store
+	Rosters   *roster.Store
 	Exports   *export.Store
 	Ledger    *ledger.Store
 	Retention *retention.Store
@@ -62,6 +64,7 @@ func New(t testing.TB) *World {
 	w.Events = events.New(w.Pool, w.Policy, w.Secrets.Newest(), clock)
 	w.Vault = vault.New(w.Pool, w.Secrets, officers, true, clock)
 	w.People = people.New(w.Pool, w.Events, w.Vault, w.Secrets, w.Policy, clock)
+	w.Rosters = roster.New(w.Pool, w.Events, w.People, w.Policy, clock)
 	w.Exports = export.New(w.Pool, w.Events, w.Policy, clock)
 	w.Ledger = ledger.New(w.Pool, w.Secrets, clock)
 	w.Retention = retention.New(w.Pool, w.Events, w.Vault, w.People, w.Exports, w.Ledger, w.Secrets, w.Policy, clock)
@@ -237,4 +240,33 @@ func (w *World) Tasks(kind events.TaskKind) (n int) {
 		}
 	}
 	return n
+}
+
+// Many stores n people of an event, with a response for every second one, in batches.
+func (w *World) Many(event attendees.EventID, n int) {
+	w.Helper()
+	const size = 5000
+	for from := 0; from < n; from += size {
+		var tickets []attendees.Registration
+		var said []attendees.Response
+		for i := from; i < min(from+size, n); i++ {
+			id := fmt.Sprint(457_000_000 + i)
+			tickets = append(tickets, Ticket(id, string(event), fmt.Sprintf("Person %d Quillfeather", i), fmt.Sprintf("person.%d@mail%d.example", i, i%100)))
+			if i%2 == 0 {
+				said = append(said, Response("t"+id, id, w.Now.AddDate(0, 0, -20), Answers{"agree": {"true"}, "agreement_version": {"2026-1"}, "aff": {attendees.Personal(fmt.Sprint("Institute ", i%500))}}))
+			}
+		}
+		w.Save(tickets...)
+		if len(w.links(event)) > 0 {
+			w.Answer(said...)
+		}
+	}
+}
+
+func (w *World) links(event attendees.EventID) []events.Link {
+	links, err := w.Events.Links(w.Context(), w.Pool, events.Key(attendees.Eventbrite, event))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return links
 }
