@@ -68,8 +68,8 @@ var errLayer = errors.New("a layer cannot be read")
 
 // ParseLayer reads the text of a layer that was opened.
 func ParseLayer(text []byte) (Layer, error) {
-	c := &content{}
-	if json.Unmarshal(text, c) != nil || c.Origin == "" {
+	c, ok := parseContent(text)
+	if !ok || c.Origin == "" {
 		return Layer{}, errLayer
 	}
 	return Layer{c}, nil

@@ -2,6 +2,7 @@ package attendees_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -135,4 +136,29 @@ func BenchmarkOpenAndMerge(b *testing.B) {
 		m, _ := attendees.ParseLayer(x)
 		attendees.Merge(&policy, l, []attendees.Layer{m}, attendees.Layer{})
 	}
+}
+
+// What the quick parser reads, and what it leaves to encoding/json, are one.
+func FuzzParseLayer(f *testing.F) {
+	f.Add(string(ticket("1", "Vera Nyman", "vera@n.example").As(2, noon).Text()))
+	f.Add(string(response("t1", noon, map[attendees.QuestionID]attendees.Answer{"agree": {"true"}, "forums": {"A \"quoted\" one", "B"}}).Text()))
+	f.Add(`{"origin":"registration","id":"1","name":"Zo\u00eb","changed":"2026-02-31T25:00:00Z"}`)
+	f.Add(`{"origin":"response","submitted":"2024-02-29T23:59:59Z","given":[{"for":"forum","field":"forums","values":["x"]}],"holder":07}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		l, err := attendees.ParseLayer([]byte(text))
+		var plain struct {
+			Origin  string    `json:"origin"`
+			Name    string    `json:"name"`
+			Changed time.Time `json:"changed"`
+		}
+		if bad := json.Unmarshal([]byte(text), &plain); bad != nil {
+			if err == nil {
+				t.Errorf("it reads %q, which is no JSON", text)
+			}
+			return
+		}
+		if err == nil && (string(l.Origin()) != plain.Origin || l.Origin() == attendees.FromRegistration && l.Name().Reveal() != plain.Name || !l.Changed().Equal(plain.Changed)) {
+			t.Errorf("%q is read otherwise than by encoding/json", text)
+		}
+	})
 }

@@ -114,6 +114,30 @@ func Exec(ctx context.Context, q Queryer, statement string, args ...any) (int64,
 	return result.RowsAffected()
 }
 
+// Each runs a query and gives its rows one after the other, each with a function that scans
+// it. It prepares the query, since lib/pq reads bytes as they are from a prepared one alone,
+// and in hexadecimal otherwise.
+func Each(ctx context.Context, q Queryer, one func(scan func(...any) error) error, query string, args ...any) error {
+	prepared, err := q.(interface {
+		PrepareContext(context.Context, string) (*sql.Stmt, error)
+	}).PrepareContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer prepared.Close()
+	rows, err := prepared.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := one(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 // Bytes are a column's bytes as copy wants them, which takes no bytes for an empty value:
 // nil is null.
 func Bytes(b []byte) any {
