@@ -25,7 +25,9 @@ const (
 // outside, and the store takes nothing else: the compiler keeps the first promise.
 //
 // The zero Layer says nothing.
-type Layer struct{ c *content } // a pointer: package fmt prints no more than its address
+type Layer struct{ c func() *content } // a func: package fmt prints what is in unexported fields, and cannot look into one
+
+func wrap(c *content) Layer { return Layer{func() *content { return c }} }
 
 // content is a layer's plain text, as JSON. What a key omits is empty.
 type content struct {
@@ -72,7 +74,7 @@ func ParseLayer(text []byte) (Layer, error) {
 	if !ok || c.Origin == "" {
 		return Layer{}, errLayer
 	}
-	return Layer{c}, nil
+	return wrap(c), nil
 }
 
 // Text is the plain text that is sealed: the same bytes for the same layer.
@@ -83,7 +85,7 @@ func (l Layer) Text() []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(l.c); err != nil {
+	if err := e.Encode(l.c()); err != nil {
 		panic("attendees: a layer is no JSON") // its words would quote the layer
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
@@ -112,7 +114,7 @@ func SplitLayers(text []byte) ([]Layer, error) {
 		if c == nil || c.Origin == "" {
 			return nil, errLayer
 		}
-		layers[i] = Layer{c}
+		layers[i] = wrap(c)
 	}
 	return layers, nil
 }
@@ -124,7 +126,7 @@ func (l Layer) get() content {
 	if l.c == nil {
 		return content{}
 	}
-	return *l.c
+	return *l.c()
 }
 
 // IsZero tells that the layer says nothing.
@@ -173,7 +175,7 @@ func (l Layer) text(own string, f Field) Personal {
 	if own != "" || l.c == nil {
 		return Personal(own)
 	}
-	for _, g := range l.c.Given {
+	for _, g := range l.c().Given {
 		if g.Field == f && len(g.Values) > 0 {
 			return Personal(g.Values[0])
 		}
@@ -190,8 +192,8 @@ func (l Layer) yes(f Field, p PurposeName) *given {
 	if l.c == nil {
 		return nil
 	}
-	for i := range l.c.Given {
-		g := &l.c.Given[i]
+	for i := range l.c().Given {
+		g := &l.c().Given[i]
 		if g.Field == f && (p == "" || g.Purpose == p) && (newest == nil || newest.At.Before(g.At)) {
 			newest = g
 		}
@@ -203,14 +205,14 @@ func (l Layer) yes(f Field, p PurposeName) *given {
 func (l Layer) As(holder int, since time.Time) Layer {
 	c := l.get()
 	c.Holder, c.HeldSince = holder, since.UTC().Truncate(time.Second)
-	return Layer{&c}
+	return wrap(&c)
 }
 
 // Left is the layer of a registration that is gone at its source, or was handed over.
 func (l Layer) Left() Layer {
 	c := l.get()
 	c.Standing = Gone
-	return Layer{&c}
+	return wrap(&c)
 }
 
 // KeepYes is a later reading of the same response, or registration, with each yes of the
@@ -231,11 +233,11 @@ func (l Layer) KeepYes(before Layer) (kept Layer, took bool) {
 			c.Given[slices.IndexFunc(c.Given, func(g given) bool { return g.Field == yes.Field && g.Purpose == yes.Purpose })].At = yes.At
 		}
 		version := func(g given) bool { return g.Field == AgreementVersion && g.Purpose == yes.Purpose }
-		if i := slices.IndexFunc(before.c.Given, version); i >= 0 && !slices.ContainsFunc(c.Given, version) {
-			c.Given = append(c.Given, before.c.Given[i])
+		if i := slices.IndexFunc(before.c().Given, version); i >= 0 && !slices.ContainsFunc(c.Given, version) {
+			c.Given = append(c.Given, before.c().Given[i])
 		}
 	}
-	return Layer{&c}, took
+	return wrap(&c), took
 }
 
 // Keeping is a later reading of somebody on hold: the earlier one stays in it.
@@ -243,25 +245,25 @@ func (l Layer) Keeping(before Layer) Layer {
 	if l.c == nil || before.c == nil {
 		return l
 	}
-	now, was := *l.c, *before.c
+	now, was := *l.c(), *before.c()
 	earlier := was.Was
 	was.Was, now.Was = nil, nil
-	if a, b := (Layer{&now}), (Layer{&was}); bytes.Equal(a.Text(), b.Text()) {
+	if a, b := (wrap(&now)), (wrap(&was)); bytes.Equal(a.Text(), b.Text()) {
 		now.Was = earlier
 	} else {
 		now.Was = append([]*content{&was}, earlier...)
 	}
-	return Layer{&now}
+	return wrap(&now)
 }
 
 // Released is the layer of somebody whose last hold has ended.
 func (l Layer) Released() Layer {
-	if l.c == nil || l.c.Was == nil {
+	if l.c == nil || l.c().Was == nil {
 		return l
 	}
-	c := *l.c
+	c := *l.c()
 	c.Was = nil
-	return Layer{&c}
+	return wrap(&c)
 }
 
 // HandedOver tells that a registration names another person than before: both name and

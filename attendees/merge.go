@@ -59,10 +59,10 @@ func Merge(p *Policy, registration Layer, responses []Layer, correction Layer) A
 	}
 	layers := newestFirst(registration, responses)
 	for _, l := range layers {
-		if l.c.Origin == FromResponse {
-			a.Answered = append(a.Answered, Answered{l.c.Form, l.c.Submitted})
+		if l.c().Origin == FromResponse {
+			a.Answered = append(a.Answered, Answered{l.c().Form, l.c().Submitted})
 		}
-		for _, g := range l.c.Given {
+		for _, g := range l.c().Given {
 			a.fill(g, l)
 		}
 	}
@@ -87,7 +87,7 @@ func newestFirst(registration Layer, responses []Layer) []Layer {
 		from = layers
 	}
 	slices.SortFunc(from, func(a, b Layer) int {
-		return cmp.Or(b.c.Submitted.Compare(a.c.Submitted), strings.Compare(string(a.c.Form), string(b.c.Form)), strings.Compare(a.c.ID, b.c.ID))
+		return cmp.Or(b.c().Submitted.Compare(a.c().Submitted), strings.Compare(string(a.c().Form), string(b.c().Form)), strings.Compare(a.c().ID, b.c().ID))
 	})
 	return layers
 }
@@ -111,7 +111,7 @@ func (a *Attendee) fill(g given, l Layer) {
 	if slices.ContainsFunc(a.Given, func(o Given) bool { return o.Purpose == g.Purpose && o.Field == g.Field && g.Field != Consented }) {
 		return
 	}
-	one := Given{Purpose: g.Purpose, Field: g.Field, Values: personal(g.Values), At: g.At, Origin: l.c.Origin}
+	one := Given{Purpose: g.Purpose, Field: g.Field, Values: personal(g.Values), At: g.At, Origin: l.c().Origin}
 	if g.Field == Consented { // the latest counts, as with an agreement
 		one.Version = l.version(g.Purpose)
 		if i := slices.IndexFunc(a.Given, func(o Given) bool { return o.Purpose == g.Purpose && o.Field == Consented }); i >= 0 {
@@ -134,7 +134,7 @@ func personal(texts []string) []Personal {
 
 // version is the version of the text that a layer's yes for a purpose was given to.
 func (l Layer) version(p PurposeName) string {
-	for _, g := range l.c.Given {
+	for _, g := range l.c().Given {
 		if g.Field == AgreementVersion && g.Purpose == p {
 			return g.Values[0]
 		}
@@ -154,7 +154,7 @@ func (a *Attendee) agree(layers []Layer) {
 		return
 	}
 	for _, l := range layers {
-		for _, g := range l.c.Given {
+		for _, g := range l.c().Given {
 			if g.Field == AgreementVersion && a.AgreementVersion == "" {
 				a.AgreementVersion = g.Values[0]
 			}

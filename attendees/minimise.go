@@ -28,16 +28,16 @@ func (p *Policy) Minimise(r Registration, links FieldLinks) Layer {
 	}
 	c.Attended = r.Attended && p.Allows(Attended)
 	c.Given = p.given(r.Answers, links, r.Created) // the source tells no time of an answer
-	return Layer{c}
+	return wrap(c)
 }
 
 // MinimiseResponse reduces a response to what the policy names and some link maps.
 func (p *Policy) MinimiseResponse(r Response, links FieldLinks) Layer {
-	return Layer{&content{
+	return wrap(&content{
 		Origin: FromResponse, ID: clean(string(r.ID), maxID), Form: FormID(clean(string(r.Form), maxID)),
 		Claims: AttendeeID(clean(string(r.Attendee), maxID)), Submitted: second(r.Submitted),
 		Given: p.given(r.Answers, links, r.Submitted),
-	}}
+	})
 }
 
 func second(t time.Time) time.Time {
@@ -103,7 +103,7 @@ func (p *Policy) Correct(current Layer, f Field, value Personal, at time.Time) (
 	c.Origin = FromCorrection
 	c.Given = slices.DeleteFunc(slices.Clone(c.Given), func(g given) bool { return g.Field == f })
 	c.Given = append(c.Given, given{Field: f, Values: values, At: second(at)})
-	return Layer{&c}, nil
+	return wrap(&c), nil
 }
 
 // Uncorrect takes one corrected field back; the zero Layer where none is left.
@@ -112,7 +112,7 @@ func (l Layer) Uncorrect(f Field) Layer {
 	if c.Given = slices.DeleteFunc(slices.Clone(c.Given), func(g given) bool { return g.Field == f }); len(c.Given) == 0 {
 		return Layer{}
 	}
-	return Layer{&c}
+	return wrap(&c)
 }
 
 // Again minimises a layer by a policy that has become narrower, and by the consents that
@@ -128,7 +128,7 @@ func (p *Policy) Again(l Layer, withdrawn ...PurposeName) Layer {
 	some := func(f Field) bool {
 		return slices.ContainsFunc(p.Purposes, func(u Purpose) bool { return allows(u.Name, f) })
 	}
-	c := *l.c
+	c := *l.c()
 	for f, text := range map[Field]*string{Name: &c.Name, Email: &c.Email, Ticket: &c.Ticket} {
 		if !some(f) {
 			*text = ""
@@ -144,5 +144,5 @@ func (p *Policy) Again(l Layer, withdrawn ...PurposeName) Layer {
 	if len(c.Given) == 0 {
 		c.Given = nil
 	}
-	return Layer{&c}
+	return wrap(&c)
 }

@@ -1,29 +1,31 @@
 package attendees
 
-// Ids from outside are types of their own, so that two cannot be swapped. All are
-// the source's ids, as text: Eventbrite's run beyond 32 bits and may carry a suffix.
+import "lethe/attendees"
+
+// Ids, roles and personal data have the types of the core that replaces this one.
 type (
-	// SourceName names a service that registrations come from: "eventbrite" or "typeform".
-	SourceName string
-	// OrganizationID is an Eventbrite organisation's id.
-	OrganizationID string
-	// EventID is the source's id of an event; commands and URLs use it.
-	EventID string
-	// AttendeeID is the source's id of one registration.
-	AttendeeID string
-	// FormID is a Typeform form's id, or EventbriteForm.
-	FormID string
-	// ResponseID is the id of one submitted form; unique within its form only.
-	ResponseID string
-	// QuestionID is a question's ref (its author's, stable) or id, at its source.
-	QuestionID string
+	SourceName     = attendees.SourceName
+	OrganizationID = attendees.OrganizationID
+	EventID        = attendees.EventID
+	AttendeeID     = attendees.AttendeeID
+	FormID         = attendees.FormID
+	ResponseID     = attendees.ResponseID
+	QuestionID     = attendees.QuestionID
+	Role           = attendees.Role
+	Personal       = attendees.Personal
 )
 
-// The sources that are built in.
+// The sources, the form of an event's own questions, and the roles.
 const (
-	Eventbrite SourceName = "eventbrite"
-	Typeform   SourceName = "typeform"
+	Eventbrite     = attendees.Eventbrite
+	Typeform       = attendees.Typeform
+	EventbriteForm = attendees.EventbriteForm
+	Organiser      = attendees.Organiser
+	Operator       = attendees.Operator
+	Officer        = attendees.Officer
 )
 
-// EventbriteForm is the "form" that stands for an event's own questions at Eventbrite.
-const EventbriteForm FormID = "eventbrite"
+const redacted = "[personal]"
+
+// Roles are all roles there are.
+func Roles() []Role { return attendees.Roles() }

@@ -176,7 +176,7 @@ func FuzzParsePolicy(f *testing.F) {
 }
 
 func TestTheREADMEsPolicyIsOne(t *testing.T) {
-	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	readme, err := os.ReadFile(filepath.Join("..", "..", "..", "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

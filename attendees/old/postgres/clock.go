@@ -11,6 +11,7 @@ import (
 	"lethe/attendees/db"
 	"lethe/attendees/ledger"
 	"lethe/attendees/old/attendees"
+	"lethe/attendees/staff"
 )
 
 const (
@@ -138,6 +139,6 @@ func (s *Store) believe(ctx context.Context, tx *sqlx.Tx, now time.Time) error {
 // At is the same store at another time, to look at a plan as it will stand then.
 func (s *Store) At(now func() time.Time) *Store {
 	then := *s
-	then.now, then.book = now, ledger.New(s.db, s.keys, now)
+	then.now, then.book, then.Staff = now, ledger.New(s.db, s.keys, now), staff.New(s.db, s.keys, now)
 	return &then
 }

@@ -17,7 +17,11 @@ import (
 	"lethe/attendees/ledger"
 	"lethe/attendees/old/attendees"
 	"lethe/attendees/old/seal"
+	"lethe/attendees/staff"
 )
+
+// Staff is who may sign in.
+type Staff = *staff.Store
 
 // Store is the database and what it needs to read and write it. Make one with New.
 type Store struct {
@@ -27,11 +31,12 @@ type Store struct {
 	now    func() time.Time
 	locks  locks
 	book   *ledger.Store
+	Staff
 }
 
 // New makes a store on a migrated database.
 func New(db *sqlx.DB, keys *seal.Keyring, policy *attendees.Policy, now func() time.Time) *Store {
-	return &Store{db: db, keys: keys, policy: policy, now: now, locks: newLocks(), book: ledger.New(db, keys, now)}
+	return &Store{db: db, keys: keys, policy: policy, now: now, locks: newLocks(), book: ledger.New(db, keys, now), Staff: staff.New(db, keys, now)}
 }
 
 // DB is the database itself, for River, which enqueues jobs in our transactions.

@@ -1,4 +1,4 @@
-package postgres
+package staff
 
 import (
 	"context"
@@ -8,14 +8,14 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
-	"lethe/attendees/old/attendees"
-	"lethe/attendees/old/seal"
+	"lethe/attendees"
+	"lethe/attendees/db"
+	"lethe/attendees/seal"
 )
 
-// User is somebody of the organisation who may sign in.
+// User is a member of staff who may sign in.
 type User struct {
 	ID          uuid.UUID
 	Email       attendees.Personal // normalised
@@ -33,8 +33,15 @@ func (u User) Sees(e attendees.EventID) bool {
 	return u.Has(attendees.Organiser) && (len(u.Events) == 0 || slices.Contains(u.Events, e))
 }
 
-// ErrNoUser says that nobody of that address, or id, may sign in.
+// ErrNoUser says that there is no user of that address, or id.
 var ErrNoUser = errors.New("nobody of that address may sign in: `lethe users list` shows those who may")
+
+// UnknownEventError says that a user was to see an event that is not known.
+type UnknownEventError struct{ Event attendees.EventID }
+
+func (e *UnknownEventError) Error() string {
+	return "event " + string(e.Event) + " is not known: `lethe events list` shows those that are"
+}
 
 type userRow struct {
 	ID          uuid.UUID          `db:"id"`
@@ -61,23 +68,23 @@ func (r userRow) user() User {
 
 const userColumns = `id, email, roles, events, added_at, signed_out_at`
 
-// SaveUser lets somebody sign in. Roles and events of an address that already may are
-// replaced, and it is signed out everywhere; links that were mailed before are good no more.
+// SaveUser adds a user. Roles and events of one whose address is known are replaced, their
+// sessions end, and links that were mailed before expire.
 func (s *Store) SaveUser(ctx context.Context, address string, roles []attendees.Role, events []attendees.EventID) (User, error) {
 	u := User{Email: attendees.Personal(seal.Normalise(address)), Roles: roles, Events: events, AddedAt: s.now()}
-	known, err := s.KnownEvents(ctx, events)
-	if err != nil {
-		return u, err
+	var known pq.StringArray
+	if err := db.Select(ctx, s.pool, &known, `select source_id from events where source_id = any($1)`, stringArray(events)); err != nil {
+		return u, db.Failed("look for a user's events", err)
 	}
 	for _, e := range events {
-		if _, ok := known[e]; !ok {
+		if !slices.Contains(known, string(e)) {
 			return u, &UnknownEventError{e}
 		}
 	}
-	err = s.InTx(ctx, func(tx *sqlx.Tx) error {
+	err := db.InTx(ctx, s.pool, func(tx db.Tx) error {
 		// No unique constraint keeps addresses apart, since its error would quote one.
 		if _, err := tx.ExecContext(ctx, `lock table users in share row exclusive mode`); err != nil {
-			return quiet("lock the users", err)
+			return db.Failed("lock the users", err)
 		}
 		err := tx.GetContext(ctx, &u.ID, `
 			update users
@@ -88,13 +95,13 @@ func (s *Store) SaveUser(ctx context.Context, address string, roles []attendees.
 			return dropSignIns(ctx, tx, u.ID)
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
-			return quiet("change a user", err)
+			return db.Failed("change a user", err)
 		}
 		u.ID = uuid.New()
 		_, err = tx.ExecContext(ctx, `
 			insert into users (id, email, roles, events, added_at)
 			values ($1, $2, $3, $4, $5)`, u.ID, u.Email, stringArray(roles), stringArray(events), u.AddedAt)
-		return quiet("add a user", err)
+		return db.Failed("add a user", err)
 	})
 	return u, err
 }
@@ -108,25 +115,24 @@ func stringArray[T ~string](list []T) pq.StringArray {
 	return array
 }
 
-// RemoveUser lets somebody sign in no more, and ends what is signed in. ErrNoUser
-// where nobody has that address.
+// RemoveUser removes a user and ends their sessions. ErrNoUser where nobody has that address.
 func (s *Store) RemoveUser(ctx context.Context, address string) error {
-	result, err := s.db.ExecContext(ctx, `delete from users where email = $1`, seal.Normalise(address))
+	result, err := s.pool.ExecContext(ctx, `delete from users where email = $1`, seal.Normalise(address))
 	if err != nil {
-		return quiet("remove a user", err)
+		return db.Failed("remove a user", err)
 	}
 	n, err := result.RowsAffected()
 	if err == nil && n == 0 {
 		return ErrNoUser
 	}
-	return quiet("remove a user", err)
+	return db.Failed("remove a user", err)
 }
 
-// Users lists who may sign in, by address.
+// Users lists the users by address.
 func (s *Store) Users(ctx context.Context) ([]User, error) {
 	var rows []userRow
-	if err := s.db.SelectContext(ctx, &rows, `select `+userColumns+` from users order by email collate "C"`); err != nil {
-		return nil, quiet("list users", err)
+	if err := s.pool.SelectContext(ctx, &rows, `select `+userColumns+` from users order by email collate "C"`); err != nil {
+		return nil, db.Failed("list users", err)
 	}
 	users := make([]User, len(rows))
 	for i, r := range rows {
@@ -138,29 +144,29 @@ func (s *Store) Users(ctx context.Context) ([]User, error) {
 // User finds a user by id; ErrNoUser where there is none any more.
 func (s *Store) User(ctx context.Context, id uuid.UUID) (User, error) {
 	var r userRow
-	err := s.db.GetContext(ctx, &r, `select `+userColumns+` from users where id = $1`, id)
+	err := s.pool.GetContext(ctx, &r, `select `+userColumns+` from users where id = $1`, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return User{}, ErrNoUser
 	}
-	return r.user(), quiet("find a user", err)
+	return r.user(), db.Failed("find a user", err)
 }
 
 // UserOf finds a user by address; ErrNoUser where nobody has it.
 func (s *Store) UserOf(ctx context.Context, address string) (User, error) {
 	var r userRow
-	err := s.db.GetContext(ctx, &r, `select `+userColumns+` from users where email = $1`, seal.Normalise(address))
+	err := s.pool.GetContext(ctx, &r, `select `+userColumns+` from users where email = $1`, seal.Normalise(address))
 	if errors.Is(err, sql.ErrNoRows) {
 		return User{}, ErrNoUser
 	}
-	return r.user(), quiet("find a user", err)
+	return r.user(), db.Failed("find a user", err)
 }
 
-// SignOutEverywhere ends all of a user's sessions, and what would begin one: links that
-// lie in the mailbox still.
+// SignOutEverywhere ends all of a user's sessions, and links in their mailbox that would begin
+// one.
 func (s *Store) SignOutEverywhere(ctx context.Context, id uuid.UUID) error {
-	return s.InTx(ctx, func(tx *sqlx.Tx) error {
+	return db.InTx(ctx, s.pool, func(tx db.Tx) error {
 		if _, err := tx.ExecContext(ctx, `update users set signed_out_at = $2 where id = $1`, id, s.now()); err != nil {
-			return quiet("sign a user out everywhere", err)
+			return db.Failed("sign a user out everywhere", err)
 		}
 		return dropSignIns(ctx, tx, id)
 	})

@@ -1,4 +1,4 @@
-package postgres
+package staff
 
 import (
 	"context"
@@ -6,8 +6,9 @@ import (
 	"errors"
 	"time"
 
-	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+
+	"lethe/attendees/db"
 )
 
 // Limit bounds how often something may be done: Most times within each of any length.
@@ -33,7 +34,7 @@ func (s *Store) Allow(ctx context.Context, what, who string, limits ...Limit) (b
 	now := s.now()
 	var allowed bool
 	// One statement, so that its row's lock counts those who ask at once, too.
-	err := s.db.GetContext(ctx, &allowed, `
+	err := s.pool.GetContext(ctx, &allowed, `
 		insert into limits (key, times, last_at)
 		values ($1, array[$2::timestamptz], $2)
 		on conflict (key) do update set
@@ -48,14 +49,13 @@ func (s *Store) Allow(ctx context.Context, what, who string, limits ...Limit) (b
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
-	return allowed, quiet("look at a limit", err)
+	return allowed, db.Failed("look at a limit", err)
 }
 
-// DropSpent forgets who asked for mail more than a day ago, links and sessions that have
-// ended, and mail that nobody could send.
+// DropSpent drops limits that are older than a day, and links and sessions that have ended.
 func (s *Store) DropSpent(ctx context.Context) error {
 	now := s.now()
-	if err := s.InTx(ctx, func(tx *sqlx.Tx) error { return s.believe(ctx, tx, now) }); err != nil {
+	if err := db.InTx(ctx, s.pool, func(tx db.Tx) error { return db.Believe(ctx, tx, now) }); err != nil {
 		return err
 	}
 	for _, d := range []struct {
@@ -65,16 +65,10 @@ func (s *Store) DropSpent(ctx context.Context) error {
 		{"limits", `delete from limits where last_at < $1`, now.Add(-limitsFor)},
 		{"sign-in links", `delete from signins where expires_at < $1`, now},
 	} {
-		if _, err := s.db.ExecContext(ctx, d.by, d.before); err != nil {
-			return quiet("drop old "+d.what, err)
+		if _, err := s.pool.ExecContext(ctx, d.by, d.before); err != nil {
+			return db.Failed("drop old "+d.what, err)
 		}
 	}
-	if err := s.outbox().DropOld(ctx); err != nil {
-		return err
-	}
-	if err := s.dropVisits(ctx); err != nil {
-		return err
-	}
-	_, err := s.db.ExecContext(ctx, `delete from sessions where expires_at < now()`)
-	return quiet("drop old sessions", err)
+	_, err := s.pool.ExecContext(ctx, `delete from sessions where expires_at < now()`)
+	return db.Failed("drop old sessions", err)
 }

@@ -1,10 +1,12 @@
-package postgres
+package staff
 
 import (
 	"context"
 	"database/sql"
 	"errors"
 	"time"
+
+	"lethe/attendees/db"
 )
 
 // Sessions keeps the web's sessions, as github.com/alexedwards/scs wants it, which
@@ -24,7 +26,7 @@ func (s *Store) Sessions(idle time.Duration) *Sessions { return &Sessions{s, idl
 // FindCtx gives what was kept under a token, unless it has ended, and puts its end off.
 // That it was used a moment later is not worth a write.
 func (s *Sessions) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
-	err = s.store.db.GetContext(ctx, &data, `
+	err = s.store.pool.GetContext(ctx, &data, `
 		with used as (
 			update sessions
 			set expires_at = now() + make_interval(secs => $2)
@@ -38,7 +40,7 @@ func (s *Sessions) FindCtx(ctx context.Context, token string) (data []byte, foun
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, false, nil
 	}
-	return data, err == nil, quiet("find a session", err)
+	return data, err == nil, db.Failed("find a session", err)
 }
 
 type beginsKey struct{}
@@ -61,14 +63,14 @@ func (s *Sessions) CommitCtx(ctx context.Context, token string, data []byte, exp
 		insert into sessions (token, data, expires_at)
 		values ($1, $2, least($3, now() + make_interval(secs => $4)))`
 	}
-	_, err := s.store.db.ExecContext(ctx, how, token, data, expires, s.idle.Seconds())
-	return quiet(doing, err)
+	_, err := s.store.pool.ExecContext(ctx, how, token, data, expires, s.idle.Seconds())
+	return db.Failed(doing, err)
 }
 
 // DeleteCtx ends a session.
 func (s *Sessions) DeleteCtx(ctx context.Context, token string) error {
-	_, err := s.store.db.ExecContext(ctx, `delete from sessions where token = $1`, token)
-	return quiet("end a session", err)
+	_, err := s.store.pool.ExecContext(ctx, `delete from sessions where token = $1`, token)
+	return db.Failed("end a session", err)
 }
 
 // Find is FindCtx without a context; scs calls the others.

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"lethe/attendees/old/attendees"
+	"lethe/attendees"
 )
 
 const secret = "Ada Invented"
@@ -68,28 +68,28 @@ func TestPersonalShowsInNoPrintNorLogNorJSON(t *testing.T) {
 	answers := map[attendees.QuestionID]attendees.Answer{"q": {p}}
 	m := policy.Minimise(attendees.Registration{Name: p, Answers: answers}, links)
 	r := policy.MinimiseResponse(attendees.Response{Answers: answers}, links)
-	if m.Attendee().Name != p || r.Response().Name != p {
+	if m.Name() != p || r.Name() != p {
 		t.Fatal("the name was to be kept, so that there is something to hide")
 	}
-	type run struct{ batch []attendees.Minimised } // as a pull holds them: in an unexported field
+	type run struct{ batch []attendees.Layer } // as a sync has them: in an unexported field
+	shown := attendees.Merge(&policy, m, []attendees.Layer{r}, attendees.Layer{})
 	for what, v := range map[string]any{
-		"value":                  p,
-		"pointer":                &p,
-		"slice":                  []attendees.Personal{p},
-		"map value":              map[string]attendees.Personal{"name": p},
-		"struct":                 record{p, &p, []attendees.Personal{p}, map[string]attendees.Personal{"name": p}},
-		"pointer to struct":      &record{Name: p},
-		"answer":                 attendees.Answer{p},
-		"registration":           attendees.Registration{Name: p, Email: p, Answers: answers},
-		"response":               attendees.Response{Answers: answers},
-		"attendee":               m.Attendee(),
-		"form's answers":         r.Response(),
-		"minimised":              m,
-		"pointer to minimised":   &m,
-		"minimised response":     r,
-		"minimised in a batch":   []attendees.Minimised{m},
-		"minimised in a private": run{[]attendees.Minimised{m}},
-		"inside any":             []any{p, m},
+		"value":               p,
+		"pointer":             &p,
+		"slice":               []attendees.Personal{p},
+		"map value":           map[string]attendees.Personal{"name": p},
+		"struct":              record{p, &p, []attendees.Personal{p}, map[string]attendees.Personal{"name": p}},
+		"pointer to struct":   &record{Name: p},
+		"answer":              attendees.Answer{p},
+		"registration":        attendees.Registration{Name: p, Email: p, Answers: answers},
+		"response":            attendees.Response{Answers: answers},
+		"attendee":            shown,
+		"layer":               m,
+		"pointer to layer":    &m,
+		"response's layer":    r,
+		"layers in a batch":   []attendees.Layer{m},
+		"layers in a private": run{[]attendees.Layer{m}},
+		"inside any":          []any{p, m},
 	} {
 		if line, found := shows(printed(v)); found {
 			t.Errorf("%s: fmt shows it: %s", what, line)

@@ -1,4 +1,4 @@
-package postgres
+package staff
 
 import (
 	"context"
@@ -10,8 +10,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+
+	"lethe/attendees/db"
 )
 
 // SignInFor is how long a sign-in link is good: long enough for slow mail, too short to
@@ -25,10 +26,10 @@ var ErrLink = errors.New("the link is not good any more")
 // keeps its HMAC alone.
 func (s *Store) NewSignIn(ctx context.Context, user uuid.UUID) (token string, err error) {
 	token = rand.Text() // 128 bits and more
-	_, err = s.db.ExecContext(ctx, `
+	_, err = s.pool.ExecContext(ctx, `
 		insert into signins (hash, user_id, expires_at)
 		values ($1, $2, $3)`, s.keyed(signInUse, token)[0], user, s.now().Add(SignInFor))
-	return token, quiet("keep a sign-in link", err)
+	return token, db.Failed("keep a sign-in link", err)
 }
 
 // UseSignIn uses a token up, and tells whom it signs in; ErrLink where it is none.
@@ -37,7 +38,7 @@ func (s *Store) UseSignIn(ctx context.Context, token string) (user uuid.UUID, er
 		User    uuid.UUID `db:"user_id"`
 		Expires time.Time `db:"expires_at"`
 	}
-	err = s.db.GetContext(ctx, &link, `
+	err = s.pool.GetContext(ctx, &link, `
 		delete from signins
 		where hash = any($1)
 		returning user_id, expires_at`, pq.ByteaArray(s.keyed(signInUse, token)))
@@ -45,7 +46,7 @@ func (s *Store) UseSignIn(ctx context.Context, token string) (user uuid.UUID, er
 		return user, ErrLink
 	}
 	if err != nil {
-		return user, quiet("use a sign-in link", err)
+		return user, db.Failed("use a sign-in link", err)
 	}
 	if !s.now().Before(link.Expires) {
 		return user, ErrLink
@@ -54,9 +55,9 @@ func (s *Store) UseSignIn(ctx context.Context, token string) (user uuid.UUID, er
 }
 
 // dropSignIns forgets a user's links that were not used yet.
-func dropSignIns(ctx context.Context, tx *sqlx.Tx, user uuid.UUID) error {
+func dropSignIns(ctx context.Context, tx db.Tx, user uuid.UUID) error {
 	_, err := tx.ExecContext(ctx, `delete from signins where user_id = $1`, user)
-	return quiet("drop a user's sign-in links", err)
+	return db.Failed("drop a user's sign-in links", err)
 }
 
 // What keyed hashes are for: one says nothing of another.
