@@ -72,24 +72,9 @@ func (p *parser) int() (n int) {
 // time reads a second in UTC.
 func (p *parser) time() time.Time {
 	s := p.string()
-	if len(s) != len("2006-01-02T15:04:05Z") || s[19] != 'Z' {
-		p.odd = true
-		return time.Time{}
-	}
-	two := func(i int) int {
-		a, b := s[i]-'0', s[i+1]-'0'
-		p.odd = p.odd || a > 9 || b > 9
-		return int(a)*10 + int(b)
-	}
-	month, day, hour, minute, second := two(5), two(8), two(11), two(14), two(17)
-	p.odd = p.odd || month < 1 || month > 12 || day < 1 || day > 28 || hour > 23 || minute > 59 || second > 59
-	if p.odd && s[8] >= '2' { // the last days of months are for package time
-		if t, err := time.Parse(time.RFC3339, s); err == nil {
-			p.odd = false
-			return t
-		}
-	}
-	return time.Date(two(0)*100+two(2), time.Month(month), day, hour, minute, second, 0, time.UTC)
+	t, err := time.Parse(time.RFC3339, s)
+	p.odd = p.odd || err != nil || len(s) != len("2006-01-02T15:04:05Z")
+	return t
 }
 
 // object reads an object's keys, in the order of read, each of which may be missing.

@@ -114,32 +114,6 @@ func (p *Policy) PurposeNames() []PurposeName {
 	return names
 }
 
-// DroppedFields are those that no purpose keeps once the event is blocked, or once a
-// person does not attend: nothing but the event itself needs them.
-func (p *Policy) DroppedFields() []Field {
-	var dropped []Field
-	for _, f := range fields {
-		kept := slices.ContainsFunc(p.Purposes, func(u Purpose) bool { return u.Sealed && u.Allows(f) })
-		if p.Allows(f) && !kept {
-			dropped = append(dropped, f)
-		}
-	}
-	return dropped
-}
-
-// WithdrawnFields are those that nothing allows any more once consent to these purposes
-// is withdrawn: no other purpose names them.
-func (p *Policy) WithdrawnFields(withdrawn []PurposeName) []Field {
-	var gone []Field
-	for _, f := range fields {
-		stays := slices.ContainsFunc(p.Purposes, func(u Purpose) bool { return u.Allows(f) && !slices.Contains(withdrawn, u.Name) })
-		if p.Allows(f) && !stays {
-			gone = append(gone, f)
-		}
-	}
-	return gone
-}
-
 // BuiltIn is the policy of those who name no other: participation agreements, which
 // are kept sealed, and forums, whose fields go when the event is blocked.
 func BuiltIn() Policy {

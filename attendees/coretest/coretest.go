@@ -19,6 +19,7 @@ import (
 	"lethe/attendees/export"
 	"lethe/attendees/ledger"
 	"lethe/attendees/people"
+	"lethe/attendees/reader"
 	"lethe/attendees/retention"
 	"lethe/attendees/rights"
 	"lethe/attendees/roster"
@@ -35,6 +36,7 @@ type World struct {
 	Officer   seal.Officer
 	Events    *events.Store
 	Vault     *vault.Store
+	Reader    *reader.Store
 	People    *people.Store
 	Rosters   *roster.Store
 	Exports   *export.Store
@@ -63,13 +65,14 @@ func New(t testing.TB) *World {
 	clock := func() time.Time { return w.Now }
 	w.Events = events.New(w.Pool, w.Policy, w.Secrets.Newest(), clock)
 	w.Vault = vault.New(w.Pool, w.Secrets, officers, true, clock)
-	w.People = people.New(w.Pool, w.Events, w.Vault, w.Secrets, w.Policy, clock)
-	w.Rosters = roster.New(w.Pool, w.Events, w.People, w.Policy, clock)
+	w.Reader = reader.New(w.Pool, w.Vault)
+	w.People = people.New(w.Pool, w.Events, w.Vault, w.Reader, w.Secrets, w.Policy, clock)
+	w.Rosters = roster.New(w.Pool, w.Events, w.Reader, w.Policy, clock)
 	w.Exports = export.New(w.Pool, w.Events, w.Policy, clock)
 	w.Ledger = ledger.New(w.Pool, w.Secrets, clock)
-	w.Retention = retention.New(w.Pool, w.Events, w.Vault, w.People, w.Exports, w.Ledger, w.Secrets, w.Policy, clock)
+	w.Retention = retention.New(w.Pool, w.Events, w.Vault, w.People, w.Reader, w.Exports, w.Ledger, w.Secrets, w.Policy, clock)
 	w.Rights = rights.New(rights.Core{
-		Pool: w.Pool, Events: w.Events, Vault: w.Vault, People: w.People, Exports: w.Exports, Retention: w.Retention, Ledger: w.Ledger,
+		Pool: w.Pool, Events: w.Events, Vault: w.Vault, People: w.People, Reader: w.Reader, Exports: w.Exports, Retention: w.Retention, Ledger: w.Ledger,
 		Secrets: w.Secrets, Policy: w.Policy, Now: clock,
 	})
 	w.Form = attendees.Form{ID: "f", Questions: []attendees.Question{
@@ -98,7 +101,7 @@ func (w *World) Link(event attendees.EventID) {
 		for i := range fields {
 			fields[i].Purpose = purpose
 		}
-		if err := w.Events.Link(w.Context(), event, w.Form, purpose, fields); err != nil {
+		if err := w.Events.Forms.Link(w.Context(), event, w.Form, purpose, fields); err != nil {
 			w.Fatal(err)
 		}
 	}
@@ -125,7 +128,7 @@ func (w *World) Save(all ...attendees.Registration) people.Saved {
 
 // TrySave is Save with its error.
 func (w *World) TrySave(all ...attendees.Registration) (people.Saved, error) {
-	links, err := w.Events.Links(w.Context(), w.Pool)
+	links, err := w.Events.Forms.Links(w.Context(), w.Pool)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -156,7 +159,7 @@ func (w *World) Answer(all ...attendees.Response) people.Saved {
 
 // TryAnswer is Answer with its error.
 func (w *World) TryAnswer(all ...attendees.Response) (people.Saved, error) {
-	links, err := w.Events.Links(w.Context(), w.Pool)
+	links, err := w.Events.Forms.Links(w.Context(), w.Pool)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -186,7 +189,7 @@ func (w *World) Stored(id attendees.EventID) events.Event {
 func (w *World) Shown(event attendees.EventID) map[string]attendees.Attendee {
 	w.Helper()
 	all := map[string]attendees.Attendee{}
-	err := w.People.Read(w.Context(), w.Pool, w.Stored(event), 0, func(p people.Person) error {
+	err := w.Reader.Read(w.Context(), w.Pool, w.Stored(event), 0, func(p reader.Person) error {
 		a := p.Merged(w.Policy)
 		if p.State == attendees.Open {
 			if p.Agreed != (p.CountsAsAgreed || !a.AgreedAt.IsZero()) || p.Standing != a.Standing {
@@ -230,7 +233,7 @@ func (w *World) In(event attendees.EventID, do func(ctx context.Context, tx db.T
 // Tasks counts the open tasks of a kind.
 func (w *World) Tasks(kind events.TaskKind) (n int) {
 	w.Helper()
-	all, err := w.Events.Tasks(w.Context())
+	all, err := w.Events.Tasks.List(w.Context())
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -264,7 +267,7 @@ func (w *World) Many(event attendees.EventID, n int) {
 }
 
 func (w *World) links(event attendees.EventID) []events.Link {
-	links, err := w.Events.Links(w.Context(), w.Pool, events.Key(attendees.Eventbrite, event))
+	links, err := w.Events.Forms.Links(w.Context(), w.Pool, events.Key(attendees.Eventbrite, event))
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -82,8 +82,12 @@ const (
 	Drop  Question = "drop"
 )
 
-// Store keeps events.
+// Store keeps events, and what belongs to them.
 type Store struct {
+	Forms *Forms // linked to events
+	Feeds *Feeds // how far sources were read
+	Tasks *Tasks // for staff
+
 	pool   *sqlx.DB
 	policy *attendees.Policy
 	secret string // id of the newest secret, with which a new event's hashes are made
@@ -92,7 +96,9 @@ type Store struct {
 
 // New makes a store of events on a migrated database.
 func New(pool *sqlx.DB, policy *attendees.Policy, newestSecret string, now func() time.Time) *Store {
-	return &Store{pool, policy, newestSecret, now}
+	s := &Store{pool: pool, policy: policy, secret: newestSecret, now: now, Feeds: &Feeds{pool, now}, Tasks: &Tasks{pool, now}}
+	s.Forms = &Forms{s}
+	return s
 }
 
 // Key is an event's row key: the same id always has the same, so that writing needs no

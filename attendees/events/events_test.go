@@ -111,11 +111,11 @@ func TestEveryIDThatALinkedQuestionHadIsAskedFor(t *testing.T) {
 	w.save("1", w.now.AddDate(0, 1, 0))
 	form := attendees.Form{ID: "f", Title: "Agreement", Questions: []attendees.Question{{ID: "f3", Ref: "agree"}, {ID: "f9", Ref: "other"}}}
 	fields := attendees.FieldLinks{{Purpose: attendees.ParticipationAgreement, Field: attendees.Agreed, Question: "agree"}}
-	if err := w.store.Link(t.Context(), "1", form, attendees.ParticipationAgreement, fields); err != nil {
+	if err := w.store.Forms.Link(t.Context(), "1", form, attendees.ParticipationAgreement, fields); err != nil {
 		t.Fatal(err)
 	}
 	generation := func() int {
-		f, err := w.store.Feed(t.Context(), w.pool, events.FormFeed("f"))
+		f, err := w.store.Feeds.Get(t.Context(), w.pool, events.FormFeed("f"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,11 +123,11 @@ func TestEveryIDThatALinkedQuestionHadIsAskedFor(t *testing.T) {
 	}
 	linked := generation()
 	form.Questions[0].ID = "nf3"
-	gone, err := w.store.RefreshForm(t.Context(), form)
+	gone, err := w.store.Forms.Refresh(t.Context(), form)
 	if err != nil || len(gone) != 0 {
 		t.Fatal(gone, err)
 	}
-	ids, err := w.store.QuestionIDs(t.Context(), "f")
+	ids, err := w.store.Forms.QuestionIDs(t.Context(), "f")
 	if err != nil || len(ids) != 2 || ids[0] != "f3" || ids[1] != "nf3" {
 		t.Errorf("asked for are %v, %v, want f3 and nf3", ids, err)
 	}
@@ -135,10 +135,10 @@ func TestEveryIDThatALinkedQuestionHadIsAskedFor(t *testing.T) {
 		t.Error("a question with a new id does not have the form read again")
 	}
 	form.Questions = form.Questions[1:]
-	if gone, err = w.store.RefreshForm(t.Context(), form); err != nil || len(gone) != 1 {
+	if gone, err = w.store.Forms.Refresh(t.Context(), form); err != nil || len(gone) != 1 {
 		t.Errorf("gone are %v, %v, want the linked question", gone, err)
 	}
-	tasks, err := w.store.Tasks(t.Context())
+	tasks, err := w.store.Tasks.List(t.Context())
 	if err != nil || len(tasks) != 1 || tasks[0].Kind != events.TaskQuestions {
 		t.Errorf("staff are asked %v, %v", tasks, err)
 	}
@@ -146,12 +146,12 @@ func TestEveryIDThatALinkedQuestionHadIsAskedFor(t *testing.T) {
 
 func TestProgressOfARewoundFeedIsRefused(t *testing.T) {
 	w := newWorld(t)
-	f, err := w.store.Feed(t.Context(), w.pool, "eventbrite/event/1")
+	f, err := w.store.Feeds.Get(t.Context(), w.pool, "eventbrite/event/1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.tx(func(tx db.Tx) error { return w.store.Rewind(t.Context(), tx, f.Name) })
-	err = db.InTx(t.Context(), w.pool, func(tx db.Tx) error { return w.store.SaveFeed(t.Context(), tx, f) })
+	w.tx(func(tx db.Tx) error { return w.store.Feeds.Rewind(t.Context(), tx, f.Name) })
+	err = db.InTx(t.Context(), w.pool, func(tx db.Tx) error { return w.store.Feeds.Save(t.Context(), tx, f) })
 	if !errors.Is(err, events.ErrRewound) {
 		t.Errorf("got %v, want ErrRewound", err)
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"lethe/attendees"
 	"lethe/attendees/db"
 )
@@ -48,11 +50,17 @@ type Feed struct {
 	Attention  string     `db:"attention"`
 }
 
+// Feeds keeps how far each listing was read.
+type Feeds struct {
+	pool *sqlx.DB
+	now  func() time.Time
+}
+
 const feedColumns = `name, watermark, run_started_at, run_since, run_page, run_until, run_seen,
 	generation, finished_at, failed_at, failure, attention`
 
-// Feed reads a feed's progress; a feed that was never read is all zero.
-func (s *Store) Feed(ctx context.Context, q db.Queryer, name FeedName) (f Feed, err error) {
+// Get reads a feed's progress; a feed that was never read is all zero.
+func (s *Feeds) Get(ctx context.Context, q db.Queryer, name FeedName) (f Feed, err error) {
 	defer db.Wrap(&err, "read the progress of %s", name)
 	err = db.Get(ctx, q, &f, `select `+feedColumns+` from feeds where name = $1`, name)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -61,8 +69,8 @@ func (s *Store) Feed(ctx context.Context, q db.Queryer, name FeedName) (f Feed, 
 	return f, err
 }
 
-// Feeds lists all feeds by name.
-func (s *Store) Feeds(ctx context.Context) (all []Feed, err error) {
+// List lists all feeds by name.
+func (s *Feeds) List(ctx context.Context) (all []Feed, err error) {
 	defer db.Wrap(&err, "list feeds")
 	err = db.Select(ctx, s.pool, &all, `select `+feedColumns+` from feeds order by name`)
 	return all, err
@@ -72,9 +80,9 @@ func (s *Store) Feeds(ctx context.Context) (all []Feed, err error) {
 // what is linked now, and nothing of this page counts.
 var ErrRewound = errors.New("it was rewound meanwhile")
 
-// SaveFeed stores a feed's progress in the transaction of what was read. ErrRewound rolls
+// Save stores a feed's progress in the transaction of what was read. ErrRewound rolls
 // that back.
-func (s *Store) SaveFeed(ctx context.Context, tx db.Tx, f Feed) (err error) {
+func (s *Feeds) Save(ctx context.Context, tx db.Tx, f Feed) (err error) {
 	defer db.Wrap(&err, "store the progress of %s", f.Name)
 	n, err := db.Exec(ctx, tx, `
 		insert into feeds (`+feedColumns+`)
@@ -99,9 +107,9 @@ func (s *Store) SaveFeed(ctx context.Context, tx db.Tx, f Feed) (err error) {
 	return err
 }
 
-// FailFeed records that a run failed and why, without values. It keeps since when the feed
+// Fail records that a run failed and why, without values. It keeps since when the feed
 // fails, and says whether it began to now.
-func (s *Store) FailFeed(ctx context.Context, name FeedName, failure string) (began bool, err error) {
+func (s *Feeds) Fail(ctx context.Context, name FeedName, failure string) (began bool, err error) {
 	defer db.Wrap(&err, "record a failure of %s", name)
 	err = db.Get(ctx, s.pool, &began, `
 		insert into feeds as f (name, failed_at, failure)
@@ -111,8 +119,8 @@ func (s *Store) FailFeed(ctx context.Context, name FeedName, failure string) (be
 	return began, err
 }
 
-// NoteFeed records what the operator has to look at; "" where there is nothing any more.
-func (s *Store) NoteFeed(ctx context.Context, name FeedName, attention string) (err error) {
+// Note records what the operator has to look at; "" where there is nothing any more.
+func (s *Feeds) Note(ctx context.Context, name FeedName, attention string) (err error) {
 	defer db.Wrap(&err, "note what to look at in %s", name)
 	_, err = db.Exec(ctx, s.pool, `
 		insert into feeds (name, attention)
@@ -122,7 +130,7 @@ func (s *Store) NoteFeed(ctx context.Context, name FeedName, attention string) (
 }
 
 // Rewind has a feed read from its beginning.
-func (s *Store) Rewind(ctx context.Context, tx db.Tx, name FeedName) (err error) {
+func (s *Feeds) Rewind(ctx context.Context, tx db.Tx, name FeedName) (err error) {
 	defer db.Wrap(&err, "rewind %s", name)
 	_, err = db.Exec(ctx, tx, `
 		insert into feeds (name, generation)
@@ -136,85 +144,4 @@ func (s *Store) Rewind(ctx context.Context, tx db.Tx, name FeedName) (err error)
 			run_until = null,
 			run_seen = null`, name)
 	return err
-}
-
-// ReadAgain has an event's own listing and its forms read from their beginnings.
-func (s *Store) ReadAgain(ctx context.Context, tx db.Tx, e Event) (err error) {
-	defer db.Wrap(&err, "have event %s read again", e.ID)
-	if _, err := db.Exec(ctx, tx, `update events set read_at = null where id = $1`, e.Key); err != nil {
-		return err
-	}
-	if err := s.Rewind(ctx, tx, EventFeed(e.ID)); err != nil {
-		return err
-	}
-	return s.readFormsAgain(ctx, tx, e)
-}
-
-func (s *Store) readFormsAgain(ctx context.Context, tx db.Tx, e Event) error {
-	forms, err := s.formsOf(ctx, tx, e)
-	if err != nil {
-		return err
-	}
-	for _, form := range forms {
-		if err := s.Rewind(ctx, tx, FormFeed(form)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Store) formsOf(ctx context.Context, q db.Queryer, e Event) (forms []attendees.FormID, err error) {
-	err = db.Select(ctx, q, &forms, `
-		select distinct form_id
-		from links
-		where event_id = $1 and form_id <> $2
-		order by form_id`, e.Key, attendees.EventbriteForm)
-	return forms, err
-}
-
-// MarkRead records that an event's own listing was read to the end, and, where it was
-// compared with what is stored, that too.
-func (s *Store) MarkRead(ctx context.Context, tx db.Tx, e Event, reconciled bool) (err error) {
-	defer db.Wrap(&err, "mark event %s as read", e.ID)
-	_, err = db.Exec(ctx, tx, `
-		update events
-		set read_at = coalesce(read_at, $2),
-		    reconciled_at = case when $3 then $2 else reconciled_at end
-		where id = $1`, e.Key, s.now(), reconciled)
-	return err
-}
-
-// Sources is how the sources of one event are doing.
-type Sources struct {
-	// Dry tells that its own listing and each linked form have been read to the end since
-	// they were last rewound.
-	Dry bool
-	// Failing is since when the first of them fails without having been read; zero: none.
-	Failing time.Time
-}
-
-// SourcesOf tells whether all that feeds an event has run dry.
-func (s *Store) SourcesOf(ctx context.Context, q db.Queryer, e Event) (from Sources, err error) {
-	defer db.Wrap(&err, "look at the sources of event %s", e.ID)
-	names := []FeedName{EventFeed(e.ID), OrganizationFeed(e.Organization)}
-	forms, err := s.formsOf(ctx, q, e)
-	if err != nil {
-		return from, err
-	}
-	for _, form := range forms {
-		names = append(names, FormFeed(form))
-	}
-	from.Dry = e.ReadAt != nil
-	for i, name := range names {
-		f, err := s.Feed(ctx, q, name)
-		if err != nil {
-			return from, err
-		}
-		unread := i >= 2 && (f.Watermark == nil || f.Watermark.Before(e.BlockedFrom()))
-		from.Dry = from.Dry && !unread
-		if f.FailedAt != nil && (from.Failing.IsZero() || f.FailedAt.Before(from.Failing)) {
-			from.Failing = *f.FailedAt
-		}
-	}
-	return from, nil
 }

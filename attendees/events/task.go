@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
@@ -53,9 +54,15 @@ type Task struct {
 	MadeAt   time.Time        `db:"made_at"`
 }
 
+// Tasks keeps what only people can do.
+type Tasks struct {
+	pool *sqlx.DB
+	now  func() time.Time
+}
+
 // Ask adds a task; where one of its kind is open for the same event, form and attendee, it
 // has one more reason.
-func (s *Store) Ask(ctx context.Context, tx db.Tx, t Task) (err error) {
+func (s *Tasks) Ask(ctx context.Context, tx db.Tx, t Task) (err error) {
 	defer db.Wrap(&err, "add a task")
 	_, err = db.Exec(ctx, tx, `
 		insert into tasks as t (kind, event_id, form_id, attendee_id, count, sealed, made_at)
@@ -68,7 +75,7 @@ func (s *Store) Ask(ctx context.Context, tx db.Tx, t Task) (err error) {
 }
 
 // Settle ends an open task whose reason is gone.
-func (s *Store) Settle(ctx context.Context, tx db.Tx, t Task) (err error) {
+func (s *Tasks) Settle(ctx context.Context, tx db.Tx, t Task) (err error) {
 	defer db.Wrap(&err, "settle a task")
 	_, err = db.Exec(ctx, tx, `
 		update tasks
@@ -77,8 +84,8 @@ func (s *Store) Settle(ctx context.Context, tx db.Tx, t Task) (err error) {
 	return err
 }
 
-// Tasks lists the open tasks, oldest first.
-func (s *Store) Tasks(ctx context.Context) (all []Task, err error) {
+// List lists the open tasks, oldest first.
+func (s *Tasks) List(ctx context.Context) (all []Task, err error) {
 	defer db.Wrap(&err, "list tasks")
 	err = db.Select(ctx, s.pool, &all, `
 		select number, kind, event_id, form_id, attendee_id, count, sealed, times, made_at
@@ -92,7 +99,7 @@ func (s *Store) Tasks(ctx context.Context) (all []Task, err error) {
 var ErrAnswer = errors.New("it wants an answer: lethe retention agreements EVENT --drop (or --keep) --reason …")
 
 // Done ticks a task off. It refuses one that only an answer settles.
-func (s *Store) Done(ctx context.Context, number int, by string) (_ Task, err error) {
+func (s *Tasks) Done(ctx context.Context, number int, by string) (_ Task, err error) {
 	defer db.Wrap(&err, "tick task %d off", number)
 	var all []Task
 	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {

@@ -130,17 +130,6 @@ func (sh *sheet) isHeld(id uuid.UUID) bool {
 	return ok || sh.Held
 }
 
-// Withdrawn are the purposes whose consent an attendee has withdrawn.
-func (s *Store) Withdrawn(ctx context.Context, q db.Queryer, e events.Event, of uuid.UUID) (all []attendees.PurposeName, err error) {
-	defer db.Wrap(&err, "read withdrawals in event %s", e.ID)
-	err = db.Select(ctx, q, &all, `
-		select purpose
-		from bars
-		where event_id = $1 and hash = $2 and what = 'withdrawn'
-		order by purpose`, e.Key, of)
-	return all, err
-}
-
 // one loads an attendee with what is decided about them, for a caller who has the event's row
 // in tx.
 func (s *Store) one(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID) (*sheet, *person, error) {

@@ -196,7 +196,7 @@ func (s *Store) Match(ctx context.Context, tx db.Tx, e events.Event, response, a
 		return ErrAttendee
 	}
 	if a.Claims != nil {
-		if err := s.events.Settle(ctx, tx, events.Task{Kind: events.TaskClaim, Event: e.Key, Attendee: *a.Claims}); err != nil {
+		if err := s.events.Tasks.Settle(ctx, tx, events.Task{Kind: events.TaskClaim, Event: e.Key, Attendee: *a.Claims}); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
+	"lethe/attendees/reader"
 	"lethe/attendees/seal"
 )
 
@@ -77,7 +78,7 @@ func (l *Listing) has(base uuid.UUID) bool {
 // is how many attend.
 func (s *Store) Missing(ctx context.Context, l *Listing) (missing []attendees.AttendeeID, of int, err error) {
 	defer db.Wrap(&err, "compare a listing of event %s", l.event.ID)
-	err = s.Read(ctx, s.pool, l.event, 0, func(p Person) error {
+	err = s.reader.Read(ctx, s.pool, l.event, 0, func(p reader.Person) error {
 		if p.Standing == attendees.Gone {
 			return nil
 		}
@@ -102,9 +103,9 @@ func (s *Store) Gone(ctx context.Context, event attendees.EventID, ids []attende
 		}
 		about := events.Task{Kind: events.TaskGone, Event: e.Key, Count: len(ids)}
 		if len(ids) > Handful(of) && !confirmed {
-			return s.events.Ask(ctx, tx, about)
+			return s.events.Tasks.Ask(ctx, tx, about)
 		}
-		if err := s.events.Settle(ctx, tx, about); err != nil {
+		if err := s.events.Tasks.Settle(ctx, tx, about); err != nil {
 			return err
 		}
 		sh, err := s.sheet(ctx, tx, e)

@@ -153,7 +153,7 @@ func (sh *sheet) place(ctx context.Context, a *answer, v verdict) error {
 }
 
 func (sh *sheet) askAboutClaim(ctx context.Context, base uuid.UUID, l attendees.Layer) error {
-	return sh.store.events.Ask(ctx, sh.tx, events.Task{
+	return sh.store.events.Tasks.Ask(ctx, sh.tx, events.Task{
 		Kind: events.TaskClaim, Event: sh.Key, Attendee: base, Count: 1, Sealed: sh.store.SealIDs(sh.Key, string(l.Claims())),
 	})
 }

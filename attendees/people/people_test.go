@@ -15,6 +15,7 @@ import (
 	"lethe/attendees/db/pgtest"
 	"lethe/attendees/events"
 	"lethe/attendees/people"
+	"lethe/attendees/reader"
 	"lethe/attendees/vault"
 )
 
@@ -183,8 +184,8 @@ func TestAnotherAddressIsOnlyAClaimUntilStaffMatchIt(t *testing.T) {
 	if w.Tasks(events.TaskClaim) != 1 {
 		t.Errorf("%d tasks, want 1", w.Tasks(events.TaskClaim))
 	}
-	var claim people.Response
-	if err := w.People.ReadUnmatched(t.Context(), w.Pool, w.Stored("1"), 0, func(r people.Response) error { claim = r; return nil }); err != nil {
+	var claim reader.Response
+	if err := w.Reader.ReadUnmatched(t.Context(), w.Pool, w.Stored("1"), 0, func(r reader.Response) error { claim = r; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
@@ -243,17 +244,17 @@ func TestARestrictedAttendeeIsSealedUntilItIsLifted(t *testing.T) {
 		t.Error("a restricted attendee is shown")
 	}
 	e := w.Stored("1")
-	records, err := w.People.Records(t.Context(), w.Pool, e, key)
+	records, err := w.Reader.Records(t.Context(), w.Pool, e, key)
 	if err != nil || len(records) != 2 {
 		t.Fatalf("%d records, %v, want 2: what came later is one number more", len(records), err)
 	}
 	var opened [][]byte
-	opener, err := w.Vault.OpenAs(t.Context(), w.Pool, w.Officer, people.Ref(e))
+	opener, err := w.Vault.OpenAs(t.Context(), w.Pool, w.Officer, reader.Ref(e))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range records {
-		halves, err := w.Vault.Halves(t.Context(), w.Pool, people.Ref(e), vault.KeyOf(r.Kind), r.Generation)
+		halves, err := w.Vault.Halves(t.Context(), w.Pool, reader.Ref(e), vault.KeyOf(r.Kind), r.Generation)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -339,7 +340,7 @@ func TestUnderAHoldNothingLeavesALayer(t *testing.T) {
 	})
 	w.Save(coretest.Ticket("1", "1", "Ada Lind-Berg", "ada@n.example"))
 	text := func() (all string) {
-		_ = w.People.Read(t.Context(), w.Pool, w.Stored("1"), 0, func(p people.Person) error { all += string(p.Registration.Text()); return nil })
+		_ = w.Reader.Read(t.Context(), w.Pool, w.Stored("1"), 0, func(p reader.Person) error { all += string(p.Registration.Text()); return nil })
 		return all
 	}
 	if !bytes.Contains([]byte(text()), []byte("Ada Lind\"")) {

@@ -106,7 +106,7 @@ func (s *Store) linked(ctx context.Context, tx db.Tx, form attendees.FormID) (ke
 func (s *Store) askUnsaid(ctx context.Context, r Reading, n int) error {
 	return db.InTx(ctx, s.pool, func(tx db.Tx) error {
 		for id := range r.Layers {
-			err := s.events.Ask(ctx, tx, events.Task{Kind: events.TaskUnsaid, Event: events.Key(attendees.Eventbrite, id), Form: r.Form, Count: n})
+			err := s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskUnsaid, Event: events.Key(attendees.Eventbrite, id), Form: r.Form, Count: n})
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
+	"lethe/attendees/reader"
 	"lethe/attendees/seal"
 )
 
@@ -87,7 +88,7 @@ func (sh *sheet) sealLayers(ctx context.Context, p *person, address attendees.Pe
 
 // sealTo seals a text of one attendee to the event's lock, as one number more of its kind.
 func (s *Store) sealTo(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, kind string, address attendees.Personal, text []byte, shared bool) error {
-	lock, err := s.vault.Lock(ctx, tx, Ref(e))
+	lock, err := s.vault.Lock(ctx, tx, reader.Ref(e))
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func (s *Store) sealTo(ctx context.Context, tx db.Tx, e events.Event, id uuid.UU
 	} else if shared {
 		address = "" // a group order: whose the address is, it does not say
 	}
-	sealed, half, err := lock.Seal(Ref(e), id, number, kind, address.Reveal(), text)
+	sealed, half, err := lock.Seal(reader.Ref(e), id, number, kind, address.Reveal(), text)
 	if err != nil {
 		return err
 	}
@@ -129,28 +130,6 @@ func (s *Store) isShared(ctx context.Context, tx db.Tx, e events.Event, id uuid.
 			where event_id = $1 and address_index = $2 and id <> $3 and (standing in ('attending', 'gone') or shared))`,
 		e.Key, h.Address(string(e.ID), address.Reveal()), id)
 	return shared, err
-}
-
-// Sealed is one sealed record of an attendee.
-type Sealed struct {
-	Attendee   uuid.UUID      `db:"attendee_id"`
-	Kind       string         `db:"kind"`
-	Generation []byte         `db:"generation"`
-	Number     int            `db:"number"`
-	Sealed     []byte         `db:"sealed"`
-	Half       []byte         `db:"half"`
-	On         attendees.Date `db:"recorded_on"`
-}
-
-// Records gives the sealed records of attendees of an event, in their order.
-func (s *Store) Records(ctx context.Context, q db.Queryer, e events.Event, of ...uuid.UUID) (all []Sealed, err error) {
-	defer db.Wrap(&err, "read sealed records of event %s", e.ID)
-	err = db.Select(ctx, q, &all, `
-		select attendee_id, kind, generation, number, sealed, half, recorded_on
-		from records
-		where event_id = $1 and attendee_id = any($2::uuid[])
-		order by attendee_id, recorded_on, kind, generation, number`, e.Key, texts(of))
-	return all, err
 }
 
 // Lift ends a restriction, for a caller who has the event's row in tx and has opened all
@@ -234,7 +213,7 @@ func (s *Store) liftBlocked(ctx context.Context, tx db.Tx, e events.Event, id uu
 		layers = append(layers, l)
 	}
 	a := attendees.Merge(s.policy, registration, layers, correction)
-	links, err := s.events.Links(ctx, tx, e.Key)
+	links, err := s.events.Forms.Links(ctx, tx, e.Key)
 	if err != nil {
 		return err
 	}

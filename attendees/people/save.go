@@ -227,7 +227,7 @@ func (sh *sheet) changedAfter(ctx context.Context, base uuid.UUID, l attendees.L
 	if !b.MadeOn.Before(attendees.DateOf(l.Changed())) {
 		return nil
 	}
-	return sh.store.events.Ask(ctx, sh.tx, events.Task{
+	return sh.store.events.Tasks.Ask(ctx, sh.tx, events.Task{
 		Kind: events.TaskErased, Event: sh.Key, Attendee: base, Count: 1, Sealed: sh.store.sealID(sh.Key, l),
 	})
 }

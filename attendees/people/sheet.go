@@ -11,6 +11,7 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
+	"lethe/attendees/reader"
 	"lethe/attendees/seal"
 	"lethe/attendees/vault"
 )
@@ -52,7 +53,7 @@ type answer struct {
 }
 
 func (s *Store) sheet(ctx context.Context, tx db.Tx, e events.Event) (*sheet, error) {
-	sh := &sheet{Event: &e, store: s, tx: tx, ref: Ref(e), people: map[uuid.UUID]*person{}, top: map[uuid.UUID]int{}, answers: map[uuid.UUID]*answer{}, bars: map[uuid.UUID][]bar{}}
+	sh := &sheet{Event: &e, store: s, tx: tx, ref: reader.Ref(e), people: map[uuid.UUID]*person{}, top: map[uuid.UUID]int{}, answers: map[uuid.UUID]*answer{}, bars: map[uuid.UUID][]bar{}}
 	var err error
 	if sh.cipher, err = s.vault.Working(ctx, tx, &sh.ref); err != nil {
 		return nil, err
@@ -60,7 +61,7 @@ func (s *Store) sheet(ctx context.Context, tx db.Tx, e events.Event) (*sheet, er
 	if sh.hashes, err = s.secrets.Hashes(e.Secret); err != nil {
 		return nil, fmt.Errorf("event %s: %w", e.ID, err)
 	}
-	if sh.links, err = s.events.Links(ctx, tx, e.Key); err != nil {
+	if sh.links, err = s.events.Forms.Links(ctx, tx, e.Key); err != nil {
 		return nil, err
 	}
 	err = db.Get(ctx, tx, &sh.anyone, `select exists (select from responses where event_id = $1)`, e.Key)

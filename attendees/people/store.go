@@ -22,6 +22,7 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
+	"lethe/attendees/reader"
 	"lethe/attendees/seal"
 	"lethe/attendees/vault"
 )
@@ -31,14 +32,15 @@ type Store struct {
 	pool    *sqlx.DB
 	events  *events.Store
 	vault   *vault.Store
+	reader  *reader.Store
 	secrets *seal.Keyring
 	policy  *attendees.Policy
 	now     func() time.Time
 }
 
 // New makes a store of people.
-func New(pool *sqlx.DB, e *events.Store, v *vault.Store, secrets *seal.Keyring, policy *attendees.Policy, now func() time.Time) *Store {
-	return &Store{pool, e, v, secrets, policy, now}
+func New(pool *sqlx.DB, e *events.Store, v *vault.Store, r *reader.Store, secrets *seal.Keyring, policy *attendees.Policy, now func() time.Time) *Store {
+	return &Store{pool, e, v, r, secrets, policy, now}
 }
 
 // Saved is what became of one batch.
@@ -68,11 +70,6 @@ type UnsaidError struct {
 
 func (e *UnsaidError) Error() string {
 	return fmt.Sprintf("form %s comes without %d agreements that were given before, so it is not read any further: look at its questions", e.Form, e.N)
-}
-
-// Ref is what the vault needs to know of an event.
-func Ref(e events.Event) vault.Ref {
-	return vault.Ref{Key: e.Key, ID: string(e.ID), Generation: e.Generation}
 }
 
 // Registration is the key of a registration's first holder in an event.
@@ -151,4 +148,11 @@ func cutHolder(id attendees.AttendeeID) (bare attendees.AttendeeID, nth int) {
 		}
 	}
 	return id, -1
+}
+
+// Sweep drops markers of removed rows that are older than a day, whatever event they are of.
+func (s *Store) Sweep(ctx context.Context) (err error) {
+	defer db.Wrap(&err, "drop markers")
+	_, err = db.Exec(ctx, s.pool, `delete from removed where removed_on < $1::date`, attendees.DateOf(s.now().UTC()).AddDays(-1).String())
+	return err
 }

@@ -87,7 +87,7 @@ func (s *Store) Announce(ctx context.Context) (ready []attendees.EventID, err er
 		about := events.Task{Kind: events.TaskFuse, Event: surprise.Key, Count: people}
 		if now.Sub(since) >= announceDays*24*time.Hour && people > 2*known {
 			fuse = &FuseError{People: people, Announced: known, Plan: plan.Hash()}
-			return s.events.Ask(ctx, tx, about)
+			return s.events.Tasks.Ask(ctx, tx, about)
 		}
 		_, err = db.Exec(ctx, tx, `update tasks set done_at = $1, done_by = 'lethe' where kind = $2 and done_at is null`, now, events.TaskFuse)
 		return err

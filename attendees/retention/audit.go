@@ -7,7 +7,7 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/db"
-	"lethe/attendees/people"
+	"lethe/attendees/reader"
 )
 
 // Left is one field of personal data that is left of one event.
@@ -49,7 +49,7 @@ func (s *Store) Audit(ctx context.Context) (all []Left, err error) {
 func (s *Store) auditLayers(ctx context.Context, e Planned) (all []Left, err error) {
 	counts := map[attendees.Field]int{}
 	err = db.Snapshot(ctx, s.pool, func(tx db.Tx) error {
-		return s.people.Read(ctx, tx, e.Event, 0, func(p people.Person) error {
+		return s.reader.Read(ctx, tx, e.Event, 0, func(p reader.Person) error {
 			a := p.Merged(s.policy)
 			for _, f := range []attendees.Field{attendees.Name, attendees.Email, attendees.Ticket, attendees.AgreementVersion, attendees.AgreedAt} {
 				if a.Text(f) != "" {

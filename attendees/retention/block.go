@@ -8,7 +8,7 @@ import (
 	"lethe/attendees/db"
 	"lethe/attendees/events"
 	"lethe/attendees/ledger"
-	"lethe/attendees/people"
+	"lethe/attendees/reader"
 	"lethe/attendees/vault"
 )
 
@@ -78,7 +78,7 @@ func (s *Store) Commit(ctx context.Context, id attendees.EventID) (err error) {
 			return err
 		}
 		e.Question, e.State = question, attendees.Blocked
-		if err := s.letGo(ctx, tx, e); err != nil {
+		if err := s.Upstream.letGo(ctx, tx, e); err != nil {
 			return err
 		}
 		entry := ledger.Entry{Kind: ledger.Blocked, Event: string(e.ID), Rule: e.Rule, BlockOn: e.BlockOn.String(), DeleteOn: e.DeleteOn.String(),
@@ -94,7 +94,7 @@ func (s *Store) Commit(ctx context.Context, id attendees.EventID) (err error) {
 // destroyForBlocking destroys the working key and the server's use of the others. Of an event
 // that is blocked once more the old doubt key goes, too: it is asked about anew, or not.
 func (s *Store) destroyForBlocking(ctx context.Context, tx db.Tx, e events.Event, doubt bool) error {
-	ref := people.Ref(e)
+	ref := reader.Ref(e)
 	var fresh []byte
 	err := db.Get(ctx, tx, &fresh, `select coalesce((select generation from keys where event_id = $1 and name = 'doubt' and server is not null), '')`, e.Key)
 	if err != nil {
@@ -123,12 +123,12 @@ func (s *Store) askAfterBlocking(ctx context.Context, tx db.Tx, e events.Event, 
 		return err
 	}
 	if question == events.Asked {
-		if err := s.events.Ask(ctx, tx, events.Task{Kind: events.TaskAgreements, Event: e.Key, Count: doubted}); err != nil {
+		if err := s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskAgreements, Event: e.Key, Count: doubted}); err != nil {
 			return err
 		}
 	}
 	if recalled > 0 {
-		return s.events.Ask(ctx, tx, events.Task{Kind: events.TaskLists, Event: e.Key, Count: recalled})
+		return s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskLists, Event: e.Key, Count: recalled})
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"lethe/attendees/db"
 	"lethe/attendees/events"
 	"lethe/attendees/ledger"
-	"lethe/attendees/people"
+	"lethe/attendees/reader"
 	"lethe/attendees/vault"
 )
 
@@ -100,7 +100,7 @@ func (s *Store) destroyForDeletion(ctx context.Context, tx db.Tx, e events.Event
 	if stay.Held+stay.Restricted == 0 {
 		names = append(names, vault.Lock)
 	}
-	if err := s.vault.Destroy(ctx, tx, people.Ref(e), names...); err != nil {
+	if err := s.vault.Destroy(ctx, tx, reader.Ref(e), names...); err != nil {
 		return err
 	}
 	if e.State != attendees.Open {
@@ -149,7 +149,7 @@ func (s *Store) deleteAll(ctx context.Context, e events.Event) (n int, err error
 		}
 	}
 	const rest = `delete from attendees where event_id = $1`
-	const piece = rest + ` and id <= (select id from attendees where event_id = $1 order by id offset $2 limit 1)`
+	const piece = `delete from attendees where event_id = $1 and id <= (select id from attendees where event_id = $1 order by id offset $2 limit 1)`
 	for more := true; more; {
 		if err := db.Get(ctx, s.pool, &more, `select exists (select from attendees where event_id = $1 offset $2)`, e.Key, deleteBatch); err != nil {
 			return n, err
@@ -182,11 +182,11 @@ func (s *Store) finishDeletion(ctx context.Context, tx db.Tx, e events.Event, n 
 		return err
 	}
 	if stay.Restricted > 0 {
-		if err := s.events.Ask(ctx, tx, events.Task{Kind: events.TaskRestricted, Event: e.Key, Count: stay.Restricted}); err != nil {
+		if err := s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskRestricted, Event: e.Key, Count: stay.Restricted}); err != nil {
 			return err
 		}
 	}
-	if err := s.events.Ask(ctx, tx, events.Task{Kind: events.TaskUpstream, Event: e.Key, Count: n}); err != nil {
+	if err := s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskUpstream, Event: e.Key, Count: n}); err != nil {
 		return err
 	}
 	if whole {
@@ -195,7 +195,7 @@ func (s *Store) finishDeletion(ctx context.Context, tx db.Tx, e events.Event, n 
 		}
 		e.State = attendees.Deleted
 	}
-	if err := s.letGo(ctx, tx, e); err != nil {
+	if err := s.Upstream.letGo(ctx, tx, e); err != nil {
 		return err
 	}
 	_, err := s.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.Deleted, Event: string(e.ID), Rule: e.Rule, Counts: counts})

@@ -14,6 +14,7 @@ import (
 	"lethe/attendees/events"
 	"lethe/attendees/ledger"
 	"lethe/attendees/people"
+	"lethe/attendees/reader"
 	"lethe/attendees/seal"
 	"lethe/attendees/vault"
 )
@@ -53,48 +54,36 @@ func holdPlace(event uuid.UUID) seal.Place {
 	return seal.Place{Event: event.String(), Key: "hold", Subject: event}
 }
 
-// KeyedID is how the ledger knows a registration: by commitments to this hash.
-func (s *Store) KeyedID(id attendees.AttendeeID) []byte {
-	key := s.secrets.AllHashes()[0].Registration("", string(attendees.Eventbrite), string(id))
-	return key[:]
-}
+// Holds keeps legal holds.
+type Holds struct{ store *Store }
 
-// KeyedIDs are its hashes under all secrets, to find what an older one wrote.
-func (s *Store) KeyedIDs(id attendees.AttendeeID) (all [][]byte) {
-	for _, h := range s.secrets.AllHashes() {
-		key := h.Registration("", string(attendees.Eventbrite), string(id))
-		all = append(all, key[:])
-	}
-	return all
-}
-
-// AddHold puts a hold on an event, or, where attendee is given, on that attendee alone, and
+// Add puts a hold on an event, or, where attendee is given, on that attendee alone, and
 // gives it its number.
-func (s *Store) AddHold(ctx context.Context, h Hold) (_ Hold, err error) {
+func (s *Holds) Add(ctx context.Context, h Hold) (_ Hold, err error) {
 	defer db.Wrap(&err, "add a hold")
 	var key uuid.UUID
 	if h.Attendee != "" {
-		e, found, err := s.people.Find(ctx, s.pool, h.Attendee)
+		e, found, err := s.store.people.Find(ctx, s.store.pool, h.Attendee)
 		if err != nil {
 			return h, err
 		}
 		h.Event, key = e.ID, found
 	}
-	h.AddedAt = s.now()
-	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		e, err := s.events.WriteOne(ctx, tx, h.Event)
+	h.AddedAt = s.store.now()
+	err = db.InTx(ctx, s.store.pool, func(tx db.Tx) error {
+		e, err := s.store.events.WriteOne(ctx, tx, h.Event)
 		if err != nil {
 			return err
 		}
 		if e.State == attendees.Deleted {
 			return fmt.Errorf("event %s is deleted: there is nothing left to hold", h.Event)
 		}
-		return s.addHold(ctx, tx, e, key, &h)
+		return s.add(ctx, tx, e, key, &h)
 	})
 	return h, err
 }
 
-func (s *Store) addHold(ctx context.Context, tx db.Tx, e events.Event, key uuid.UUID, h *Hold) error {
+func (s *Holds) add(ctx context.Context, tx db.Tx, e events.Event, key uuid.UUID, h *Hold) error {
 	text, err := json.Marshal(holdText{h.Attendee, h.Reason})
 	if err != nil {
 		return err
@@ -104,9 +93,9 @@ func (s *Store) addHold(ctx context.Context, tx db.Tx, e events.Event, key uuid.
 		entry.Until = h.Until.String()
 	}
 	if h.Attendee != "" {
-		err = s.ledger.RecordPerson(ctx, tx, entry, s.KeyedID(h.Attendee))
+		err = s.store.ledger.RecordPerson(ctx, tx, entry, s.store.KeyedID(h.Attendee))
 	} else {
-		_, err = s.ledger.Record(ctx, tx, entry)
+		_, err = s.store.ledger.Record(ctx, tx, entry)
 	}
 	if err != nil {
 		return err
@@ -114,16 +103,16 @@ func (s *Store) addHold(ctx context.Context, tx db.Tx, e events.Event, key uuid.
 	var attendee any
 	if key != uuid.Nil {
 		attendee = key
-		if err := s.people.SetBar(ctx, tx, e, people.Bar{Hash: key, What: people.BarHeld}); err != nil {
+		if err := s.store.people.SetBar(ctx, tx, e, people.Bar{Hash: key, What: people.BarHeld}); err != nil {
 			return err
 		}
-	} else if err := s.events.Hold(ctx, tx, e, true); err != nil {
+	} else if err := s.store.events.Hold(ctx, tx, e, true); err != nil {
 		return err
 	}
 	return db.Get(ctx, tx, &h.ID, `
 		insert into holds (event_id, attendee_id, sealed, until, added_by, added_at, entry)
 		values ($1, $2, $3, $4, $5, $6, (select max(index) from ledger_entries))
-		returning id`, e.Key, attendee, s.secrets.SealText(holdPlace(e.Key), text), h.Until, h.By, h.AddedAt)
+		returning id`, e.Key, attendee, s.store.secrets.SealText(holdPlace(e.Key), text), h.Until, h.By, h.AddedAt)
 }
 
 type holdRow struct {
@@ -140,7 +129,7 @@ type holdRow struct {
 
 const holdColumns = `h.id, e.source_id as event, h.event_id, h.attendee_id, h.sealed, h.until, h.added_by, h.added_at, h.entry`
 
-func (s *Store) activeHolds(ctx context.Context, q db.Queryer) (rows []holdRow, err error) {
+func (s *Holds) active(ctx context.Context, q db.Queryer) (rows []holdRow, err error) {
 	err = db.Select(ctx, q, &rows, `
 		select `+holdColumns+`
 		from holds h
@@ -150,12 +139,12 @@ func (s *Store) activeHolds(ctx context.Context, q db.Queryer) (rows []holdRow, 
 	return rows, err
 }
 
-// Holds lists the active holds, the oldest first.
-func (s *Store) Holds(ctx context.Context) (all []Hold, err error) {
+// List lists the active holds, the oldest first.
+func (s *Holds) List(ctx context.Context) (all []Hold, err error) {
 	defer db.Wrap(&err, "list holds")
-	rows, err := s.activeHolds(ctx, s.pool)
+	rows, err := s.active(ctx, s.store.pool)
 	for _, r := range rows {
-		text, err := s.secrets.OpenText(holdPlace(r.Key), r.Sealed)
+		text, err := s.store.secrets.OpenText(holdPlace(r.Key), r.Sealed)
 		if err != nil {
 			return nil, fmt.Errorf("hold %d: %w", r.ID, err)
 		}
@@ -168,17 +157,17 @@ func (s *Store) Holds(ctx context.Context) (all []Hold, err error) {
 	return all, err
 }
 
-// OldHolds lists the holds that have been active for over a year: once a claim is settled,
+// Old lists the holds that have been active for over a year: once a claim is settled,
 // whom it keeps is easily forgotten.
-func (s *Store) OldHolds(ctx context.Context) ([]Hold, error) {
-	all, err := s.Holds(ctx)
-	return slices.DeleteFunc(all, func(h Hold) bool { return !h.AddedAt.AddDate(1, 0, 0).Before(s.now()) }), err
+func (s *Holds) Old(ctx context.Context) ([]Hold, error) {
+	all, err := s.List(ctx)
+	return slices.DeleteFunc(all, func(h Hold) bool { return !h.AddedAt.AddDate(1, 0, 0).Before(s.store.now()) }), err
 }
 
-// ReleaseHold ends a hold: what it alone had kept is deleted.
-func (s *Store) ReleaseHold(ctx context.Context, id int) (err error) {
+// Release ends a hold: what it alone had kept is deleted.
+func (s *Holds) Release(ctx context.Context, id int) (err error) {
 	defer db.Wrap(&err, "release hold %d", id)
-	rows, err := s.activeHolds(ctx, s.pool)
+	rows, err := s.active(ctx, s.store.pool)
 	if err != nil {
 		return err
 	}
@@ -190,13 +179,13 @@ func (s *Store) ReleaseHold(ctx context.Context, id int) (err error) {
 }
 
 // endHolds releases the holds whose last day is over.
-func (s *Store) endHolds(ctx context.Context) error {
-	rows, err := s.activeHolds(ctx, s.pool)
+func (s *Holds) end(ctx context.Context) error {
+	rows, err := s.active(ctx, s.store.pool)
 	if err != nil {
 		return err
 	}
 	for _, r := range rows {
-		if !r.Until.IsZero() && r.Until.Before(HoldDay(s.now())) {
+		if !r.Until.IsZero() && r.Until.Before(HoldDay(s.store.now())) {
 			if err := s.release(ctx, r); err != nil {
 				return err
 			}
@@ -205,14 +194,14 @@ func (s *Store) endHolds(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) release(ctx context.Context, r holdRow) error {
+func (s *Holds) release(ctx context.Context, r holdRow) error {
 	renew := false
-	err := db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		e, err := s.events.WriteOne(ctx, tx, r.Event)
+	err := db.InTx(ctx, s.store.pool, func(tx db.Tx) error {
+		e, err := s.store.events.WriteOne(ctx, tx, r.Event)
 		if err != nil {
 			return err
 		}
-		n, err := db.Exec(ctx, tx, `update holds set released_at = $2 where id = $1 and released_at is null`, r.ID, s.now())
+		n, err := db.Exec(ctx, tx, `update holds set released_at = $2 where id = $1 and released_at is null`, r.ID, s.store.now())
 		if err != nil || n == 0 {
 			return err
 		}
@@ -228,9 +217,9 @@ func (s *Store) release(ctx context.Context, r holdRow) error {
 			return err
 		}
 		if r.Attendee.Valid {
-			err = s.people.LiftBar(ctx, tx, e, r.Attendee.UUID, people.BarHeld)
+			err = s.store.people.LiftBar(ctx, tx, e, r.Attendee.UUID, people.BarHeld)
 		} else {
-			err = s.events.Hold(ctx, tx, e, false)
+			err = s.store.events.Hold(ctx, tx, e, false)
 		}
 		if err != nil {
 			return err
@@ -243,16 +232,16 @@ func (s *Store) release(ctx context.Context, r holdRow) error {
 	if err != nil || !renew {
 		return err
 	}
-	_, err = s.people.Renew(ctx, r.Event)
+	_, err = s.store.people.Renew(ctx, r.Event)
 	return err
 }
 
-func (s *Store) recordRelease(ctx context.Context, tx db.Tx, e events.Event, r holdRow) error {
+func (s *Holds) recordRelease(ctx context.Context, tx db.Tx, e events.Event, r holdRow) error {
 	entry := ledger.Entry{Kind: ledger.HoldEnded, Event: string(e.ID)}
 	if r.Entry != nil {
 		entry.Hold = *r.Entry
 	}
-	text, err := s.secrets.OpenText(holdPlace(r.Key), r.Sealed)
+	text, err := s.store.secrets.OpenText(holdPlace(r.Key), r.Sealed)
 	if err != nil {
 		return err
 	}
@@ -261,22 +250,22 @@ func (s *Store) recordRelease(ctx context.Context, tx db.Tx, e events.Event, r h
 		return fmt.Errorf("hold %d is damaged", r.ID)
 	}
 	if entry.Reason = t.Reason; t.Attendee != "" {
-		return s.ledger.RecordPerson(ctx, tx, entry, s.KeyedID(t.Attendee))
+		return s.store.ledger.RecordPerson(ctx, tx, entry, s.store.KeyedID(t.Attendee))
 	}
-	_, err = s.ledger.Record(ctx, tx, entry)
+	_, err = s.store.ledger.Record(ctx, tx, entry)
 	return err
 }
 
 // dropHeld destroys the held key of a blocked event once its last hold has ended, and
 // removes those whom only a hold had kept.
-func (s *Store) dropHeld(ctx context.Context, tx db.Tx, e events.Event) error {
+func (s *Holds) dropHeld(ctx context.Context, tx db.Tx, e events.Event) error {
 	var held bool
 	err := db.Get(ctx, tx, &held, `
 		select exists (select from holds where event_id = $1 and released_at is null)`, e.Key)
 	if err != nil || held {
 		return err
 	}
-	if err := s.vault.Destroy(ctx, tx, people.Ref(e), vault.Held); err != nil {
+	if err := s.store.vault.Destroy(ctx, tx, reader.Ref(e), vault.Held); err != nil {
 		return err
 	}
 	n, err := db.Exec(ctx, tx, `delete from records where event_id = $1 and kind = 'held'`, e.Key)
@@ -290,12 +279,12 @@ func (s *Store) dropHeld(ctx context.Context, tx db.Tx, e events.Event) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.HoldDropped, Event: string(e.ID), Counts: map[string]int64{"dropped": gone}})
+	_, err = s.store.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.HoldDropped, Event: string(e.ID), Counts: map[string]int64{"dropped": gone}})
 	return err
 }
 
-// Held tells whether a hold on an event or on an attendee of it is active.
-func (s *Store) Held(ctx context.Context, q db.Queryer, e events.Event, attendee uuid.UUID) (held bool, err error) {
+// Active tells whether a hold on an event or on an attendee of it is active.
+func (s *Holds) Active(ctx context.Context, q db.Queryer, e events.Event, attendee uuid.UUID) (held bool, err error) {
 	if e.Held {
 		return true, nil
 	}

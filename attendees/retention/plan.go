@@ -54,7 +54,7 @@ func (s *Store) Plan(ctx context.Context) (p Plan, err error) {
 	for _, c := range counts {
 		people[c.Event] = c.N
 	}
-	holds, err := s.Holds(ctx)
+	holds, err := s.Holds.List(ctx)
 	if err != nil {
 		return p, err
 	}

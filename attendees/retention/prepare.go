@@ -5,16 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sync/errgroup"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
 	"lethe/attendees/people"
+	"lethe/attendees/reader"
 	"lethe/attendees/seal"
 	"lethe/attendees/vault"
 )
@@ -108,7 +107,7 @@ func (p *preparation) begin(ctx context.Context, tx db.Tx, id attendees.EventID)
 	if p.hashes, err = p.secrets.Hashes(e.Secret); err != nil {
 		return err
 	}
-	links, err := p.events.Links(ctx, tx, e.Key)
+	links, err := p.events.Forms.Links(ctx, tx, e.Key)
 	if err != nil {
 		return err
 	}
@@ -116,10 +115,10 @@ func (p *preparation) begin(ctx context.Context, tx db.Tx, id attendees.EventID)
 	if err := p.decide(ctx, tx); err != nil {
 		return err
 	}
-	if err := p.vault.DropPrepared(ctx, tx, people.Ref(e)); err != nil {
+	if err := p.vault.DropPrepared(ctx, tx, reader.Ref(e)); err != nil {
 		return err
 	}
-	ref, halves := people.Ref(e), !p.policy.OfficersOnly
+	ref, halves := reader.Ref(e), !p.policy.OfficersOnly
 	if p.kept, err = p.vault.Prepare(ctx, tx, ref, vault.Kept, halves); err != nil {
 		return err
 	}
@@ -258,7 +257,7 @@ func (p *preparation) look(ctx context.Context, tx db.Tx) error {
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	several, err := p.people.These(ctx, tx, p.event, ids)
+	several, err := p.reader.These(ctx, tx, p.event, ids)
 	if err != nil {
 		return err
 	}
@@ -283,215 +282,6 @@ func (p *preparation) look(ctx context.Context, tx db.Tx) error {
 	}
 	return nil
 }
-
-// sealedRecord is one record on its way into the table.
-type sealedRecord struct {
-	attendee     uuid.UUID
-	kind         string
-	generation   []byte
-	sealed, half []byte
-	name         []byte
-}
-
-// responseAtSource is one response whose source has it still.
-type responseAtSource struct {
-	id, attendee uuid.UUID
-	form         attendees.FormID
-	sealed       []byte
-}
-
-// part is what one batch of people comes to.
-type part struct {
-	records                  []sealedRecord
-	upstream                 []responseAtSource
-	sealed, doubted, dropped int
-	counts                   map[string]int
-}
-
-// fill reads the people, seals their records on all processors, and writes them.
-func (p *preparation) fill(ctx context.Context, tx db.Tx) error {
-	group, ctx := errgroup.WithContext(ctx)
-	batches, parts := make(chan []people.Row, 2), make(chan part, 2)
-	group.Go(func() error {
-		defer close(batches)
-		var batch []people.Row
-		send := func() error {
-			select {
-			case batches <- batch:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			batch = make([]people.Row, 0, prepareBatch)
-			return nil
-		}
-		err := p.people.Rows(ctx, tx, p.event, 0, func(one people.Row) error {
-			if batch = append(batch, one); len(batch) < prepareBatch {
-				return nil
-			}
-			return send()
-		})
-		if err != nil || len(batch) == 0 {
-			return err
-		}
-		return send()
-	})
-	workers, _ := errgroup.WithContext(ctx)
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() error {
-			for batch := range batches {
-				sealed, err := p.seal(batch)
-				if err != nil {
-					return err
-				}
-				select {
-				case parts <- sealed:
-				case <-ctx.Done():
-					return ctx.Err()
-				}
-			}
-			return nil
-		})
-	}
-	group.Go(func() error {
-		defer close(parts)
-		return workers.Wait()
-	})
-	group.Go(func() error { return p.write(ctx, parts) })
-	return group.Wait()
-}
-
-// seal seals what is kept of some people.
-func (p *preparation) seal(batch []people.Row) (part, error) {
-	out := part{counts: map[string]int{}}
-	for _, row := range batch {
-		one, err := row.Open()
-		if err != nil {
-			return out, err
-		}
-		out.counts["registered"]++
-		if one.State != attendees.Open || one.Registration.IsZero() {
-			continue // restricted, or blocked before the event was reopened: sealed already
-		}
-		a := one.Merged(p.policy)
-		if a.Attended {
-			out.counts["attended"]++
-		}
-		agreed := one.CountsAsAgreed || !a.AgreedAt.IsZero()
-		if agreed {
-			out.counts["agreed"]++
-		}
-		if a.Ticket != "" {
-			out.counts["ticket: "+a.Ticket]++
-		}
-		address := a.Email.Reveal()
-		if one.Shared || p.shared[string(one.AddressIndex)] {
-			address = ""
-		}
-		name := p.hashes.Name(string(p.event.ID), a.Name.Reveal())
-		under := func(k vault.Sealer, kind string, r attendees.Record) {
-			text := r.Text()
-			record := sealedRecord{attendee: one.ID, kind: kind, generation: k.Cipher.Generation(), sealed: k.Cipher.Seal(nil, one.ID, 0, kind, text), name: name}
-			if k.Halves != nil {
-				record.half = k.Halves.Seal(address, one.ID, 0, kind, text)
-			}
-			out.records = append(out.records, record)
-		}
-		keeps := p.policy.Keeps()
-		kept := true
-		switch {
-		case keeps && (!p.asks || agreed):
-			under(p.kept, string(vault.Kept), a.Record(p.policy, p.event.ID, false))
-		case keeps && (p.ask || p.claims[one.ID]):
-			under(*p.doubt, string(vault.Doubt), a.Record(p.policy, p.event.ID, false))
-			out.doubted++
-		default:
-			kept = false
-		}
-		if p.whole || p.heldOnly[one.ID] {
-			under(*p.held, string(vault.Held), a.Record(p.policy, p.event.ID, true))
-			kept = true
-		}
-		if kept {
-			out.sealed++
-		} else {
-			out.dropped++
-		}
-		for _, r := range one.Responses {
-			if form, id := r.Layer.Response(); id != "" && p.policy.UpstreamOf(form) != attendees.UpstreamNever {
-				out.upstream = append(out.upstream, responseAtSource{r.ID, one.ID, form, p.people.SealIDs(p.event.Key, string(id))})
-			}
-		}
-	}
-	return out, nil
-}
-
-// write writes records as they come, some thousand in one transaction.
-func (p *preparation) write(ctx context.Context, parts <-chan part) error {
-	var records []sealedRecord
-	var upstream []responseAtSource
-	flush := func() error {
-		err := db.InTx(ctx, p.pool, func(tx db.Tx) error {
-			if err := p.copyRecords(ctx, tx, records); err != nil {
-				return err
-			}
-			return p.copyUpstream(ctx, tx, upstream)
-		})
-		records, upstream = records[:0], upstream[:0]
-		return err
-	}
-	for one := range parts {
-		records, upstream = append(records, one.records...), append(upstream, one.upstream...)
-		p.sealed, p.doubted, p.dropped = p.sealed+one.sealed, p.doubted+one.doubted, p.dropped+one.dropped
-		for what, n := range one.counts {
-			p.counts[what] += n
-		}
-		if len(records)+len(upstream) >= writeBatch {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-	}
-	return flush()
-}
-
-func (p *preparation) copyRecords(ctx context.Context, tx db.Tx, all []sealedRecord) (err error) {
-	if len(all) == 0 {
-		return nil
-	}
-	copied, err := tx.PrepareContext(ctx, `copy records (event_id, attendee_id, kind, generation, sealed, half, name_hash, recorded_on) from stdin`)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, copied.Close()) }()
-	event, today := p.event.Key.String(), p.today()
-	for _, r := range all {
-		if _, err := copied.ExecContext(ctx, event, r.attendee.String(), r.kind, r.generation, r.sealed, db.Bytes(r.half), r.name, today); err != nil {
-			return err
-		}
-	}
-	_, err = copied.ExecContext(ctx)
-	return err
-}
-
-func (p *preparation) copyUpstream(ctx context.Context, tx db.Tx, all []responseAtSource) (err error) {
-	if len(all) == 0 {
-		return nil
-	}
-	copied, err := tx.PrepareContext(ctx, `copy upstream (id, event_id, form_id, attendee_id, sealed) from stdin`)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, copied.Close()) }()
-	for _, r := range all {
-		if _, err := copied.ExecContext(ctx, r.id.String(), p.event.Key.String(), string(r.form), r.attendee.String(), r.sealed); err != nil {
-			return err
-		}
-	}
-	_, err = copied.ExecContext(ctx)
-	return err
-}
-
-func (s *Store) today() string { return attendees.DateOf(s.now().UTC()).String() }
 
 // end stores what the preparation came to, if nobody wrote meanwhile.
 func (p *preparation) end(ctx context.Context, tx db.Tx) error {

@@ -8,7 +8,7 @@ import (
 	"lethe/attendees/db"
 	"lethe/attendees/events"
 	"lethe/attendees/ledger"
-	"lethe/attendees/people"
+	"lethe/attendees/reader"
 	"lethe/attendees/vault"
 )
 
@@ -36,10 +36,10 @@ func (s *Store) Answer(ctx context.Context, id attendees.EventID, answer events.
 				return err
 			}
 		}
-		if err := s.events.Settle(ctx, tx, events.Task{Kind: events.TaskAgreements, Event: e.Key}); err != nil {
+		if err := s.events.Tasks.Settle(ctx, tx, events.Task{Kind: events.TaskAgreements, Event: e.Key}); err != nil {
 			return err
 		}
-		if e.Question = answer; s.letGo(ctx, tx, e) != nil {
+		if e.Question = answer; s.Upstream.letGo(ctx, tx, e) != nil {
 			return err
 		}
 		_, err = s.ledger.Record(ctx, tx, ledger.Entry{
@@ -66,7 +66,7 @@ func (s *Store) mayDrop(ctx context.Context, tx db.Tx, e events.Event) error {
 }
 
 func (s *Store) drop(ctx context.Context, tx db.Tx, e events.Event) (int64, error) {
-	if err := s.vault.Destroy(ctx, tx, people.Ref(e), vault.Doubt); err != nil {
+	if err := s.vault.Destroy(ctx, tx, reader.Ref(e), vault.Doubt); err != nil {
 		return 0, err
 	}
 	n, err := db.Exec(ctx, tx, `delete from records where event_id = $1 and kind = 'doubt'`, e.Key)
@@ -95,7 +95,7 @@ func (s *Store) Reopen(ctx context.Context, id attendees.EventID, reason string)
 		if e, err = s.events.Reopen(ctx, tx, e); err != nil {
 			return err
 		}
-		if err := s.events.Settle(ctx, tx, events.Task{Kind: events.TaskReopen, Event: e.Key}); err != nil {
+		if err := s.events.Tasks.Settle(ctx, tx, events.Task{Kind: events.TaskReopen, Event: e.Key}); err != nil {
 			return err
 		}
 		if err := s.askCorrections(ctx, tx, e); err != nil {

@@ -22,16 +22,21 @@ import (
 	"lethe/attendees/export"
 	"lethe/attendees/ledger"
 	"lethe/attendees/people"
+	"lethe/attendees/reader"
 	"lethe/attendees/seal"
 	"lethe/attendees/vault"
 )
 
 // Store blocks, deletes and holds.
 type Store struct {
+	Holds    *Holds
+	Upstream *Upstream
+
 	pool    *sqlx.DB
 	events  *events.Store
 	vault   *vault.Store
 	people  *people.Store
+	reader  *reader.Store
 	exports *export.Store
 	ledger  *ledger.Store
 	secrets *seal.Keyring
@@ -40,8 +45,10 @@ type Store struct {
 }
 
 // New makes a store on those below it.
-func New(pool *sqlx.DB, e *events.Store, v *vault.Store, p *people.Store, x *export.Store, l *ledger.Store, secrets *seal.Keyring, policy *attendees.Policy, now func() time.Time) *Store {
-	return &Store{pool, e, v, p, x, l, secrets, policy, now}
+func New(pool *sqlx.DB, e *events.Store, v *vault.Store, p *people.Store, r *reader.Store, x *export.Store, l *ledger.Store, secrets *seal.Keyring, policy *attendees.Policy, now func() time.Time) *Store {
+	s := &Store{pool: pool, events: e, vault: v, people: p, reader: r, exports: x, ledger: l, secrets: secrets, policy: policy, now: now}
+	s.Holds, s.Upstream = &Holds{s}, &Upstream{s}
+	return s
 }
 
 const (
@@ -111,7 +118,7 @@ func (s *Store) Run(ctx context.Context) (done Done, err error) {
 	if _, err := s.events.Replan(ctx); err != nil {
 		return done, err
 	}
-	if err := s.endHolds(ctx); err != nil {
+	if err := s.Holds.end(ctx); err != nil {
 		return done, err
 	}
 	all, err := s.events.List(ctx)
@@ -204,7 +211,7 @@ func (s *Store) endPeppers(ctx context.Context) (n int, err error) {
 				return err
 			}
 			n++
-			if err := s.vault.EndPeppers(ctx, tx, people.Ref(e)); err != nil {
+			if err := s.vault.EndPeppers(ctx, tx, reader.Ref(e)); err != nil {
 				return err
 			}
 			_, err = s.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.HalvesDropped, Event: string(e.ID)})
@@ -229,4 +236,19 @@ func (s *Store) pruneOpenings(ctx context.Context) (err error) {
 		  and substring(l.leaf from '"at":"([^"]{10})') < $1
 		  and not exists (select from holds h where h.entry = o.index and h.released_at is null)`, before)
 	return err
+}
+
+// KeyedID is how the ledger knows a registration: by commitments to this hash.
+func (s *Store) KeyedID(id attendees.AttendeeID) []byte {
+	key := s.secrets.AllHashes()[0].Registration("", string(attendees.Eventbrite), string(id))
+	return key[:]
+}
+
+// KeyedIDs are its hashes under all secrets, to find what an older one wrote.
+func (s *Store) KeyedIDs(id attendees.AttendeeID) (all [][]byte) {
+	for _, h := range s.secrets.AllHashes() {
+		key := h.Registration("", string(attendees.Eventbrite), string(id))
+		all = append(all, key[:])
+	}
+	return all
 }

@@ -14,7 +14,7 @@ import (
 	"lethe/attendees/db"
 	"lethe/attendees/db/pgtest"
 	"lethe/attendees/events"
-	"lethe/attendees/people"
+	"lethe/attendees/reader"
 	"lethe/attendees/retention"
 	"lethe/attendees/vault"
 )
@@ -27,12 +27,12 @@ var october = time.Date(2026, 10, 2, 10, 0, 0, 0, time.UTC)
 func dry(w *coretest.World, event attendees.EventID) {
 	w.Helper()
 	w.In(event, func(ctx context.Context, tx db.Tx, e events.Event) error { return w.Events.MarkRead(ctx, tx, e, true) })
-	f, err := w.Events.Feed(w.Context(), w.Pool, events.FormFeed("f"))
+	f, err := w.Events.Feeds.Get(w.Context(), w.Pool, events.FormFeed("f"))
 	if err != nil {
 		w.Fatal(err)
 	}
 	f.Watermark = &w.Now
-	if err := db.InTx(w.Context(), w.Pool, func(tx db.Tx) error { return w.Events.SaveFeed(w.Context(), tx, f) }); err != nil {
+	if err := db.InTx(w.Context(), w.Pool, func(tx db.Tx) error { return w.Events.Feeds.Save(w.Context(), tx, f) }); err != nil {
 		w.Fatal(err)
 	}
 }
@@ -59,7 +59,7 @@ func past(w *coretest.World, event attendees.EventID) {
 func opened(w *coretest.World, event attendees.EventID) map[string]attendees.Record {
 	w.Helper()
 	e := w.Stored(event)
-	o, err := w.Vault.OpenAs(w.Context(), w.Pool, w.Officer, people.Ref(e))
+	o, err := w.Vault.OpenAs(w.Context(), w.Pool, w.Officer, reader.Ref(e))
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func opened(w *coretest.World, event attendees.EventID) map[string]attendees.Rec
 	if err := w.Pool.Select(&ids, `select id from attendees where event_id = $1`, e.Key); err != nil {
 		w.Fatal(err)
 	}
-	records, err := w.People.Records(w.Context(), w.Pool, e, ids...)
+	records, err := w.Reader.Records(w.Context(), w.Pool, e, ids...)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -137,11 +137,11 @@ func TestBlockingKeepsWhatADutyKeepsAndNothingElse(t *testing.T) {
 		t.Errorf("kept are %v", fields(r))
 	}
 	key := w.Key("1", "1")
-	records, err := w.People.Records(t.Context(), w.Pool, e, key)
+	records, err := w.Reader.Records(t.Context(), w.Pool, e, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	halves, err := w.Vault.Halves(t.Context(), w.Pool, people.Ref(e), vault.Kept, records[0].Generation)
+	halves, err := w.Vault.Halves(t.Context(), w.Pool, reader.Ref(e), vault.Kept, records[0].Generation)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +238,7 @@ func TestAHeldAttendeeIsKeptWholeUntilTheHoldEnds(t *testing.T) {
 	t.Parallel()
 	w := started(t)
 	four(w)
-	h, err := w.Retention.AddHold(t.Context(), retention.Hold{Attendee: "4", Reason: "a claim", By: "test"})
+	h, err := w.Retention.Holds.Add(t.Context(), retention.Hold{Attendee: "4", Reason: "a claim", By: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func TestAHeldAttendeeIsKeptWholeUntilTheHoldEnds(t *testing.T) {
 	if got := opened(w, "1"); len(got) != 1 {
 		t.Errorf("%d records are left, want the held one's", len(got))
 	}
-	if err := w.Retention.ReleaseHold(t.Context(), h.ID); err != nil {
+	if err := w.Retention.Holds.Release(t.Context(), h.ID); err != nil {
 		t.Fatal(err)
 	}
 	if got := opened(w, "1"); len(got) != 0 {

@@ -11,6 +11,7 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/events"
 	"lethe/attendees/mail"
+	"lethe/attendees/rights/deadline"
 )
 
 // Decision is how staff answer a case.
@@ -272,8 +273,8 @@ func (d *Desk) Pause(ctx context.Context, number int, reason string) (Case, erro
 	switch {
 	case !c.PausedOn.IsZero():
 		return c, fmt.Errorf("request %d was paused already", number)
-	case today.Days(c.Received) > PauseWithin:
-		return c, fmt.Errorf("request %d came on %s: proof of identity must be requested within %d days, so the deadline is not paused", number, c.Received, PauseWithin)
+	case today.Days(c.Received) > deadline.PauseWithin:
+		return c, fmt.Errorf("request %d came on %s: proof of identity must be requested within %d days, so the deadline is not paused", number, c.Received, deadline.PauseWithin)
 	}
 	c.PausedOn = today
 	if err := d.Store.moveDeadline(ctx, c); err != nil {

@@ -11,7 +11,7 @@ import (
 	"lethe/attendees/events"
 	"lethe/attendees/export"
 	"lethe/attendees/ledger"
-	"lethe/attendees/people"
+	"lethe/attendees/reader"
 	"lethe/attendees/retention"
 )
 
@@ -46,7 +46,7 @@ func (s *Store) deed(ctx context.Context, who Subject, do func(tx db.Tx, e event
 		}
 		d = Deed{Until: e.DeleteOn, Rule: e.Rule}
 		if e.State == attendees.Open {
-			if err := s.core.Vault.DropPrepared(ctx, tx, people.Ref(e)); err != nil {
+			if err := s.core.Vault.DropPrepared(ctx, tx, reader.Ref(e)); err != nil {
 				return err
 			}
 		}
@@ -62,7 +62,7 @@ func (s *Store) deed(ctx context.Context, who Subject, do func(tx db.Tx, e event
 }
 
 func (s *Store) unheld(ctx context.Context, tx db.Tx, e events.Event, who Subject) error {
-	held, err := s.core.Retention.Held(ctx, tx, e, who.Key)
+	held, err := s.core.Retention.Holds.Active(ctx, tx, e, who.Key)
 	if err == nil && held {
 		err = &retention.HeldError{What: "attendee " + string(who.ID)}
 	}
@@ -96,7 +96,7 @@ func (s *Store) erase(ctx context.Context, who Subject, reason string, whole boo
 		if err != nil {
 			return err
 		}
-		if err := s.core.Retention.Erased(ctx, tx, e, gone); err != nil {
+		if err := s.core.Retention.Upstream.Erased(ctx, tx, e, gone); err != nil {
 			return err
 		}
 		for _, l := range gone {
@@ -123,7 +123,7 @@ func (s *Store) hasDuty(ctx context.Context, tx db.Tx, e events.Event, key uuid.
 			select exists (select from records where event_id = $1 and attendee_id = $2 and kind in ('kept', 'lifted'))`, e.Key, key)
 		return duty, err
 	}
-	links, err := s.core.Events.Links(ctx, tx, e.Key)
+	links, err := s.core.Events.Forms.Links(ctx, tx, e.Key)
 	if err != nil || !events.AsksToAgree(links, e.ID) {
 		return true, err
 	}
@@ -146,7 +146,7 @@ func (s *Store) eraseInPart(ctx context.Context, tx db.Tx, e events.Event, who S
 // askAtSource asks staff to do at the source, by hand, what was done here: it names event and
 // attendee, sealed, until it is ticked off.
 func (s *Store) askAtSource(ctx context.Context, tx db.Tx, e events.Event, who Subject, kind events.TaskKind) error {
-	return s.core.Events.Ask(ctx, tx, events.Task{
+	return s.core.Events.Tasks.Ask(ctx, tx, events.Task{
 		Kind: kind, Event: e.Key, Attendee: who.Key, Count: 1, Sealed: s.core.People.SealIDs(e.Key, string(who.ID)),
 	})
 }
@@ -163,7 +163,7 @@ func (s *Store) Restrict(ctx context.Context, who Subject, reason attendees.Reas
 		return Deed{}, err
 	}
 	if e.State != attendees.Open {
-		_, err := s.core.Retention.AddHold(ctx, retention.Hold{Event: e.ID, Attendee: who.ID, Reason: string(reason) + " requested", By: ByLethe})
+		_, err := s.core.Retention.Holds.Add(ctx, retention.Hold{Event: e.ID, Attendee: who.ID, Reason: string(reason) + " requested", By: ByLethe})
 		return Deed{Until: e.DeleteOn, Rule: e.Rule}, err
 	}
 	kind := ledger.Restricted

@@ -17,6 +17,8 @@ import (
 	"lethe/attendees/mail"
 	"lethe/attendees/people"
 	"lethe/attendees/retention"
+	"lethe/attendees/rights/deadline"
+	"lethe/attendees/rights/words"
 	"lethe/attendees/seal"
 )
 
@@ -36,17 +38,17 @@ type Desk struct {
 	// Officers are the addresses of the data protection officers.
 	Officers func(context.Context) ([]string, error)
 
-	Catalogue *Catalogue
-	holidays  Holidays
+	Catalogue *words.Catalogue
+	holidays  deadline.Holidays
 }
 
 // NewDesk makes a desk of what is set in d.
 func NewDesk(d Desk) (*Desk, error) {
 	var err error
-	if d.Catalogue, err = ReadCatalogue(); err != nil {
+	if d.Catalogue, err = words.ReadCatalogue(); err != nil {
 		return nil, err
 	}
-	if d.holidays, err = NewHolidays(d.Store.policy.Countries); err != nil {
+	if d.holidays, err = deadline.NewHolidays(d.Store.policy.Countries); err != nil {
 		return nil, err
 	}
 	d.BaseURL = strings.TrimSuffix(d.BaseURL, "/")
@@ -97,7 +99,7 @@ func (d *Desk) today() attendees.Date { return attendees.DateOf(d.Now().UTC()) }
 
 // Deadline is until when a case must be answered.
 func (d *Desk) Deadline(c Case) attendees.Date {
-	return Deadline(c.Received, Pause{From: c.PausedOn, Until: c.ResumedOn}, c.Extended, d.today(), d.holidays)
+	return deadline.Of(c.Received, deadline.Pause{From: c.PausedOn, Until: c.ResumedOn}, c.Extended, d.today(), d.holidays)
 }
 
 // AnswerBy is until when a request that comes today must be answered.

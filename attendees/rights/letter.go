@@ -8,11 +8,12 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/events"
 	"lethe/attendees/mail"
+	"lethe/attendees/rights/words"
 )
 
 // letter is an answer in the person's language, as it is being written.
 type letter struct {
-	w       Words
+	w       words.Words
 	number  int
 	asks    attendees.Right
 	to      attendees.Personal
@@ -47,7 +48,7 @@ func (l *letter) event() string {
 // complain ends every letter: where to complain (GDPR Art. 12(4)).
 func (l *letter) complain() { l.text = append(l.text, complaint(l.w, l.policy)) }
 
-func complaint(w Words, p *attendees.Policy) string {
+func complaint(w words.Words, p *attendees.Policy) string {
 	var all []string
 	if p.Contact != "" {
 		all = append(all, w.Say("complaint.contact", "contact", p.Contact))
@@ -67,11 +68,11 @@ func complaint(w Words, p *attendees.Policy) string {
 }
 
 // Complaint says where to complain.
-func (d *Desk) Complaint(w Words) string { return complaint(w, d.Store.policy) }
+func (d *Desk) Complaint(w words.Words) string { return complaint(w, d.Store.policy) }
 
 // Organisation is the controller's name: as the policy says, or else the only one that
 // Eventbrite knows.
-func (d *Desk) Organisation(ctx context.Context, w Words) string {
+func (d *Desk) Organisation(ctx context.Context, w words.Words) string {
 	if name := d.Store.policy.Organization; name != "" {
 		return name
 	}
@@ -92,7 +93,7 @@ func (l *letter) mail() mail.Letter {
 
 // Invitation answers a visitor of /my-data: with a link that can be used once, or by saying
 // that nothing is stored. It is sent to the address itself only, so it may say which.
-func (d *Desk) Invitation(ctx context.Context, address attendees.Personal, w Words) (mail.Letter, error) {
+func (d *Desk) Invitation(ctx context.Context, address attendees.Personal, w words.Words) (mail.Letter, error) {
 	l := mail.Letter{
 		To: address.Reveal(), Language: w.Language,
 		Subject: w.Say("mail.link.subject", "organisation", d.Organisation(ctx, w)),
@@ -112,7 +113,7 @@ func (d *Desk) Invitation(ctx context.Context, address attendees.Personal, w Wor
 
 // VisitLink makes a link that shows what is stored under an address, once; using it proves
 // that the cases came from that mailbox.
-func (d *Desk) VisitLink(ctx context.Context, address attendees.Personal, w Words, cases ...int) (string, error) {
+func (d *Desk) VisitLink(ctx context.Context, address attendees.Personal, w words.Words, cases ...int) (string, error) {
 	token, err := d.Store.NewVisitLink(ctx, address, cases...)
 	return d.BaseURL + "/my-data/link/" + token + "?lang=" + w.Language, err
 }

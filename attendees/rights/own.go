@@ -16,6 +16,7 @@ import (
 	"lethe/attendees/events"
 	"lethe/attendees/export"
 	"lethe/attendees/people"
+	"lethe/attendees/reader"
 	"lethe/attendees/seal"
 	"lethe/attendees/vault"
 )
@@ -207,7 +208,7 @@ func (u *under) find(ctx context.Context) (map[uuid.UUID]*found, error) {
 
 // event reads what is stored in one event.
 func (u *under) event(ctx context.Context, e events.Event, f *found) error {
-	several, err := u.People.These(ctx, u.q, e, f.attendees)
+	several, err := u.Reader.These(ctx, u.q, e, f.attendees)
 	if err != nil {
 		return err
 	}
@@ -242,7 +243,7 @@ func (u *under) event(ctx context.Context, e events.Event, f *found) error {
 
 // sharedBy is how many registrations have the address, where they may be several people's:
 // attending or former holders, or cancelled tickets of another name.
-func (u *under) sharedBy(all []people.Person) int {
+func (u *under) sharedBy(all []reader.Person) int {
 	live, names := 0, map[string]bool{}
 	for _, p := range all {
 		if p.Shared {
@@ -263,13 +264,13 @@ func (u *under) sharedBy(all []people.Person) int {
 
 // registration reads one registration: readable, or by the person's own halves. Under each
 // address what was given under it is shown.
-func (u *under) registration(ctx context.Context, h *Holding, p people.Person, index []byte) (err error) {
+func (u *under) registration(ctx context.Context, h *Holding, p reader.Person, index []byte) (err error) {
 	own := &OwnRecord{Key: p.ID, State: p.State, Reason: p.Reason, Agreed: p.Agreed || p.CountsAsAgreed}
-	if own.Withdrawn, err = u.People.Withdrawn(ctx, u.q, h.Event, p.ID); err != nil {
+	if own.Withdrawn, err = u.Reader.Withdrawn(ctx, u.q, h.Event, p.ID); err != nil {
 		return err
 	}
 	if p.State == attendees.Open && h.Event.State == attendees.Open {
-		p.Responses = slices.DeleteFunc(p.Responses, func(r people.Response) bool {
+		p.Responses = slices.DeleteFunc(p.Responses, func(r reader.Response) bool {
 			return len(r.AddressIndex) > 0 && !bytes.Equal(r.AddressIndex, index)
 		})
 		u.show(own, p.Merged(u.Policy))
@@ -326,7 +327,7 @@ func (u *under) fields(r attendees.Record) (all []OwnField) {
 // sealed opens a registration's records by the person's halves. A restricted one opens only
 // where every number does.
 func (u *under) sealed(ctx context.Context, h *Holding, own *OwnRecord) error {
-	records, err := u.People.Records(ctx, u.q, h.Event, own.Key)
+	records, err := u.Reader.Records(ctx, u.q, h.Event, own.Key)
 	if err != nil {
 		return err
 	}
@@ -394,8 +395,8 @@ func merge(p *attendees.Policy, layers []attendees.Layer) attendees.Attendee {
 	return attendees.Merge(p, registration, responses, correction)
 }
 
-func (u *under) half(ctx context.Context, e events.Event, r people.Sealed) ([]byte, error) {
-	halves, err := u.Vault.Halves(ctx, u.q, people.Ref(e), vault.KeyOf(r.Kind), r.Generation)
+func (u *under) half(ctx context.Context, e events.Event, r reader.Sealed) ([]byte, error) {
+	halves, err := u.Vault.Halves(ctx, u.q, reader.Ref(e), vault.KeyOf(r.Kind), r.Generation)
 	if err != nil {
 		return nil, err
 	}
@@ -415,7 +416,7 @@ func (u *under) uses(ctx context.Context, h *Holding, id uuid.UUID) (err error) 
 	if err != nil {
 		return err
 	}
-	h.OnHold, err = u.Retention.Held(ctx, u.q, h.Event, id)
+	h.OnHold, err = u.Retention.Holds.Active(ctx, u.q, h.Event, id)
 	return err
 }
 
@@ -425,7 +426,7 @@ func (u *under) answers(ctx context.Context, e events.Event, f *found, mine map[
 	if len(wanted) == 0 {
 		return nil, nil
 	}
-	responses, err := u.People.Responses(ctx, u.q, e, wanted)
+	responses, err := u.Reader.Responses(ctx, u.q, e, wanted)
 	if err != nil {
 		return nil, err
 	}

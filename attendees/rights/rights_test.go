@@ -15,7 +15,7 @@ import (
 	"lethe/attendees/events"
 	"lethe/attendees/ledger"
 	"lethe/attendees/mail"
-	"lethe/attendees/people"
+	"lethe/attendees/reader"
 	"lethe/attendees/retention"
 	"lethe/attendees/rights"
 )
@@ -189,7 +189,7 @@ func TestARestrictionIsLiftedByThePersonsOwnVisit(t *testing.T) {
 
 func TestAHoldStopsAnErasureUntilStaffDecide(t *testing.T) {
 	o := newOffice(t)
-	if _, err := o.Retention.AddHold(t.Context(), retention.Hold{Event: "1", Reason: "a claim", By: "test"}); err != nil {
+	if _, err := o.Retention.Holds.Add(t.Context(), retention.Hold{Event: "1", Reason: "a claim", By: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	if c := o.take(rights.Request{Asks: attendees.ErasureRight}); !c.Open() {
@@ -286,7 +286,7 @@ func TestALinkIsUsedOnceAndInTime(t *testing.T) {
 // responseKey is the key of the one response that is not matched.
 func responseKey(o *office) (id [16]byte) {
 	o.Helper()
-	err := o.People.ReadUnmatched(o.Context(), o.Pool, o.Stored("1"), 0, func(r people.Response) error { id = r.ID; return nil })
+	err := o.Reader.ReadUnmatched(o.Context(), o.Pool, o.Stored("1"), 0, func(r reader.Response) error { id = r.ID; return nil })
 	if err != nil {
 		o.Fatal(err)
 	}

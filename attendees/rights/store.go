@@ -20,6 +20,7 @@ import (
 	"lethe/attendees/export"
 	"lethe/attendees/ledger"
 	"lethe/attendees/people"
+	"lethe/attendees/reader"
 	"lethe/attendees/retention"
 	"lethe/attendees/seal"
 	"lethe/attendees/vault"
@@ -31,6 +32,7 @@ type Core struct {
 	Events    *events.Store
 	Vault     *vault.Store
 	People    *people.Store
+	Reader    *reader.Store
 	Exports   *export.Store
 	Retention *retention.Store
 	Ledger    *ledger.Store

@@ -18,6 +18,7 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/events"
 	"lethe/attendees/people"
+	"lethe/attendees/reader"
 )
 
 // Entry is one attendee of a roster.
@@ -33,7 +34,7 @@ type Roster struct {
 	Event     events.Event
 	policy    *attendees.Policy
 	entries   []*Entry // in the order of their keys; restricted attendees are not on it
-	unmatched []people.Response
+	unmatched []reader.Response
 	size      int // bytes, roughly
 
 	mu     sync.Mutex
@@ -44,7 +45,7 @@ type Roster struct {
 func (r *Roster) Len() int { return len(r.entries) }
 
 // entryOf makes the entry of a person.
-func entryOf(p people.Person, policy *attendees.Policy) *Entry {
+func entryOf(p reader.Person, policy *attendees.Policy) *Entry {
 	e := &Entry{ID: p.ID, Attendee: p.Merged(policy)}
 	var text strings.Builder
 	add := func(s string) {
@@ -104,11 +105,11 @@ func (e *Entry) Handle() attendees.AttendeeID {
 }
 
 // Unmatched are the responses that are matched to no attendee, claims included.
-func (r *Roster) Unmatched() []people.Response { return r.unmatched }
+func (r *Roster) Unmatched() []reader.Response { return r.unmatched }
 
 // with is the roster of a later version: without those who were removed, and with those who
 // are new or have changed. Sorted orders are kept, and merged.
-func (r *Roster) with(e events.Event, removed []uuid.UUID, changed []*Entry, gone map[uuid.UUID]bool, unmatched []people.Response) *Roster {
+func (r *Roster) with(e events.Event, removed []uuid.UUID, changed []*Entry, gone map[uuid.UUID]bool, unmatched []reader.Response) *Roster {
 	for _, id := range removed {
 		gone[id] = true
 	}

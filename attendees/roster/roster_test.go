@@ -69,7 +69,7 @@ func TestALaterRosterHasWhatWasWrittenSinceAndNothingThatIsGone(t *testing.T) {
 		_, err := w.People.Erase(ctx, tx, e, w.Key("1", "3"))
 		return err
 	})
-	fresh := roster.New(w.Pool, w.Events, w.People, w.Policy, func() time.Time { return w.Now })
+	fresh := roster.New(w.Pool, w.Events, w.Reader, w.Policy, func() time.Time { return w.Now })
 	for _, q := range []roster.Query{{}, {Sort: "email"}, {Sort: "ticket"}, {Sort: "agreed"}, {Sort: "registered"}, {Reverse: true}, {Unagreed: true}} {
 		got, want := names(open(w, w.Rosters), q), names(open(w, fresh), q)
 		if !slices.Equal(got, want) {
@@ -111,7 +111,7 @@ func TestWhatOneProcessEndsTheOtherDoesNotShow(t *testing.T) {
 	} {
 		w := coretest.New(t)
 		w.Save(coretest.Ticket("1", "1", "Ada Lind", "ada@n.example"), coretest.Ticket("2", "1", "Bo Berg", "bo@n.example"))
-		other := roster.New(pgtest.Open(t, pgtest.Name(t, w.Pool)), w.Events, w.People, w.Policy, func() time.Time { return w.Now })
+		other := roster.New(pgtest.Open(t, pgtest.Name(t, w.Pool)), w.Events, w.Reader, w.Policy, func() time.Time { return w.Now })
 		if open(w, other).Len() != 2 {
 			t.Fatal("the other does not show both")
 		}
@@ -142,7 +142,7 @@ func BenchmarkRoster(b *testing.B) {
 	w.Many("1", 100_000)
 	b.Run("cold", func(b *testing.B) {
 		for b.Loop() {
-			s := roster.New(w.Pool, w.Events, w.People, w.Policy, func() time.Time { return w.Now })
+			s := roster.New(w.Pool, w.Events, w.Reader, w.Policy, func() time.Time { return w.Now })
 			open(w, s)
 		}
 	})

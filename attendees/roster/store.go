@@ -16,7 +16,7 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
-	"lethe/attendees/people"
+	"lethe/attendees/reader"
 )
 
 const (
@@ -34,7 +34,7 @@ const (
 type Store struct {
 	pool   *sqlx.DB
 	events *events.Store
-	people *people.Store
+	reader *reader.Store
 	policy *attendees.Policy
 	now    func() time.Time
 
@@ -51,8 +51,8 @@ type remembered struct {
 }
 
 // New makes a store of rosters.
-func New(pool *sqlx.DB, e *events.Store, p *people.Store, policy *attendees.Policy, now func() time.Time) *Store {
-	return &Store{pool: pool, events: e, people: p, policy: policy, now: now, rosters: map[uuid.UUID]*remembered{}}
+func New(pool *sqlx.DB, e *events.Store, r *reader.Store, policy *attendees.Policy, now func() time.Time) *Store {
+	return &Store{pool: pool, events: e, reader: r, policy: policy, now: now, rosters: map[uuid.UUID]*remembered{}}
 }
 
 // TooLargeError says that an event has more people than a roster holds.
@@ -187,7 +187,7 @@ func (s *Store) load(ctx context.Context, tx db.Tx, e events.Event, old *Roster)
 	if err != nil {
 		return nil, err
 	}
-	removed, err := s.people.Removed(ctx, tx, e, since)
+	removed, err := s.reader.Removed(ctx, tx, e, since)
 	if err != nil {
 		return nil, err
 	}
@@ -196,8 +196,8 @@ func (s *Store) load(ctx context.Context, tx db.Tx, e events.Event, old *Roster)
 		back[c.ID] = true
 	}
 	removed = slices.DeleteFunc(removed, func(id uuid.UUID) bool { return back[id] })
-	var unmatched []people.Response
-	err = s.people.ReadUnmatched(ctx, tx, e, 0, func(r people.Response) error {
+	var unmatched []reader.Response
+	err = s.reader.ReadUnmatched(ctx, tx, e, 0, func(r reader.Response) error {
 		unmatched = append(unmatched, r)
 		return nil
 	})
@@ -210,20 +210,20 @@ func (s *Store) load(ctx context.Context, tx db.Tx, e events.Event, old *Roster)
 // read opens and merges people on all processors. Those who are not open any more are gone.
 func (s *Store) read(ctx context.Context, tx db.Tx, e events.Event, since int64, gone map[uuid.UUID]bool) ([]*Entry, error) {
 	group, ctx := errgroup.WithContext(ctx)
-	batches := make(chan []people.Row, 2)
+	batches := make(chan []reader.Row, 2)
 	group.Go(func() error {
 		defer close(batches)
-		batch := make([]people.Row, 0, batchSize)
+		batch := make([]reader.Row, 0, batchSize)
 		send := func() error {
 			select {
 			case batches <- batch:
-				batch = make([]people.Row, 0, batchSize)
+				batch = make([]reader.Row, 0, batchSize)
 				return nil
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 		}
-		err := s.people.Rows(ctx, tx, e, since, func(row people.Row) error {
+		err := s.reader.Rows(ctx, tx, e, since, func(row reader.Row) error {
 			if batch = append(batch, row); len(batch) < batchSize {
 				return nil
 			}

@@ -1,4 +1,6 @@
-package rights
+// Package deadline counts until when a request must be answered, GDPR Art. 12(3), by the rules
+// for periods of Regulation (EEC, Euratom) 1182/71.
+package deadline
 
 import (
 	"time"
@@ -29,13 +31,13 @@ func (p Pause) Days(today attendees.Date) int {
 	return max(0, end.Days(p.From))
 }
 
-// Deadline is the last day on which a request that came on a day may be answered.
+// Of is the last day on which a request that came on a day may be answered.
 //
 // A period of months ends with the same day of its last month, or with that month's end
 // (Regulation (EEC, Euratom) 1182/71 Art. 3(2)(c)); it counts from the day of receipt (EDPB
 // Guidelines 01/2022, 159). Days of a pause are added. Where the last day is a Saturday,
 // a Sunday or a public holiday it ends with the next working day (Art. 3(4)).
-func Deadline(received attendees.Date, pause Pause, extended bool, today attendees.Date, holidays Holidays) attendees.Date {
+func Of(received attendees.Date, pause Pause, extended bool, today attendees.Date, holidays Holidays) attendees.Date {
 	months := answerMonths
 	if extended {
 		months += extendMonths

@@ -1,4 +1,4 @@
-package rights
+package words
 
 import (
 	"os"
@@ -72,7 +72,7 @@ func TestNothingIsSaidThatIsNotInTheCatalogue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, folder := range []string{".", "../web", "../web/mydata"} {
+	for _, folder := range []string{"..", "../../web", "../../web/mydata"} {
 		files, err := os.ReadDir(folder)
 		if err != nil {
 			continue

@@ -1,4 +1,5 @@
-package rights
+// Package words is the texts of the attendees' pages and letters, in all languages, by key.
+package words
 
 import (
 	"embed"
@@ -12,7 +13,7 @@ import (
 	"lethe/attendees"
 )
 
-//go:embed words/*.json
+//go:embed *.json
 var wordFiles embed.FS
 
 // languages are those of the pages and letters; the first is for everybody else.
@@ -42,7 +43,7 @@ func ReadCatalogue() (*Catalogue, error) {
 	c := &Catalogue{words: map[string]Words{}}
 	var tags []language.Tag
 	for _, l := range languages {
-		text, err := wordFiles.ReadFile("words/" + l + ".json")
+		text, err := wordFiles.ReadFile(l + ".json")
 		if err != nil {
 			return nil, fmt.Errorf("words of %s: %w", l, err)
 		}

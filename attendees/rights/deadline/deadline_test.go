@@ -1,10 +1,10 @@
-package rights_test
+package deadline_test
 
 import (
 	"testing"
 
 	"lethe/attendees"
-	"lethe/attendees/rights"
+	"lethe/attendees/rights/deadline"
 )
 
 func date(t testing.TB, text string) attendees.Date {
@@ -54,12 +54,12 @@ func TestDeadlinesCountAsTheRegulationSays(t *testing.T) {
 		"a Saturday":                                {received: "2027-05-05", countries: []string{"DE"}, want: "2027-06-07"},
 		"without countries weekends count all same": {received: "2026-11-25", want: "2026-12-25"},
 	} {
-		holidays, err := rights.NewHolidays(c.countries)
+		holidays, err := deadline.NewHolidays(c.countries)
 		if err != nil {
 			t.Fatal(err)
 		}
-		pause := rights.Pause{From: date(t, c.from), Until: date(t, c.until)}
-		got := rights.Deadline(date(t, c.received), pause, c.extended, date(t, c.today), holidays)
+		pause := deadline.Pause{From: date(t, c.from), Until: date(t, c.until)}
+		got := deadline.Of(date(t, c.received), pause, c.extended, date(t, c.today), holidays)
 		if got.String() != c.want {
 			t.Errorf("%s: received on %s it ends on %s, want %s", what, c.received, got, c.want)
 		}
@@ -68,10 +68,10 @@ func TestDeadlinesCountAsTheRegulationSays(t *testing.T) {
 
 func TestEveryCountryOfAPolicyHasItsHolidays(t *testing.T) {
 	t.Parallel()
-	if _, err := rights.NewHolidays(attendees.HolidayCountries()); err != nil {
+	if _, err := deadline.NewHolidays(attendees.HolidayCountries()); err != nil {
 		t.Error(err)
 	}
-	if _, err := rights.NewHolidays([]string{"XX"}); err == nil {
+	if _, err := deadline.NewHolidays([]string{"XX"}); err == nil {
 		t.Error("a country that nobody knows is taken")
 	}
 }

@@ -1,4 +1,6 @@
-package people
+// Package reader opens what is stored of an event's people: layers while the event is open,
+// sealed records as they are. It merges nothing and writes nothing.
+package reader
 
 import (
 	"context"
@@ -6,12 +8,29 @@ import (
 	"sync"
 
 	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
 	"lethe/attendees/seal"
+	"lethe/attendees/vault"
 )
+
+// Store reads people.
+type Store struct {
+	pool  *sqlx.DB
+	vault *vault.Store
+}
+
+// New makes a store on keys.
+func New(pool *sqlx.DB, v *vault.Store) *Store { return &Store{pool, v} }
+
+// Ref is what the vault needs to know of an event.
+func Ref(e events.Event) vault.Ref {
+	return vault.Ref{Key: e.Key, ID: string(e.ID), Generation: e.Generation}
+}
 
 // Person is one attendee as read: opened, not merged.
 type Person struct {
@@ -334,9 +353,43 @@ func (s *Store) Removed(ctx context.Context, q db.Queryer, e events.Event, since
 	return ids, err
 }
 
-// Sweep drops markers of removed rows that are older than a day, whatever event they are of.
-func (s *Store) Sweep(ctx context.Context) (err error) {
-	defer db.Wrap(&err, "drop markers")
-	_, err = db.Exec(ctx, s.pool, `delete from removed where removed_on < $1::date`, attendees.DateOf(s.now().UTC()).AddDays(-1).String())
-	return err
+// Sealed is one sealed record of an attendee.
+type Sealed struct {
+	Attendee   uuid.UUID      `db:"attendee_id"`
+	Kind       string         `db:"kind"`
+	Generation []byte         `db:"generation"`
+	Number     int            `db:"number"`
+	Sealed     []byte         `db:"sealed"`
+	Half       []byte         `db:"half"`
+	On         attendees.Date `db:"recorded_on"`
+}
+
+// Records gives the sealed records of attendees of an event, in their order.
+func (s *Store) Records(ctx context.Context, q db.Queryer, e events.Event, of ...uuid.UUID) (all []Sealed, err error) {
+	defer db.Wrap(&err, "read sealed records of event %s", e.ID)
+	err = db.Select(ctx, q, &all, `
+		select attendee_id, kind, generation, number, sealed, half, recorded_on
+		from records
+		where event_id = $1 and attendee_id = any($2::uuid[])
+		order by attendee_id, recorded_on, kind, generation, number`, e.Key, texts(of))
+	return all, err
+}
+
+// Withdrawn are the purposes whose consent an attendee has withdrawn.
+func (s *Store) Withdrawn(ctx context.Context, q db.Queryer, e events.Event, of uuid.UUID) (all []attendees.PurposeName, err error) {
+	defer db.Wrap(&err, "read withdrawals in event %s", e.ID)
+	err = db.Select(ctx, q, &all, `
+		select purpose
+		from bars
+		where event_id = $1 and hash = $2 and what = 'withdrawn'
+		order by purpose`, e.Key, of)
+	return all, err
+}
+
+func texts(ids []uuid.UUID) pq.StringArray {
+	all := make(pq.StringArray, len(ids))
+	for i, id := range ids {
+		all[i] = id.String()
+	}
+	return all
 }

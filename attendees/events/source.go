@@ -1,0 +1,90 @@
+package events
+
+import (
+	"context"
+	"time"
+
+	"lethe/attendees"
+	"lethe/attendees/db"
+)
+
+// ReadAgain has an event's own listing and its forms read from their beginnings.
+func (s *Store) ReadAgain(ctx context.Context, tx db.Tx, e Event) (err error) {
+	defer db.Wrap(&err, "have event %s read again", e.ID)
+	if _, err := db.Exec(ctx, tx, `update events set read_at = null where id = $1`, e.Key); err != nil {
+		return err
+	}
+	if err := s.Feeds.Rewind(ctx, tx, EventFeed(e.ID)); err != nil {
+		return err
+	}
+	return s.readFormsAgain(ctx, tx, e)
+}
+
+func (s *Store) readFormsAgain(ctx context.Context, tx db.Tx, e Event) error {
+	forms, err := s.formsOf(ctx, tx, e)
+	if err != nil {
+		return err
+	}
+	for _, form := range forms {
+		if err := s.Feeds.Rewind(ctx, tx, FormFeed(form)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) formsOf(ctx context.Context, q db.Queryer, e Event) (forms []attendees.FormID, err error) {
+	err = db.Select(ctx, q, &forms, `
+		select distinct form_id
+		from links
+		where event_id = $1 and form_id <> $2
+		order by form_id`, e.Key, attendees.EventbriteForm)
+	return forms, err
+}
+
+// MarkRead records that an event's own listing was read to the end, and, where it was
+// compared with what is stored, that too.
+func (s *Store) MarkRead(ctx context.Context, tx db.Tx, e Event, reconciled bool) (err error) {
+	defer db.Wrap(&err, "mark event %s as read", e.ID)
+	_, err = db.Exec(ctx, tx, `
+		update events
+		set read_at = coalesce(read_at, $2),
+		    reconciled_at = case when $3 then $2 else reconciled_at end
+		where id = $1`, e.Key, s.now(), reconciled)
+	return err
+}
+
+// Sources is how the sources of one event are doing.
+type Sources struct {
+	// Dry tells that its own listing and each linked form have been read to the end since
+	// they were last rewound.
+	Dry bool
+	// Failing is since when the first of them fails without having been read; zero: none.
+	Failing time.Time
+}
+
+// SourcesOf tells whether all that feeds an event has run dry.
+func (s *Store) SourcesOf(ctx context.Context, q db.Queryer, e Event) (from Sources, err error) {
+	defer db.Wrap(&err, "look at the sources of event %s", e.ID)
+	names := []FeedName{EventFeed(e.ID), OrganizationFeed(e.Organization)}
+	forms, err := s.formsOf(ctx, q, e)
+	if err != nil {
+		return from, err
+	}
+	for _, form := range forms {
+		names = append(names, FormFeed(form))
+	}
+	from.Dry = e.ReadAt != nil
+	for i, name := range names {
+		f, err := s.Feeds.Get(ctx, q, name)
+		if err != nil {
+			return from, err
+		}
+		unread := i >= 2 && (f.Watermark == nil || f.Watermark.Before(e.BlockedFrom()))
+		from.Dry = from.Dry && !unread
+		if f.FailedAt != nil && (from.Failing.IsZero() || f.FailedAt.Before(from.Failing)) {
+			from.Failing = *f.FailedAt
+		}
+	}
+	return from, nil
+}
