@@ -105,15 +105,6 @@ func (p *Policy) Agreements() PurposeName {
 	return ""
 }
 
-// PurposeNames are the purposes' names, in their order.
-func (p *Policy) PurposeNames() []PurposeName {
-	var names []PurposeName
-	for _, u := range p.Purposes {
-		names = append(names, u.Name)
-	}
-	return names
-}
-
 // BuiltIn is the policy of those who name no other: participation agreements, which
 // are kept sealed, and forums, whose fields go when the event is blocked.
 func BuiltIn() Policy {
@@ -152,9 +143,4 @@ func (p *Policy) Purpose(name PurposeName) (Purpose, bool) {
 		return Purpose{}, false
 	}
 	return p.Purposes[i], true
-}
-
-// Fields are those that some purpose names, in the order in which people read them.
-func (p *Policy) Fields() []Field {
-	return slices.DeleteFunc(slices.Clone(fields), func(f Field) bool { return !p.Allows(f) })
 }
