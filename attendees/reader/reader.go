@@ -42,6 +42,8 @@ type Person struct {
 	Shared         bool
 	Agreed         bool
 	CountsAsAgreed bool
+	Version        int64           // of the event when the row was last written
+	Former         bool            // somebody else has the ticket now
 	Registration   attendees.Layer // zero: restricted
 	Responses      []Response
 	Correction     attendees.Layer
@@ -130,11 +132,15 @@ func (r *reader) open(id uuid.UUID, origin attendees.Origin, sealed []byte) (att
 	return attendees.ParseLayer(text)
 }
 
-const readColumns = `a.id, a.standing, a.state, a.reason, a.address_index, a.shared, a.agreed, a.counts_as_agreed, a.layer`
+// readColumns ask only of who is gone whether there is a later holder.
+const readColumns = `a.id, a.standing, a.state, a.reason, a.address_index, a.shared, a.agreed, a.counts_as_agreed, a.version,
+	a.standing = 'gone' and exists (
+		select from attendees later
+		where later.id > a.id and later.id <= encode(set_byte(uuid_send(a.id), 15, 255), 'hex')::uuid) as former, a.layer`
 
 // Rows gives an event's people one after the other, with those of their layers that are
-// stored. Where since is not 0, only those of whom something was written after that version.
-// It keeps one person in memory at a time, and up to maxTogether responses.
+// stored, in the order in which they were last written. Where since is not 0, only those of
+// whom something was written after that version. It keeps one person in memory at a time, and up to maxTogether responses.
 func (s *Store) Rows(ctx context.Context, q db.Queryer, e events.Event, since int64, each func(Row) error) (err error) {
 	defer db.Wrap(&err, "read the people of event %s", e.ID)
 	r, err := s.reader(ctx, q, e)
@@ -165,7 +171,7 @@ func (s *Store) Rows(ctx context.Context, q db.Queryer, e events.Event, since in
 			left join responses r on r.attendee_id = a.id and r.event_id = $1
 			left join corrections c on c.attendee_id = a.id and c.event_id = $1
 			where a.event_id = $1
-			order by a.id, r.id`, e.Key)
+			order by a.version, a.id, r.id`, e.Key)
 	}
 	return r.together(ctx, each, n > 0)
 }
@@ -175,7 +181,7 @@ func (s *Store) Rows(ctx context.Context, q db.Queryer, e events.Event, since in
 const maxTogether = 60_000
 
 // together reads an event's responses and corrections into memory, then its people one after
-// the other, in no order.
+// the other.
 func (r *reader) together(ctx context.Context, each func(Row) error, some bool) error {
 	type answer struct {
 		response Response
@@ -206,10 +212,10 @@ func (r *reader) together(ctx context.Context, each func(Row) error, some bool) 
 			return err
 		}
 	}
-	return r.each(ctx, `select `+readColumns+` from attendees a where a.event_id = $1`, func(scan func(...any) error) error {
+	return r.each(ctx, `select `+readColumns+` from attendees a where a.event_id = $1 order by a.version, a.id`, func(scan func(...any) error) error {
 		row := Row{reader: r}
 		p := &row.person
-		if err := scan(&p.ID, &p.Standing, &p.State, &p.Reason, &p.AddressIndex, &p.Shared, &p.Agreed, &p.CountsAsAgreed, &row.registration); err != nil {
+		if err := scan(&p.ID, &p.Standing, &p.State, &p.Reason, &p.AddressIndex, &p.Shared, &p.Agreed, &p.CountsAsAgreed, &p.Version, &p.Former, &row.registration); err != nil {
 			return err
 		}
 		row.correction = corrections[p.ID]
@@ -223,6 +229,27 @@ func (r *reader) together(ctx context.Context, each func(Row) error, some bool) 
 // each scans the rows of a query about the event.
 func (r *reader) each(ctx context.Context, query string, one func(scan func(...any) error) error) error {
 	return db.Each(ctx, r.q, one, query, r.event.Key)
+}
+
+// Len is how many people an event has, counted up to most.
+func (s *Store) Len(ctx context.Context, q db.Queryer, e events.Event, most int) (n int, err error) {
+	defer db.Wrap(&err, "count the people of event %s", e.ID)
+	err = db.Get(ctx, q, &n, `select count(*) from (select from attendees where event_id = $1 limit $2) as counted`, e.Key, most)
+	return n, err
+}
+
+// After are the keys of an event's people who are not restricted, in the order in which they
+// were last written, behind the attendee of a key: the zero key is before the first.
+func (s *Store) After(ctx context.Context, q db.Queryer, e events.Event, key uuid.UUID, limit int) (ids []uuid.UUID, err error) {
+	defer db.Wrap(&err, "read a page of the people of event %s", e.ID)
+	err = db.Select(ctx, q, &ids, `
+		select id
+		from attendees
+		where event_id = $1 and state = 'open'
+		  and (version, id) > (coalesce((select version from attendees where id = $2 and event_id = $1), -1), $2)
+		order by version, id
+		limit $3`, e.Key, key, limit)
+	return ids, err
 }
 
 // Read is Rows, opened.
@@ -243,7 +270,7 @@ func (r *reader) these(ctx context.Context, ids []uuid.UUID, each func(Row) erro
 		left join responses r on r.attendee_id = a.id
 		left join corrections c on c.attendee_id = a.id
 		where a.id = any($1::uuid[])
-		order by a.id, r.id`, texts(ids))
+		order by a.version, a.id, r.id`, texts(ids))
 }
 
 func (r *reader) joined(ctx context.Context, each func(Row) error, query string, args ...any) error {
@@ -255,7 +282,7 @@ func (r *reader) joined(ctx context.Context, each func(Row) error, query string,
 		var how *string
 		var index, said []byte
 		var came attendees.Date
-		err := scan(&p.ID, &p.Standing, &p.State, &p.Reason, &p.AddressIndex, &p.Shared, &p.Agreed, &p.CountsAsAgreed, &next.registration,
+		err := scan(&p.ID, &p.Standing, &p.State, &p.Reason, &p.AddressIndex, &p.Shared, &p.Agreed, &p.CountsAsAgreed, &p.Version, &p.Former, &next.registration,
 			&answer, &how, &index, &came, &said, &next.correction)
 		if err != nil {
 			return err

@@ -3,24 +3,40 @@ package roster
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 )
 
 // Fold gives the spelling in which texts are searched and sorted: without case (Unicode's full
-// case folding: final sigma is sigma, ß is ss, dotted I is i), decomposed, without accents.
-func Fold(s string) string {
+// case folding: final sigma is sigma, ß is ss), decomposed, without accents. İ and ı are i: a
+// keyboard without them has no other.
+func Fold(s string) string { return string(appendFold(nil, s)) }
+
+func appendFold(b []byte, s string) []byte {
+	from := len(b)
 	for i := range len(s) {
-		if s[i] >= 0x80 {
-			s = norm.NFKD.String(cases.Fold().String(norm.NFKD.String(s)))
-			return strings.Map(func(r rune) rune {
-				if unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Cf, r) {
-					return -1
-				}
-				return r
-			}, s)
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			return append(b[:from], foldAny(s)...)
 		}
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		b = append(b, c)
 	}
-	return strings.ToLower(s)
+	return b
+}
+
+func foldAny(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Cf, r):
+			return -1
+		case r == 'ı':
+			return 'i'
+		}
+		return r
+	}, norm.NFKD.String(cases.Fold().String(norm.NFKD.String(s))))
 }

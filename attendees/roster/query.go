@@ -1,8 +1,8 @@
 package roster
 
 import (
+	"bytes"
 	"cmp"
-	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -19,11 +19,14 @@ type Query struct {
 	Forum    string
 	Ticket   string
 	Purpose  attendees.PurposeName // those for whom it has a reason
-	Unagreed bool                  // those alone who have not agreed
+	Agreed   bool                  // those alone who have agreed
+	Unagreed bool                  // those alone who have not
 	Attended bool                  // those alone who did
 	Words    string                // all of them are somewhere in what is shown
 	Sort     string                // a name of Sorts; empty: name
 	Reverse  bool
+	After    uuid.UUID // the page begins behind this attendee, or ends before the other:
+	Before   uuid.UUID // whoever comes or goes meanwhile
 	Offset   int
 	Limit    int // at most MaxPage
 }
@@ -37,180 +40,172 @@ const MaxPage = 500
 // maxWords bounds how many words of a search count.
 const maxWords = 20
 
-// keys are what the orders of texts go by.
-var keys = map[string]func(*Entry) string{
-	"name":   func(e *Entry) string { return Fold(e.Name.Reveal()) },
-	"email":  func(e *Entry) string { return Fold(e.Email.Reveal()) },
-	"ticket": func(e *Entry) string { return Fold(e.Ticket) + "\x00" + Fold(e.Name.Reveal()) },
-}
-
-// sorts compare entries: by what pages offer, then by key, so that each order is one.
-var sorts = map[string]func(a, b *Entry) int{
-	"name": sorted("name"), "email": sorted("email"), "ticket": sorted("ticket"),
-	"registered": func(a, b *Entry) int { return cmp.Or(a.Registered.Compare(b.Registered), byKey(a, b)) },
-	"agreed":     func(a, b *Entry) int { return cmp.Or(a.AgreedAt.Compare(b.AgreedAt), byKey(a, b)) },
-}
-
-// Sorts are the names of the orders.
-func Sorts() []string { return slices.Sorted(maps.Keys(sorts)) }
-
-func sorted(name string) func(a, b *Entry) int {
-	key := keys[name]
-	return func(a, b *Entry) int { return cmp.Or(strings.Compare(key(a), key(b)), byKey(a, b)) }
-}
-
-// order gives the entries in an order, which is made once.
-func (r *Roster) order(name string) []*Entry {
-	compare, ok := sorts[name]
-	if !ok {
-		name, compare = "name", sorts["name"]
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.orders[name] == nil {
-		type keyed struct {
-			key string
-			*Entry
-		}
-		if key := keys[name]; key != nil { // fold each text once
-			all := make([]keyed, len(r.entries))
-			for i, e := range r.entries {
-				all[i] = keyed{key(e), e}
-			}
-			slices.SortFunc(all, func(a, b keyed) int { return cmp.Or(strings.Compare(a.key, b.key), byKey(a.Entry, b.Entry)) })
-			order := make([]*Entry, len(all))
-			for i, k := range all {
-				order[i] = k.Entry
-			}
-			r.orders[name] = order
-		} else {
-			order := slices.Clone(r.entries)
-			slices.SortFunc(order, compare)
-			r.orders[name] = order
-		}
-	}
-	return r.orders[name]
-}
-
-// List gives a page of people, and how many there are in all.
+// List gives a page of people, and how many there are in all. Where the attendee is gone
+// whom the page is next to, it is the first.
 func (r *Roster) List(q Query) (page []*Entry, total int) {
-	order := r.order(q.Sort)
-	keep := r.filter(q)
-	hits := scan(order, keep)
+	if _, ok := orders[q.Sort]; !ok {
+		q.Sort = "name"
+	}
+	hits, order := r.filter(q), r.order(q.Sort)
+	total = hits.count()
+	step := 1
 	if q.Reverse {
-		slices.Reverse(hits)
+		step = -1
 	}
-	total = len(hits)
-	from := min(max(q.Offset, 0), total)
-	return hits[from:min(from+min(max(q.Limit, 0), MaxPage), total)], total
-}
-
-// All gives everybody whom a query is for, in the order of their keys.
-func (r *Roster) All(q Query) []*Entry { return scan(r.entries, r.filter(q)) }
-
-// scan filters on all processors.
-func scan(order []*Entry, keep func(*Entry) bool) []*Entry {
-	n := runtime.GOMAXPROCS(0)
-	const little = 4096 // not worth a goroutine
-	if len(order) < little {
-		n = 1
+	at := 0
+	if q.Reverse {
+		at = len(order) - 1
 	}
-	parts := make([][]*Entry, n)
-	var group sync.WaitGroup
-	for i := range n {
-		group.Go(func() {
-			for _, e := range order[len(order)*i/n : len(order)*(i+1)/n] {
-				if keep(e) {
-					parts[i] = append(parts[i], e)
-				}
-			}
-		})
+	back := q.Before != uuid.Nil
+	if slot, ok := r.find(cmp.Or(q.After, q.Before)); ok {
+		at, _ = slices.BinarySearchFunc(order, slot, func(a, b uint32) int { return r.compare(q.Sort, a, b) })
+		if back {
+			step = -step
+		}
+		at += step
+	} else {
+		back = false
 	}
-	group.Wait()
-	return slices.Concat(parts...)
-}
-
-func (r *Roster) filter(q Query) func(*Entry) bool {
-	words := strings.Fields(Fold(q.Words))
-	words = words[:min(len(words), maxWords)]
-	purpose, hasPurpose := r.policy.Purpose(q.Purpose)
-	standing := cmp.Or(q.Standing, attendees.Attending)
-	return func(e *Entry) bool {
-		switch {
-		case standing != AnyStanding && e.Standing != standing,
-			q.Ticket != "" && e.Ticket != q.Ticket,
-			q.Forum != "" && !slices.Contains(e.Forums(), attendees.Personal(q.Forum)),
-			q.Purpose != "" && (!hasPurpose || !e.For(purpose)),
-			q.Unagreed && !e.AgreedAt.IsZero(),
-			q.Attended && !e.Attendee.Attended:
-			return false
-		}
-		for _, w := range words {
-			if !strings.Contains(e.folded, w) {
-				return false
-			}
-		}
-		return true
-	}
-}
-
-// Counts are how many people of an event there are.
-type Counts struct {
-	Standing                     map[attendees.Standing]int
-	Agreed, Attended             int // of those who attend
-	Tickets, Forums              map[string]int
-	Purposes                     map[attendees.PurposeName]int
-	Unmatched, Claims, Corrected int
-}
-
-// Count counts the people of the roster.
-func (r *Roster) Count() Counts {
-	c := Counts{Standing: map[attendees.Standing]int{}, Tickets: map[string]int{}, Forums: map[string]int{}, Purposes: map[attendees.PurposeName]int{}, Unmatched: len(r.unmatched)}
-	for _, e := range r.entries {
-		c.Standing[e.Standing]++
-		if len(e.Corrected) > 0 {
-			c.Corrected++
-		}
-		for _, u := range r.policy.Purposes {
-			if e.For(u) {
-				c.Purposes[u.Name]++
-			}
-		}
-		if e.Standing != attendees.Attending {
+	skip, limit := max(q.Offset, 0), min(max(q.Limit, 0), MaxPage)
+	for ; at >= 0 && at < len(order) && len(page) < limit; at += step {
+		if !hits.has(order[at]) {
 			continue
 		}
-		if !e.AgreedAt.IsZero() {
-			c.Agreed++
-		}
-		if e.Attendee.Attended {
-			c.Attended++
-		}
-		if e.Ticket != "" {
-			c.Tickets[e.Ticket]++
-		}
-		for _, f := range e.Forums() {
-			c.Forums[f.Reveal()]++
+		if skip--; skip < 0 {
+			page = append(page, r.view(order[at]).entry())
 		}
 	}
-	for _, u := range r.unmatched {
-		if u.Claims != uuid.Nil {
-			c.Claims++
-		}
+	if back {
+		slices.Reverse(page)
 	}
-	return c
+	return page, total
 }
 
-// Likely are attendees who may have given an unmatched response: by its address, its name, or
-// the attendee that it names. There are at most limit.
-func (r *Roster) Likely(l attendees.Layer, limit int) (some []*Entry) {
-	email, name := Fold(l.Email().Reveal()), Fold(l.Name().Reveal())
-	for _, e := range r.entries {
-		if len(some) == limit {
+// filter finds everybody whom a query is for.
+func (r *Roster) filter(q Query) set {
+	hits := slices.Clone(r.live)
+	standing := cmp.Or(q.Standing, attendees.Attending)
+	place := slices.IndexFunc(r.policy.Purposes, func(u attendees.Purpose) bool { return u.Name == q.Purpose })
+	if q.Purpose != "" && place < 0 {
+		clear(hits)
+		return hits
+	}
+	r.each(func(n int, c *chunk) {
+		for i := range c.rows {
+			one := &c.rows[i]
+			switch {
+			case standing != AnyStanding && standings[one.standing] != standing,
+				q.Ticket != "" && c.words[one.ticket] != q.Ticket,
+				q.Purpose != "" && one.purposes>>place&1 == 0,
+				q.Agreed && one.flags&agreed == 0,
+				q.Unagreed && one.flags&agreed != 0,
+				q.Attended && one.flags&attended == 0:
+				hits.drop(uint32(n*chunkRows + i))
+			}
+		}
+	})
+	if q.Forum != "" {
+		r.keep(hits, []byte(q.Forum), textsAt, func(c *chunk, i int) bool {
+			found := false
+			c.view(i).fields(func(f attendees.Field, value []byte) {
+				found = found || f == attendees.Forums && string(value) == q.Forum
+			})
+			return found
+		})
+	}
+	words := strings.Fields(Fold(q.Words))
+	words = words[:min(len(words), maxWords)]
+	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) }) // the rarest first, mostly
+	if len(words) > 0 {
+		others := words[1:]
+		r.keep(hits, []byte(words[0]), foundAt, func(c *chunk, i int) bool {
+			return !slices.ContainsFunc(others, func(w string) bool { return !bytes.Contains(c.search(i), []byte(w)) })
+		})
+	}
+	return hits
+}
+
+// keep keeps those hits in whose texts a word is, where is agrees.
+func (r *Roster) keep(hits set, word []byte, which int, is func(c *chunk, i int) bool) {
+	r.each(func(n int, c *chunk) {
+		text := c.found
+		if which == textsAt {
+			text = c.texts
+		}
+		i, from := 0, 0 // those before row i are done, and so is the text before from
+		for i < len(c.rows) {
+			at := bytes.Index(text[from:], word)
+			next := len(c.rows)
+			if at >= 0 {
+				for next = i; c.end(next, which) <= uint32(from+at); next++ {
+				}
+			}
+			for ; i < next; i++ {
+				hits.drop(uint32(n*chunkRows + i))
+			}
+			if i == len(c.rows) {
+				return
+			}
+			if !is(c, i) {
+				hits.drop(uint32(n*chunkRows + i))
+			}
+			from = int(c.end(i, which))
+			i++
+		}
+	})
+}
+
+// each runs do for all chunks, on all processors: chunks share no word of a set.
+func (r *Roster) each(do func(n int, c *chunk)) {
+	parts := runtime.GOMAXPROCS(0)
+	const little = 8 // not worth a goroutine
+	if len(r.chunks) < little {
+		parts = 1
+	}
+	var group sync.WaitGroup
+	for p := range parts {
+		part := func() {
+			for n := len(r.chunks) * p / parts; n < len(r.chunks)*(p+1)/parts; n++ {
+				do(n, &r.chunks[n])
+			}
+		}
+		if p == parts-1 {
+			part()
 			break
 		}
-		if l.Claims() != "" && e.Attendee.ID == l.Claims() || email != "" && Fold(e.Email.Reveal()) == email || name != "" && Fold(e.Name.Reveal()) == name {
-			some = append(some, e)
+		group.Go(part)
+	}
+	group.Wait()
+}
+
+// Likely are attendees who may have given an unmatched response: by the attendee that it
+// names, its address, or its name. There are at most limit.
+func (r *Roster) Likely(l attendees.Layer, limit int) (some []*Entry) {
+	email, name := Fold(l.Email().Reveal()), Fold(l.Name().Reveal())
+	for n := range r.chunks {
+		c := &r.chunks[n]
+		for i := range c.rows {
+			if len(some) == limit {
+				return some
+			}
+			lines := bytes.SplitN(c.search(i), []byte{'\n'}, 3)
+			if !r.live.has(uint32(n*chunkRows+i)) || len(lines) < 3 {
+				continue
+			}
+			if email != "" && string(lines[1]) == email || name != "" && string(lines[0]) == name || l.Claims() != "" && string(c.view(i).id) == string(l.Claims()) {
+				some = append(some, c.view(i).entry())
+			}
 		}
 	}
 	return some
+}
+
+// Claims are the unmatched responses that name an attendee's registration.
+func (r *Roster) Claims(registration uuid.UUID) (all []attendees.Layer) {
+	for _, a := range r.unmatched {
+		if a.Claims == registration {
+			all = append(all, a.Layer)
+		}
+	}
+	return all
 }

@@ -4,145 +4,206 @@
 //
 // A Roster is as of one version of its event and never changes; what asks for an organiser
 // opens one for each page, which costs a look at the event's row where nothing has changed.
-// Everything else here are functions of a Roster.
+// Lists and counts are functions of a Roster. Store.Walk gives the same people one by one, of
+// an event of any size: what is exported.
 package roster
 
 import (
 	"bytes"
+	"math/bits"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/google/uuid"
 
 	"lethe/attendees"
 	"lethe/attendees/events"
-	"lethe/attendees/people"
 	"lethe/attendees/reader"
 )
 
-// Entry is one attendee of a roster.
-type Entry struct {
-	ID uuid.UUID
-	attendees.Attendee
-	folded string // what a search looks in
-	size   int
-}
-
-// Roster is an open event's people as of one version.
+// Roster is an open event's people as of one version, but for those who are restricted. It
+// may be used by several goroutines.
 type Roster struct {
 	Event     events.Event
 	policy    *attendees.Policy
-	entries   []*Entry // in the order of their keys; restricted attendees are not on it
+	words     *words
+	chunks    []chunk
+	live      set      // who is on the roster, of those whom chunks hold
+	keyed     []uint32 // the same, in the order of their keys
 	unmatched []reader.Response
-	size      int // bytes, roughly
 
 	mu     sync.Mutex
-	orders map[string][]*Entry
+	orders map[string][]uint32
+	counts *Counts
+}
+
+// A slot is where somebody is: in which chunk, and in which row of it.
+func (r *Roster) at(slot uint32) *row { return &r.chunks[slot/chunkRows].rows[slot%chunkRows] }
+
+func (r *Roster) view(slot uint32) View { return r.chunks[slot/chunkRows].view(int(slot % chunkRows)) }
+
+// set is a set of slots.
+type set []uint64
+
+func (s set) has(slot uint32) bool { return s[slot/64]>>(slot%64)&1 != 0 }
+func (s set) add(slot uint32)      { s[slot/64] |= 1 << (slot % 64) }
+func (s set) drop(slot uint32)     { s[slot/64] &^= 1 << (slot % 64) }
+
+func (s set) count() (n int) {
+	for _, w := range s {
+		n += bits.OnesCount64(w)
+	}
+	return n
 }
 
 // Len is how many attendees are on the roster.
-func (r *Roster) Len() int { return len(r.entries) }
-
-// entryOf makes the entry of a person.
-func entryOf(p reader.Person, policy *attendees.Policy) *Entry {
-	e := &Entry{ID: p.ID, Attendee: p.Merged(policy)}
-	var text strings.Builder
-	add := func(s string) {
-		if s != "" {
-			text.WriteString(Fold(s))
-			text.WriteByte(0)
-		}
-	}
-	add(e.Name.Reveal())
-	add(e.Email.Reveal())
-	add(e.Ticket)
-	add(string(e.Attendee.ID))
-	for _, g := range e.Given {
-		for _, v := range g.Values {
-			add(v.Reveal())
-		}
-		e.size += 96 + 40*len(g.Values)
-	}
-	e.folded = text.String()
-	e.size += entrySize + 3*len(e.folded)
-	return e
-}
-
-// entrySize is what an entry takes in memory besides its texts, in bytes.
-const entrySize = 512
+func (r *Roster) Len() int { return len(r.keyed) }
 
 // At finds an attendee by key; nil where they are not on the roster.
 func (r *Roster) At(id uuid.UUID) *Entry {
-	i, found := slices.BinarySearchFunc(r.entries, id, func(e *Entry, id uuid.UUID) int { return bytes.Compare(e.ID[:], id[:]) })
-	if !found {
+	slot, ok := r.find(id)
+	if !ok {
 		return nil
 	}
-	return r.entries[i]
+	return r.view(slot).entry()
+}
+
+func (r *Roster) find(key uuid.UUID) (uint32, bool) {
+	i, ok := slices.BinarySearchFunc(r.keyed, key, func(slot uint32, key uuid.UUID) int { return bytes.Compare(r.at(slot).key[:], key[:]) })
+	if !ok {
+		return 0, false
+	}
+	return r.keyed[i], true
 }
 
 // Find finds an attendee by the source's id, as pages name them: the present holder, or the
 // former one that ID~N names; nil where there is none.
 func (r *Roster) Find(id attendees.AttendeeID) *Entry {
-	var present *Entry
-	for _, e := range r.entries {
-		switch {
-		case e.Handle() == id:
-			return e
-		case e.Attendee.ID == id && (present == nil || present.Holder < e.Holder):
-			present = e
+	var room []byte
+	for _, slot := range r.keyed {
+		if room = r.view(slot).AppendID(room[:0]); string(room) == string(id) {
+			return r.view(slot).entry()
 		}
 	}
-	return present
+	return nil
 }
 
-// Handle is how pages and commands name an attendee: a former holder as ID~N.
-func (e *Entry) Handle() attendees.AttendeeID {
-	if e.Standing == attendees.Gone {
-		return people.HolderID(e.Attendee.ID, e.Holder)
-	}
-	return e.Attendee.ID
-}
-
-// Unmatched are the responses that are matched to no attendee, claims included.
+// Unmatched are the responses that are matched to no attendee, claims included, the oldest
+// first: they are the next to be dropped.
 func (r *Roster) Unmatched() []reader.Response { return r.unmatched }
 
-// with is the roster of a later version: without those who were removed, and with those who
-// are new or have changed. Sorted orders are kept, and merged.
-func (r *Roster) with(e events.Event, removed []uuid.UUID, changed []*Entry, gone map[uuid.UUID]bool, unmatched []reader.Response) *Roster {
-	for _, id := range removed {
+// size is what it takes in memory, in bytes, roughly.
+func (r *Roster) size() (n int) {
+	const slotSize, responseSize = 4 * 8, 1024
+	for i := range r.chunks {
+		n += r.chunks[i].size()
+	}
+	return n + len(r.keyed)*slotSize + len(r.unmatched)*responseSize
+}
+
+// change is what was read of an event after a version.
+type change struct {
+	event     events.Event
+	packed    []chunk
+	gone      []uuid.UUID // who is not there any more, or is restricted; responses that are not unmatched any more
+	unmatched []reader.Response
+}
+
+// with is the roster after a change. It writes into chunks of r behind what r looks at, so
+// that at most one roster may be made of another.
+func (r *Roster) with(c change) *Roster {
+	next := &Roster{Event: c.event, policy: r.policy, words: r.words, chunks: slices.Clone(r.chunks), live: slices.Clone(r.live), orders: map[string][]uint32{}}
+	var fresh []uint32
+	for i := range c.packed {
+		fresh = next.take(&c.packed[i], fresh)
+	}
+	gone := make(map[uuid.UUID]bool, len(c.gone)+len(c.unmatched))
+	for _, id := range c.gone {
 		gone[id] = true
+		if slot, ok := r.find(id); ok {
+			next.live.drop(slot)
+		}
 	}
-	for _, c := range changed {
-		gone[c.ID] = true
+	for _, slot := range fresh {
+		if old, ok := r.find(next.at(slot).key); ok {
+			next.live.drop(old)
+		}
 	}
-	next := &Roster{Event: e, policy: r.policy, unmatched: unmatched, orders: map[string][]*Entry{}}
-	next.entries = mergeInto(r.entries, changed, gone, byKey)
+	next.keyed = next.merge(r.keyed, fresh, byKey)
 	r.mu.Lock()
-	for name, order := range r.orders {
-		next.orders[name] = mergeInto(order, slices.Clone(changed), gone, sorts[name])
+	for by, order := range r.orders {
+		next.orders[by] = next.merge(order, fresh, by)
 	}
 	r.mu.Unlock()
-	for _, e := range next.entries {
-		next.size += e.size
+	for _, a := range c.unmatched {
+		gone[a.ID] = true
+	}
+	next.unmatched = append(slices.DeleteFunc(slices.Clone(r.unmatched), func(a reader.Response) bool { return gone[a.ID] }), c.unmatched...)
+	slices.SortFunc(next.unmatched, older)
+	const slack = 8 * chunkRows
+	if len(next.chunks)*chunkRows > 2*len(next.keyed)+slack {
+		return next.repacked()
 	}
 	return next
 }
 
-func byKey(a, b *Entry) int { return bytes.Compare(a.ID[:], b.ID[:]) }
+func older(a, b reader.Response) int {
+	if c := a.CameOn.Compare(b.CameOn); c != 0 {
+		return c
+	}
+	if c := a.Layer.Submitted().Compare(b.Layer.Submitted()); c != 0 {
+		return c
+	}
+	return bytes.Compare(a.ID[:], b.ID[:])
+}
 
-// mergeInto merges changed entries into an ordered list, without those that are gone from it.
-func mergeInto(old, changed []*Entry, gone map[uuid.UUID]bool, compare func(a, b *Entry) int) []*Entry {
-	slices.SortFunc(changed, compare)
-	out := make([]*Entry, 0, len(old)+len(changed))
-	for _, e := range old {
-		if len(gone) > 0 && gone[e.ID] {
+// take takes the people of a chunk, and appends their slots to fresh.
+func (r *Roster) take(c *chunk, fresh []uint32) []uint32 {
+	last := len(r.chunks) - 1
+	fits := last >= 0 && len(r.chunks[last].rows)+len(c.rows) <= chunkRows
+	if !fits {
+		r.chunks, r.live = append(r.chunks, *c), append(r.live, make(set, chunkRows/64)...)
+		last++
+	}
+	for i := range c.rows {
+		slot := uint32(last*chunkRows + i)
+		if fits {
+			slot = uint32(last*chunkRows + len(r.chunks[last].rows))
+			r.chunks[last].add(c, i)
+		}
+		r.live.add(slot)
+		fresh = append(fresh, slot)
+	}
+	return fresh
+}
+
+// repacked is the same roster without what chunks hold of people who have changed since.
+func (r *Roster) repacked() *Roster {
+	next := &Roster{Event: r.Event, policy: r.policy, words: r.words, unmatched: r.unmatched, orders: map[string][]uint32{}}
+	moved := make([]uint32, len(r.chunks)*chunkRows)
+	for slot := range uint32(len(moved)) {
+		if !r.live.has(slot) {
 			continue
 		}
-		for len(changed) > 0 && compare(changed[0], e) < 0 {
-			out, changed = append(out, changed[0]), changed[1:]
+		last := len(next.chunks) - 1
+		if last < 0 || len(next.chunks[last].rows) == chunkRows {
+			next.chunks, next.live = append(next.chunks, chunk{}), append(next.live, make(set, chunkRows/64)...)
+			last++
 		}
-		out = append(out, e)
+		moved[slot] = uint32(last*chunkRows + len(next.chunks[last].rows))
+		next.chunks[last].add(&r.chunks[slot/chunkRows], int(slot%chunkRows))
+		next.live.add(moved[slot])
 	}
-	return append(out, changed...)
+	move := func(order []uint32) []uint32 {
+		all := make([]uint32, len(order))
+		for i, slot := range order {
+			all[i] = moved[slot]
+		}
+		return all
+	}
+	next.keyed = move(r.keyed)
+	for by, order := range r.orders {
+		next.orders[by] = move(order)
+	}
+	return next
 }

@@ -1,17 +1,14 @@
 package roster
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"runtime"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
-	"golang.org/x/sync/errgroup"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
@@ -26,8 +23,6 @@ const (
 	idle = 2 * time.Minute
 	// MaxPeople is how many people a roster has at most: larger events are read page by page.
 	MaxPeople = 200_000
-	// batchSize is how many people are opened at a time by one processor.
-	batchSize = 500
 )
 
 // Store opens rosters and remembers them.
@@ -42,10 +37,11 @@ type Store struct {
 	rosters map[uuid.UUID]*remembered
 }
 
-// remembered is one event's roster, and who loads it.
+// remembered is one event's roster. Store.mu guards all but loading.
 type remembered struct {
-	loading sync.Mutex // one load at a time
-	roster  atomic.Pointer[Roster]
+	loading chan struct{} // has room for the one who loads
+	roster  *Roster       // nil: none is loaded yet
+	size    int
 	used    time.Time
 	end     *time.Timer
 }
@@ -65,229 +61,128 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("event %s has %d people, more than the %d that can be searched and sorted: it is listed in stored order", e.Event, e.People, MaxPeople)
 }
 
-// Open gives an open event's roster as it is now. *events.BlockedError from its block date
-// on, *TooLargeError where it has too many people.
+// Open gives an open event's roster as it is now, or newer. *events.BlockedError from its
+// block date on, *TooLargeError where it has too many people.
 func (s *Store) Open(ctx context.Context, id attendees.EventID) (*Roster, error) {
-	e, err := s.events.Get(ctx, s.pool, id)
+	e, err := s.readable(ctx, s.pool, id)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.Readable(s.now()); err != nil {
-		s.Forget(e.Key)
-		return nil, err
-	}
 	m := s.remember(e)
-	m.loading.Lock()
-	defer m.loading.Unlock()
-	if r := m.roster.Load(); r != nil && r.Event.Version == e.Version && slices.Equal(r.Event.Generation, e.Generation) {
+	if r := s.roster(m); r.is(e) {
 		return r, nil
 	}
+	select {
+	case m.loading <- struct{}{}:
+		defer func() { <-m.loading }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	old := s.roster(m)
+	if old.is(e) { // somebody else has loaded it meanwhile
+		return old, nil
+	}
+	var r *Roster
 	err = db.Snapshot(ctx, s.pool, func(tx db.Tx) error {
-		if e, err = s.events.Get(ctx, tx, id); err != nil {
-			return err
-		}
-		if err := e.Readable(s.now()); err != nil {
-			return err
-		}
-		r, err := s.load(ctx, tx, e, m.roster.Load())
+		e, err := s.readable(ctx, tx, id)
 		if err == nil {
-			m.roster.Store(r)
-			s.makeRoom(m)
+			r, err = s.load(ctx, tx, e, old)
 		}
 		return err
 	})
 	if err != nil {
-		s.Forget(e.Key)
 		return nil, err
 	}
-	return m.roster.Load(), nil
+	s.keep(m, r)
+	return r, nil
 }
 
-// Current tells whether a roster is as its event is now: asked before the first byte of a
-// page, and before an export's receipt.
-func (s *Store) Current(ctx context.Context, r *Roster) error {
-	e, err := s.events.Get(ctx, s.pool, r.Event.ID)
+// readable is an event whose people may be read; what is remembered of another is forgotten.
+func (s *Store) readable(ctx context.Context, q db.Queryer, id attendees.EventID) (events.Event, error) {
+	e, err := s.events.Get(ctx, q, id)
 	if err != nil {
-		return err
+		return e, err
 	}
-	return e.Readable(s.now())
+	if err = e.Readable(s.now()); err != nil {
+		s.Forget(e.Key)
+	}
+	return e, err
 }
 
+// is tells whether a roster is of an event's version, or of a later one.
+func (r *Roster) is(e events.Event) bool { return r.follows(e) && r.Event.Version >= e.Version }
+
+// follows tells whether a roster was opened with the key that the event has now.
+func (r *Roster) follows(e events.Event) bool {
+	return r != nil && bytes.Equal(r.Event.Generation, e.Generation)
+}
+
+// ErrChanged says that an event's people have changed since a roster was opened.
+var ErrChanged = fmt.Errorf("the event has changed meanwhile")
+
+// Current is nil where a roster still is as its event: asked before the first byte of a page.
+// ErrChanged where another has to be opened.
+func (s *Store) Current(ctx context.Context, r *Roster) error {
+	e, err := s.readable(ctx, s.pool, r.Event.ID)
+	if err == nil && !r.is(e) {
+		err = ErrChanged
+	}
+	return err
+}
+
+// remember gives what is remembered of an event, for as long as nobody needs it for a while
+// or its block date comes.
 func (s *Store) remember(e events.Event) *remembered {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.rosters[e.Key]
 	if m == nil {
-		m = &remembered{}
+		m = &remembered{loading: make(chan struct{}, 1)}
 		s.rosters[e.Key] = m
 	}
 	m.used = time.Now() // of this process's memory, whatever time it is
 	if m.end != nil {
 		m.end.Stop()
 	}
-	lasts := min(idle, max(e.BlockedFrom().Sub(s.now()), 0))
-	m.end = time.AfterFunc(lasts, func() { s.Forget(e.Key) })
+	m.end = time.AfterFunc(min(idle, max(e.BlockedFrom().Sub(s.now()), 0)), func() { s.Forget(e.Key) })
 	return m
+}
+
+func (s *Store) roster(m *remembered) *Roster {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return m.roster
 }
 
 // Forget drops an event's roster from memory.
 func (s *Store) Forget(event uuid.UUID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m := s.rosters[event]; m != nil && m.end != nil {
+	if m := s.rosters[event]; m != nil {
 		m.end.Stop()
+		delete(s.rosters, event)
 	}
-	delete(s.rosters, event)
 }
 
-// makeRoom forgets the rosters that were not used for the longest, until all that are left are
+// keep remembers a roster, and forgets those that were not used for the longest until all are
 // within the budget.
-func (s *Store) makeRoom(keep *remembered) {
+func (s *Store) keep(m *remembered, r *Roster) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	m.roster, m.size = r, r.size()
 	for {
 		total := 0
 		var oldest uuid.UUID
-		for key, m := range s.rosters {
-			r := m.roster.Load()
-			if r == nil {
-				continue
-			}
-			total += r.size
-			if m != keep && (oldest == uuid.Nil || m.used.Before(s.rosters[oldest].used)) {
+		for key, o := range s.rosters {
+			total += o.size
+			if oldest == uuid.Nil || o.used.Before(s.rosters[oldest].used) {
 				oldest = key
 			}
 		}
-		if total <= budget || oldest == uuid.Nil {
+		if total <= budget {
 			return
 		}
 		s.rosters[oldest].end.Stop()
 		delete(s.rosters, oldest)
 	}
-}
-
-// load reads an event's people, or, where an earlier roster of the same working key is there,
-// what was written since.
-func (s *Store) load(ctx context.Context, tx db.Tx, e events.Event, old *Roster) (*Roster, error) {
-	since := int64(0)
-	if old != nil && slices.Equal(old.Event.Generation, e.Generation) && old.Event.Version > 0 {
-		since = old.Event.Version
-	} else {
-		old = &Roster{policy: s.policy}
-		var n int
-		if err := db.Get(ctx, tx, &n, `select count(*) from attendees where event_id = $1`, e.Key); err != nil {
-			return nil, err
-		}
-		if n > MaxPeople {
-			return nil, &TooLargeError{e.ID, n}
-		}
-	}
-	gone := map[uuid.UUID]bool{}
-	changed, err := s.read(ctx, tx, e, since, gone)
-	if err != nil {
-		return nil, err
-	}
-	removed, err := s.reader.Removed(ctx, tx, e, since)
-	if err != nil {
-		return nil, err
-	}
-	back := map[uuid.UUID]bool{} // removed, and there again
-	for _, c := range changed {
-		back[c.ID] = true
-	}
-	removed = slices.DeleteFunc(removed, func(id uuid.UUID) bool { return back[id] })
-	var unmatched []reader.Response
-	err = s.reader.ReadUnmatched(ctx, tx, e, 0, func(r reader.Response) error {
-		unmatched = append(unmatched, r)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return old.with(e, removed, changed, gone, unmatched), nil
-}
-
-// read opens and merges people on all processors. Those who are not open any more are gone.
-func (s *Store) read(ctx context.Context, tx db.Tx, e events.Event, since int64, gone map[uuid.UUID]bool) ([]*Entry, error) {
-	group, ctx := errgroup.WithContext(ctx)
-	batches := make(chan []reader.Row, 2)
-	group.Go(func() error {
-		defer close(batches)
-		batch := make([]reader.Row, 0, batchSize)
-		send := func() error {
-			select {
-			case batches <- batch:
-				batch = make([]reader.Row, 0, batchSize)
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		err := s.reader.Rows(ctx, tx, e, since, func(row reader.Row) error {
-			if batch = append(batch, row); len(batch) < batchSize {
-				return nil
-			}
-			return send()
-		})
-		if err != nil || len(batch) == 0 {
-			return err
-		}
-		return send()
-	})
-	var mu sync.Mutex
-	var all []*Entry
-	for range runtime.GOMAXPROCS(0) {
-		group.Go(func() error {
-			for batch := range batches {
-				var some []*Entry
-				var left []uuid.UUID
-				for _, row := range batch {
-					p, err := row.Open()
-					if err != nil {
-						return err
-					}
-					if p.State != attendees.Open || p.Registration.IsZero() {
-						left = append(left, p.ID)
-						continue
-					}
-					some = append(some, entryOf(p, s.policy))
-				}
-				mu.Lock()
-				all = append(all, some...)
-				for _, id := range left {
-					gone[id] = true
-				}
-				mu.Unlock()
-			}
-			return nil
-		})
-	}
-	return all, group.Wait()
-}
-
-// Look records that a user looked at one attendee (the seventh promise: every use leaves a
-// trace).
-func (s *Store) Look(ctx context.Context, e events.Event, attendee, user uuid.UUID) (err error) {
-	defer db.Wrap(&err, "record a look")
-	_, err = db.Exec(ctx, s.pool, `insert into looks (event_id, attendee_id, looked_by, at) values ($1, $2, $3, $4)`, e.Key, attendee, user, s.now())
-	return err
-}
-
-// LookIn is one look at somebody of an event. It does not tell at whom.
-type LookIn struct {
-	Event attendees.EventID `db:"event"`
-	By    uuid.UUID         `db:"looked_by"`
-	At    time.Time         `db:"at"`
-}
-
-// LastLooks lists the newest looks at people of open events.
-func (s *Store) LastLooks(ctx context.Context, limit int) (all []LookIn, err error) {
-	defer db.Wrap(&err, "list who looked")
-	err = db.Select(ctx, s.pool, &all, `
-		select e.source_id as event, l.looked_by, l.at
-		from looks l
-		join events e on e.id = l.event_id
-		order by l.at desc
-		limit $1`, limit)
-	return all, err
 }
