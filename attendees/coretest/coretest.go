@@ -14,6 +14,7 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/db"
+	"lethe/attendees/db/localpg"
 	"lethe/attendees/db/pgtest"
 	"lethe/attendees/events"
 	"lethe/attendees/export"
@@ -25,6 +26,7 @@ import (
 	"lethe/attendees/roster"
 	"lethe/attendees/seal"
 	"lethe/attendees/vault"
+	"lethe/migrations"
 )
 
 // World is the whole core on a database of its own, for one test.
@@ -48,9 +50,35 @@ type World struct {
 }
 
 // New makes a world with event 1, which ends in a month, an officer and a clock.
-func New(t testing.TB) *World {
+func New(t testing.TB) *World { return On(t, pgtest.Next(t)) }
+
+// Private makes a world on a private PostgreSQL of its own, set up as users have it, and
+// gives the server: for tests that read its files.
+func Private(t testing.TB) (*World, *localpg.Server) {
+	t.Helper()
+	server, err := localpg.Start(t.Context(), localpg.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Kill() })
+	pool, err := db.Open(server.URL(localpg.Database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { pool.Close() })
+	if err := migrations.UpNext(t.Context(), pool.DB); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.SetMark(t.Context(), pool, db.Simulated, "", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	return On(t, pool), server
+}
+
+// On makes a world on a database with the core's tables.
+func On(t testing.TB, pool *sqlx.DB) *World {
 	policy := attendees.BuiltIn()
-	w := &World{TB: t, Pool: pgtest.Next(t), Policy: &policy, Now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
+	w := &World{TB: t, Pool: pool, Policy: &policy, Now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
 	var err error
 	if w.Secrets, err = seal.NewKeyring(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32))); err != nil {
 		t.Fatal(err)
@@ -272,4 +300,18 @@ func (w *World) links(event attendees.EventID) []events.Link {
 		w.Fatal(err)
 	}
 	return links
+}
+
+// Dry says that all sources of an event were read to their end just now.
+func (w *World) Dry(event attendees.EventID) {
+	w.Helper()
+	w.In(event, func(ctx context.Context, tx db.Tx, e events.Event) error { return w.Events.MarkRead(ctx, tx, e, true) })
+	f, err := w.Events.Feeds.Get(w.Context(), w.Pool, events.FormFeed("f"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	f.Watermark, f.FailedAt = &w.Now, nil
+	if err := db.InTx(w.Context(), w.Pool, func(tx db.Tx) error { return w.Events.Feeds.Save(w.Context(), tx, f) }); err != nil {
+		w.Fatal(err)
+	}
 }

@@ -1,7 +1,6 @@
 package retention_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -11,7 +10,6 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/coretest"
-	"lethe/attendees/db"
 	"lethe/attendees/db/pgtest"
 	"lethe/attendees/events"
 	"lethe/attendees/reader"
@@ -22,20 +20,6 @@ import (
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
 var october = time.Date(2026, 10, 2, 10, 0, 0, 0, time.UTC)
-
-// dry says that all sources of an event were read to the end just now.
-func dry(w *coretest.World, event attendees.EventID) {
-	w.Helper()
-	w.In(event, func(ctx context.Context, tx db.Tx, e events.Event) error { return w.Events.MarkRead(ctx, tx, e, true) })
-	f, err := w.Events.Feeds.Get(w.Context(), w.Pool, events.FormFeed("f"))
-	if err != nil {
-		w.Fatal(err)
-	}
-	f.Watermark = &w.Now
-	if err := db.InTx(w.Context(), w.Pool, func(tx db.Tx) error { return w.Events.Feeds.Save(w.Context(), tx, f) }); err != nil {
-		w.Fatal(err)
-	}
-}
 
 // started makes a world whose blocking is started, with a linked form.
 func started(t *testing.T) *coretest.World {
@@ -52,7 +36,7 @@ func started(t *testing.T) *coretest.World {
 func past(w *coretest.World, event attendees.EventID) {
 	w.Helper()
 	w.Now = w.Stored(event).BlockedFrom().Add(time.Hour)
-	dry(w, event)
+	w.Dry(event)
 }
 
 // opened is what the officer opens of an event, by attendee and kind.
