@@ -75,17 +75,26 @@ func Private(t testing.TB) (*World, *localpg.Server) {
 	return On(t, pool), server
 }
 
-// On makes a world on a database with the core's tables.
+// On makes a world on a database with the core's tables, and an officer.
 func On(t testing.TB, pool *sqlx.DB) *World {
+	t.Helper()
+	officer, err := seal.NewOfficer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Again(t, pool, officer)
+}
+
+// Again makes a world on the database of another, as a second process would have it.
+func Again(t testing.TB, pool *sqlx.DB, officer seal.Officer) *World {
+	t.Helper()
 	policy := attendees.BuiltIn()
 	w := &World{TB: t, Pool: pool, Policy: &policy, Now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
 	var err error
 	if w.Secrets, err = seal.NewKeyring(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32))); err != nil {
 		t.Fatal(err)
 	}
-	if w.Officer, err = seal.NewOfficer(); err != nil {
-		t.Fatal(err)
-	}
+	w.Officer = officer
 	officers, err := seal.ParseOfficers(w.Officer.Public())
 	if err != nil {
 		t.Fatal(err)

@@ -21,15 +21,12 @@ import (
 	"lethe/attendees/coretest"
 	"lethe/attendees/db"
 	"lethe/attendees/db/localpg"
-	"lethe/attendees/db/pgtest"
 	"lethe/attendees/events"
 	"lethe/attendees/reader"
 	"lethe/attendees/roster"
 	"lethe/attendees/seal"
 	"lethe/attendees/vault"
 )
-
-func TestMain(m *testing.M) { pgtest.Main(m) }
 
 var october = time.Date(2026, 10, 2, 10, 0, 0, 0, time.UTC)
 
