@@ -105,7 +105,7 @@ func Again(t testing.TB, pool *sqlx.DB, officer seal.Officer) *World {
 	w.Reader = reader.New(w.Pool, w.Vault)
 	w.People = people.New(w.Pool, w.Events, w.Vault, w.Reader, w.Secrets, w.Policy, clock)
 	w.Rosters = roster.New(w.Pool, w.Events, w.Reader, w.Policy, clock)
-	w.Exports = export.New(w.Pool, w.Events, w.Policy, clock)
+	w.Exports = export.New(w.Pool, w.Events, w.Reader, w.Rosters, w.Policy, clock)
 	w.Ledger = ledger.New(w.Pool, w.Secrets, clock)
 	w.Retention = retention.New(w.Pool, w.Events, w.Vault, w.People, w.Reader, w.Exports, w.Ledger, w.Secrets, w.Policy, clock)
 	w.Rights = rights.New(rights.Core{

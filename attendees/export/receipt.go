@@ -12,6 +12,7 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
+	"lethe/attendees/reader"
 )
 
 // Receipt is one export that left.
@@ -27,27 +28,56 @@ type Receipt struct {
 	RecalledAt *time.Time            `db:"recalled_at"`
 }
 
-// chunkSize is how many people one row of receipt_people names: a page of 80 KB.
+const receiptColumns = `r.id, r.purpose, r.format, r.rows, r.sha256, r.exported_by, r.exported_at, r.recalled_at`
+
+// chunkSize is how many people one row of receipt_people names: 80 KB.
 const chunkSize = 5000
 
-// keep stores the receipt of an export that has just left, with who was on it, for a caller
-// who has the event's row in tx. Somebody who was erased while the list was written recalls
-// it at once: gone are their keys.
-func (s *Store) keep(ctx context.Context, tx db.Tx, e events.Event, r Receipt, on []uuid.UUID) (err error) {
-	defer db.Wrap(&err, "keep a receipt of event %s", e.ID)
-	slices.SortFunc(on, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
-	var there int
-	for chunk := range slices.Chunk(on, chunkSize) {
-		var n int
-		err := db.Get(ctx, tx, &n, `select count(*) from attendees where id = any($1::uuid[]) and state = 'open'`, texts(chunk))
-		if err != nil {
-			return err
-		}
-		there += n
+// overtaken tells whether somebody on a list was erased, restricted or corrected since the
+// list was read, or is nobody for its purpose any more: what recalls the lists with them on
+// it came before this one's receipt. It is for a caller who has the event's row.
+func (s *Store) overtaken(ctx context.Context, tx db.Tx, e events.Event, p *passage) (is bool, err error) {
+	since := p.event.Version
+	if e.Version == since {
+		return false, nil // as nearly always
 	}
-	if there < len(on) || e.Readable(s.now()) != nil {
+	for _, chunk := range p.on {
+		slices.SortFunc(chunk, compareKeys)
+	}
+	on := func(id uuid.UUID) bool {
+		return slices.ContainsFunc(p.on, func(chunk []uuid.UUID) bool {
+			_, found := slices.BinarySearchFunc(chunk, id, compareKeys)
+			return found
+		})
+	}
+	removed, err := s.reader.Removed(ctx, tx, e, since)
+	if err != nil || slices.ContainsFunc(removed, on) {
+		return err == nil, err
+	}
+	var corrected []uuid.UUID
+	err = db.Select(ctx, tx, &corrected, `select attendee_id from corrections where event_id = $1 and version > $2`, e.Key, since)
+	if err != nil || slices.ContainsFunc(corrected, on) {
+		return err == nil, err
+	}
+	err = s.reader.Read(ctx, tx, e, since, func(one reader.Person) error {
+		is = is || on(one.ID) && (one.State != attendees.Open || one.Standing == attendees.Attending && !one.Merged(s.policy).For(p.purpose))
+		return nil
+	})
+	return is, err
+}
+
+func compareKeys(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }
+
+// save stores the receipt of a list with who was on it, for a caller who has the event's row.
+func (s *Store) save(ctx context.Context, tx db.Tx, e events.Event, p *passage, recalled bool) (err error) {
+	defer db.Wrap(&err, "keep a receipt of event %s", e.ID)
+	r := &p.Receipt
+	if recalled {
 		now := s.now()
 		r.RecalledAt = &now
+	}
+	if e.State == attendees.Deleted {
+		r.By, r.SHA256 = "", []byte{} // as the deletion leaves the others
 	}
 	_, err = db.Exec(ctx, tx, `
 		insert into receipts (id, event_id, purpose, format, rows, sha256, exported_by, exported_at, recalled_at)
@@ -55,15 +85,19 @@ func (s *Store) keep(ctx context.Context, tx db.Tx, e events.Event, r Receipt, o
 	if err != nil || e.State != attendees.Open {
 		return err
 	}
-	i := 0
-	for chunk := range slices.Chunk(on, chunkSize) {
+	var room []byte
+	for i, chunk := range p.on {
+		slices.SortFunc(chunk, compareKeys) // the order of a list tells nothing here
+		room = room[:0]
+		for _, id := range chunk {
+			room = append(room, id[:]...)
+		}
 		_, err := db.Exec(ctx, tx, `
 			insert into receipt_people (receipt_id, event_id, chunk, attendees)
-			values ($1, $2, $3, $4::uuid[])`, r.ID, e.Key, i, texts(chunk))
+			values ($1, $2, $3, $4)`, r.ID, e.Key, i, room)
 		if err != nil {
 			return err
 		}
-		i++
 	}
 	return nil
 }
@@ -78,9 +112,8 @@ func (s *Store) Recall(ctx context.Context, tx db.Tx, e events.Event, attendee u
 		where r.event_id = $1 and r.id in (
 			select receipt_id
 			from receipt_people
-			where event_id = $1 and $2 = any(attendees))
-		returning r.id, $4 as event, r.purpose, r.format, r.rows, r.sha256, r.exported_by, r.exported_at, r.recalled_at`,
-		e.Key, attendee, s.now(), e.ID)
+			where event_id = $1 and position($2 in attendees) > 0)
+		returning $4 as event, `+receiptColumns, e.Key, attendee[:], s.now(), e.ID)
 	return all, err
 }
 
@@ -113,32 +146,29 @@ func (s *Store) Forget(ctx context.Context, tx db.Tx, e events.Event) (err error
 // Receipts lists the exports of events, or of all, the newest first.
 func (s *Store) Receipts(ctx context.Context, of ...uuid.UUID) (all []Receipt, err error) {
 	defer db.Wrap(&err, "list exports")
+	keys := make(pq.StringArray, len(of))
+	for i, id := range of {
+		keys[i] = id.String()
+	}
 	err = db.Select(ctx, s.pool, &all, `
-		select r.id, e.source_id as event, r.purpose, r.format, r.rows, r.sha256, r.exported_by, r.exported_at, r.recalled_at
+		select e.source_id as event, `+receiptColumns+`
 		from receipts r
 		join events e on e.id = r.event_id
 		where cardinality($1::uuid[]) = 0 or r.event_id = any($1::uuid[])
-		order by r.exported_at desc, r.id`, texts(of))
+		order by r.exported_at desc, r.id`, keys)
 	return all, err
 }
 
-// Of lists the exports that include an attendee, the oldest first.
+// Of lists the exports that include an attendee, the oldest first: all where it is not known
+// any more who was on them.
 func (s *Store) Of(ctx context.Context, q db.Queryer, e events.Event, attendee uuid.UUID) (all []Receipt, err error) {
 	defer db.Wrap(&err, "list a person's exports")
 	err = db.Select(ctx, q, &all, `
-		select r.id, $3 as event, r.purpose, r.format, r.rows, r.sha256, r.exported_by, r.exported_at, r.recalled_at
+		select $3 as event, `+receiptColumns+`
 		from receipts r
 		where r.event_id = $1
 		  and (not exists (select from receipt_people where receipt_id = r.id)
-			or exists (select from receipt_people where receipt_id = r.id and $2 = any(attendees)))
-		order by r.exported_at, r.id`, e.Key, attendee, e.ID)
+			or exists (select from receipt_people where receipt_id = r.id and position($2 in attendees) > 0))
+		order by r.exported_at, r.id`, e.Key, attendee[:], e.ID)
 	return all, err
-}
-
-func texts(ids []uuid.UUID) pq.StringArray {
-	all := make(pq.StringArray, len(ids))
-	for i, id := range ids {
-		all[i] = id.String()
-	}
-	return all
 }

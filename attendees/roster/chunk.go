@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 
 	"lethe/attendees"
-	"lethe/attendees/reader"
 )
 
 // chunkRows is how many people a chunk has: as many as one processor opens at a time.
@@ -78,21 +77,20 @@ var origins = []attendees.Origin{attendees.FromRegistration, attendees.FromRespo
 
 const corrected = 4 // next to an origin
 
-// pack adds an attendee to the chunk.
-func (c *chunk) pack(policy *attendees.Policy, w *words, p reader.Person) {
-	a := p.Merged(policy)
+// pack adds an attendee to the chunk, as of a version of the event.
+func (c *chunk) pack(policy *attendees.Policy, w *words, a *Entry, version int64) {
 	r := row{
-		key: p.ID, registered: seconds(a.Registered), agreed: seconds(a.AgreedAt), version: p.Version,
+		key: a.ID, registered: seconds(a.Registered), agreed: seconds(a.AgreedAt), version: version,
 		texts: uint32(len(c.texts)), found: uint32(len(c.found)), ticket: w.of(a.Ticket), agreement: w.of(a.AgreementVersion),
 		standing: uint8(slices.Index(standings, a.Standing)),
 	}
-	if a.Attended {
+	if a.Attendee.Attended {
 		r.flags |= attended
 	}
-	if p.Agreed {
+	if a.HasAgreed {
 		r.flags |= agreed
 	}
-	if p.Former {
+	if a.Former {
 		r.flags |= former
 	}
 	for i, u := range policy.Purposes {
@@ -101,11 +99,11 @@ func (c *chunk) pack(policy *attendees.Policy, w *words, p reader.Person) {
 		}
 	}
 	c.rows = append(c.rows, r)
-	for _, text := range []string{a.Name.Reveal(), a.Email.Reveal(), a.Ticket, string(a.ID)} {
+	for _, text := range []string{a.Name.Reveal(), a.Email.Reveal(), a.Ticket, string(a.Attendee.ID)} {
 		c.found = append(appendFold(c.found, text), '\n')
 	}
 	b := &packer{c.texts}
-	b.text(string(a.ID))
+	b.text(string(a.Attendee.ID))
 	b.number(a.Holder)
 	b.text(a.Name.Reveal())
 	b.text(a.Email.Reveal())
@@ -128,7 +126,7 @@ func (c *chunk) pack(policy *attendees.Policy, w *words, p reader.Person) {
 	b.text(a.SourceStatus)
 	b.time(a.HeldSince)
 	b.time(a.Changed)
-	for _, fields := range [][]attendees.Field{a.Corrected, a.Filled} {
+	for _, fields := range [][]attendees.Field{a.Corrected, a.Attendee.Filled} {
 		b.number(len(fields))
 		for _, f := range fields {
 			b.number(int(w.of(string(f))))

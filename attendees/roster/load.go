@@ -29,7 +29,7 @@ func (s *Store) load(ctx context.Context, tx db.Tx, e events.Event, old *Roster)
 		if n > MaxPeople {
 			return nil, &TooLargeError{e.ID, n}
 		}
-		old = &Roster{policy: s.policy, words: &words{at: map[string]uint32{}}}
+		old = Of(s.policy, e)
 	}
 	err := s.read(ctx, tx, e, since, old.words, func(b *batch) error {
 		c.packed, c.gone = append(c.packed, b.people), append(c.gone, b.gone...)
@@ -138,7 +138,7 @@ func (s *Store) pack(rows []reader.Row, w *words, later bool) (*batch, error) {
 			b.gone = append(b.gone, p.ID)
 			continue
 		}
-		b.people.pack(s.policy, w, p)
+		b.people.pack(s.policy, w, entryOf(p, s.policy), p.Version)
 		if later { // it may have been unmatched before
 			for _, r := range p.Responses {
 				b.gone = append(b.gone, r.ID)
@@ -186,6 +186,11 @@ func (s *Store) Walk(ctx context.Context, id attendees.EventID, begin func(Sourc
 	if err := begin(Source{r.Event, s.pool}); err != nil {
 		return err
 	}
+	return r.Walk(each)
+}
+
+// Walk gives everybody, in the order of exports.
+func (r *Roster) Walk(each func(View) error) error {
 	by := byID
 	if r.Len() > inOrder {
 		by = byStored
@@ -230,7 +235,7 @@ func (s *Store) Page(ctx context.Context, id attendees.EventID, after uuid.UUID,
 		}
 		some, err := s.reader.These(ctx, tx, e, ids)
 		for _, p := range some {
-			page = append(page, &Entry{ID: p.ID, Attendee: p.Merged(s.policy), HasAgreed: p.Agreed, Former: p.Former})
+			page = append(page, entryOf(p, s.policy))
 		}
 		return err
 	})

@@ -37,6 +37,21 @@ type Roster struct {
 	counts *Counts
 }
 
+// Of is a roster of people who are there already: Store.Open reads them.
+func Of(policy *attendees.Policy, e events.Event, people ...*Entry) *Roster {
+	r := &Roster{policy: policy, words: &words{at: map[string]uint32{}}}
+	c := change{event: e}
+	for some := range slices.Chunk(people, chunkRows) {
+		var packed chunk
+		for _, one := range some {
+			packed.pack(policy, r.words, one, e.Version)
+		}
+		packed.words = r.words.now()
+		c.packed = append(c.packed, packed)
+	}
+	return r.with(c)
+}
+
 // A slot is where somebody is: in which chunk, and in which row of it.
 func (r *Roster) at(slot uint32) *row { return &r.chunks[slot/chunkRows].rows[slot%chunkRows] }
 

@@ -12,6 +12,7 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/people"
+	"lethe/attendees/reader"
 )
 
 // Entry is one attendee of a roster.
@@ -22,6 +23,10 @@ type Entry struct {
 	// blocked before.
 	HasAgreed bool
 	Former    bool // somebody else has the ticket now
+}
+
+func entryOf(p reader.Person, policy *attendees.Policy) *Entry {
+	return &Entry{ID: p.ID, Attendee: p.Merged(policy), HasAgreed: p.Agreed, Former: p.Former}
 }
 
 // Handle is how pages and commands name an attendee: a former holder as ID~N.

@@ -27,16 +27,18 @@ create table receipt_people (
 	receipt_id uuid not null,
 	event_id   uuid not null,
 	chunk      integer not null,
-	attendees  uuid[] not null,
+	attendees  bytea not null,
 	primary key (receipt_id, chunk)
 );
 create index on receipt_people (event_id);
-alter table receipt_people alter column attendees set statistics 0;
+alter table receipt_people
+	alter column attendees set statistics 0,
+	alter column attendees set storage external; -- hashes do not shrink
 comment on table receipt_people is 'who was on an export, by keyed hashes; until its event is blocked';
 comment on column receipt_people.receipt_id is 'the export';
 comment on column receipt_people.event_id is 'the event';
 comment on column receipt_people.chunk is 'counts the rows of one export, of 5,000 people each';
-comment on column receipt_people.attendees is 'the attendees, sorted';
+comment on column receipt_people.attendees is 'their keys, of 16 bytes each, sorted';
 
 -- +goose Down
 drop table receipt_people, receipts;
