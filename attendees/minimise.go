@@ -146,3 +146,31 @@ func (p *Policy) Again(l Layer, withdrawn ...PurposeName) Layer {
 	}
 	return wrap(&c)
 }
+
+// Linked is a layer with what links still fill: the rest was unlinked.
+func (l Layer) Linked(links FieldLinks) Layer {
+	if l.c == nil {
+		return l
+	}
+	c := *l.c()
+	c.Given = slices.DeleteFunc(slices.Clone(c.Given), func(g given) bool {
+		return !slices.ContainsFunc(links, func(f FieldLink) bool { return f.Purpose == g.Purpose && f.Field == g.Field })
+	})
+	if len(c.Given) == 0 {
+		c.Given = nil
+	}
+	return wrap(&c)
+}
+
+// Also is a correction with what a later one corrects.
+func (l Layer) Also(later Layer) Layer {
+	if l.c == nil {
+		return later
+	}
+	c := *l.c()
+	c.Given = slices.Clone(c.Given)
+	for _, g := range later.get().Given {
+		c.Given = append(slices.DeleteFunc(c.Given, func(o given) bool { return o.Field == g.Field }), g)
+	}
+	return wrap(&c)
+}

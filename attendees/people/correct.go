@@ -10,37 +10,94 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
+	"lethe/attendees/people/sheet"
 	"lethe/attendees/seal"
 )
 
+// onSheet does something on a sheet of an event in a transaction of its own, where the event
+// is open.
+func (s *Store) onSheet(ctx context.Context, event attendees.EventID, do func(sh *sheet.Sheet) error) error {
+	return db.InTx(ctx, s.pool, func(tx db.Tx) error {
+		e, err := s.events.WriteOne(ctx, tx, event)
+		if err != nil || e.State != attendees.Open {
+			return err
+		}
+		sh, err := s.desk.Open(ctx, tx, e)
+		if err != nil {
+			return err
+		}
+		if err := do(sh); err != nil {
+			return err
+		}
+		return sh.Flush(ctx)
+	})
+}
+
+// one is a sheet with one attendee, for a caller who has the event's row in tx.
+func (s *Store) one(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID) (*sheet.Sheet, *sheet.Person, error) {
+	sh, err := s.desk.Open(ctx, tx, e)
+	if err != nil {
+		return nil, nil, err
+	}
+	base, _ := seal.HolderOf(id)
+	if err := sh.Load(ctx, base); err != nil {
+		return nil, nil, err
+	}
+	p := sh.Person(id)
+	if p == nil {
+		return nil, nil, ErrAttendee
+	}
+	return sh, p, nil
+}
+
 // Correct gives an attendee a corrected value, for a caller who has the event's row in tx
 // (GDPR Art. 16). It counts until its source says the same. Of a restricted or blocked
-// attendee it is sealed to the officers and the person.
+// attendee it is sealed to the officers, and to the person where contact is their address.
 func (s *Store) Correct(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, f attendees.Field, value, contact attendees.Personal) (err error) {
 	defer db.Wrap(&err, "correct an attendee of event %s", e.ID)
+	fresh, err := s.policy.Correct(attendees.Layer{}, f, value, s.now())
+	if err != nil {
+		return err
+	}
 	if e.State != attendees.Open {
-		return s.correctSealed(ctx, tx, e, id, f, value, contact)
+		return s.sealAlone(ctx, tx, e, id, sheet.KindCorrected, contact, attendees.JoinLayers([]attendees.Layer{fresh}))
 	}
 	sh, p, err := s.one(ctx, tx, e, id)
 	if err != nil {
 		return err
 	}
-	if p.State != attendees.Open {
-		return s.correctSealed(ctx, tx, e, id, f, value, contact)
+	if p.State == attendees.Restricted {
+		return sh.SealMore(ctx, p, p.Reason, contact, fresh)
 	}
-	if p.correction, err = s.policy.Correct(p.correction, f, value, s.now()); err != nil {
+	sh.Correct(p, p.Correction.Also(fresh))
+	if _, err := sh.Rematch(ctx, []*sheet.Person{p}); err != nil {
 		return err
 	}
-	p.corrected, p.dirty = true, true
-	return sh.flush(ctx)
+	return sh.Flush(ctx)
 }
 
-func (s *Store) correctSealed(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, f attendees.Field, value, contact attendees.Personal) error {
-	l, err := s.policy.Correct(attendees.Layer{}, f, value, s.now())
+// sealAlone seals a text of an attendee of a blocked event, where several people have the
+// address for officers alone.
+func (s *Store) sealAlone(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, kind string, address attendees.Personal, text []byte) error {
+	h, err := s.secrets.Hashes(e.Secret)
+	if err != nil {
+		return fmt.Errorf("event %s: %w", e.ID, err)
+	}
+	var shared bool
+	err = db.Get(ctx, tx, &shared, `
+		select a.shared or exists (
+			select from attendees o
+			where o.event_id = $1 and o.address_index = $3 and o.id <> a.id
+			  and not (o.name_hash = a.name_hash and 'attending' not in (o.standing, a.standing)))
+		from attendees a
+		where a.id = $2`, e.Key, id, h.Address(string(e.ID), address.Reveal()))
 	if err != nil {
 		return err
 	}
-	return s.sealTo(ctx, tx, e, id, "corrected", contact, attendees.JoinLayers([]attendees.Layer{l}), false)
+	if shared {
+		address = ""
+	}
+	return s.desk.Seal(ctx, tx, e, id, kind, address, text)
 }
 
 // Uncorrect takes a corrected value back.
@@ -50,165 +107,113 @@ func (s *Store) Uncorrect(ctx context.Context, tx db.Tx, e events.Event, id uuid
 	if err != nil {
 		return err
 	}
-	p.correction, p.corrected, p.dirty = p.correction.Uncorrect(f), true, true
-	return sh.flush(ctx)
+	sh.Correct(p, p.Correction.Uncorrect(f))
+	return sh.Flush(ctx)
 }
 
 // Withdraw takes an attendee's consent to a purpose back, for a caller who has the event's
 // row in tx (GDPR Art. 7(3)): what only that purpose names is gone, and no sync brings it
-// back. Of a restricted attendee it is gone once that is lifted.
+// back. Of a restricted attendee it is gone once that is lifted, under a hold once that ends.
 func (s *Store) Withdraw(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, purpose attendees.PurposeName) (err error) {
 	defer db.Wrap(&err, "withdraw consent in event %s", e.ID)
 	u, ok := s.policy.Purpose(purpose)
 	if !ok || u.Basis != "a" {
 		return fmt.Errorf("purpose %s does not rest on consent, so there is none to withdraw", purpose)
 	}
-	if err := s.SetBar(ctx, tx, e, Bar{Hash: id, What: BarWithdrawn, Purpose: purpose}); err != nil || e.State != attendees.Open {
-		return err
+	bar := sheet.Bar{Hash: id, What: sheet.Withdrawn, Purpose: purpose}
+	if e.State != attendees.Open {
+		return s.desk.SetBar(ctx, tx, e, bar)
 	}
 	sh, p, err := s.one(ctx, tx, e, id)
-	if err != nil || p.State != attendees.Open {
+	if err != nil {
 		return err
 	}
-	sh.again(p)
-	return sh.flush(ctx)
-}
-
-// again minimises all layers of an attendee by the policy and the bars as they are now.
-func (sh *sheet) again(p *person) {
-	withdrawn, held := sh.withdrawn(p.ID), sh.isHeld(p.ID)
-	renew := func(l attendees.Layer) (attendees.Layer, bool) {
-		fresh := sh.store.policy.Again(l, withdrawn...)
-		if held {
-			fresh = fresh.Keeping(l)
-		} else {
-			fresh = fresh.Released()
-		}
-		return fresh, string(fresh.Text()) != string(l.Text())
+	if err := sh.SetBar(ctx, bar); err != nil {
+		return err
 	}
-	var changed bool
-	if p.registration, changed = renew(p.registration); changed {
-		p.dirty = true
-	}
-	for _, a := range p.responses {
-		if a.layer.IsZero() {
-			continue
-		}
-		if a.layer, changed = renew(a.layer); changed {
-			a.dirty, p.dirty = true, true
-		}
-	}
-	if p.correction.IsZero() {
-		return
-	}
-	if p.correction, changed = renew(p.correction); changed {
-		p.corrected, p.dirty = true, true
-	}
+	sh.Renew(p)
+	return sh.Flush(ctx)
 }
 
 // batchSize is how many people are minimised again in one transaction.
 const batchSize = 1000
 
 // Renew minimises all layers of an open event again, in batches: after the policy was
-// narrowed, or a hold ended. It returns how many people were looked at.
+// narrowed, a form was unlinked, or a hold ended. It returns how many people were looked at.
 func (s *Store) Renew(ctx context.Context, event attendees.EventID) (n int, err error) {
 	defer db.Wrap(&err, "minimise event %s again", event)
 	var after uuid.UUID
-	for {
-		var ids []uuid.UUID
-		err := db.InTx(ctx, s.pool, func(tx db.Tx) error {
-			e, err := s.events.WriteOne(ctx, tx, event)
-			if err != nil || e.State != attendees.Open {
-				return err
-			}
-			err = db.Select(ctx, tx, &ids, `
+	for more := true; more; {
+		err := s.onSheet(ctx, event, func(sh *sheet.Sheet) error {
+			var ids []uuid.UUID
+			err := db.Select(ctx, sh.Tx(), &ids, `
 				select id
 				from attendees
-				where event_id = $1 and id > $2 and state = 'open'
+				where event_id = $1 and id > $2
 				order by id
-				limit $3`, e.Key, after, batchSize)
-			if err != nil || len(ids) == 0 {
+				limit $3`, sh.Event.Key, after, batchSize)
+			if more = len(ids) == batchSize; err != nil || len(ids) == 0 {
 				return err
 			}
-			sh, err := s.sheet(ctx, tx, e)
-			if err != nil {
-				return err
+			n, after = n+len(ids), ids[len(ids)-1]
+			bases := make([]uuid.UUID, len(ids))
+			for i, id := range ids {
+				bases[i], _ = seal.HolderOf(id)
 			}
-			var bases []uuid.UUID
-			for _, id := range ids {
-				base, _ := seal.HolderOf(id)
-				bases = append(bases, base)
-			}
-			if err := sh.loadFor(ctx, bases); err != nil {
-				return err
-			}
-			if err := sh.loadBars(ctx, bases, nil); err != nil {
+			if err := sh.Load(ctx, bases...); err != nil {
 				return err
 			}
 			for _, id := range ids {
-				if p := sh.people[id]; p != nil && p.State == attendees.Open {
-					sh.again(p)
-				}
+				sh.Renew(sh.Person(id))
 			}
-			return sh.flush(ctx)
+			return nil
 		})
-		if err != nil || len(ids) == 0 {
+		if err != nil {
 			return n, err
 		}
-		n += len(ids)
-		after = ids[len(ids)-1]
 	}
+	return n, s.onSheet(ctx, event, func(sh *sheet.Sheet) error {
+		waiting, err := sh.LoadWaiting(ctx, attendees.Date{})
+		for _, a := range waiting {
+			sh.RenewAnswer(a)
+		}
+		return err
+	})
 }
 
 // ErrResponse says that there is no such response.
 var ErrResponse = errors.New("there is no such response")
 
-// Match gives a response to an attendee by hand, or, with the zero key, takes it from theirs.
+// Match gives a response to an attendee by hand, or, with the zero key, takes it from
+// theirs, for a caller who has the event's row in tx. It is not judged again. Copies in other
+// events of its form go with the next Sweep.
 func (s *Store) Match(ctx context.Context, tx db.Tx, e events.Event, response, attendee uuid.UUID) (err error) {
 	defer db.Wrap(&err, "match a response of event %s", e.ID)
-	sh, err := s.sheet(ctx, tx, e)
+	sh, err := s.desk.Open(ctx, tx, e)
 	if err != nil {
 		return err
 	}
-	var rows []responseRow
-	if err := db.Select(ctx, tx, &rows, `select `+responseColumns+` from responses r where r.id = $1 and r.event_id = $2`, response, e.Key); err != nil {
+	if err := sh.LoadAnswers(ctx, response); err != nil {
 		return err
 	}
-	if len(rows) == 0 {
+	a := sh.Answer(response)
+	switch {
+	case a == nil, a.Attendee != nil && a.Layer.IsZero():
 		return ErrResponse
+	case attendee == uuid.Nil:
+		sh.Take(a)
+		return sh.Flush(ctx)
 	}
-	for _, id := range []uuid.UUID{attendee, deref(rows[0].Attendee)} {
-		base, _ := seal.HolderOf(id)
-		if err := sh.loadFor(ctx, []uuid.UUID{base}); err != nil {
-			return err
-		}
-	}
-	if err := sh.takeAnswers(rows); err != nil {
+	base, _ := seal.HolderOf(attendee)
+	if err := sh.Load(ctx, base); err != nil {
 		return err
 	}
-	a := sh.answers[response]
-	if attendee == uuid.Nil {
-		sh.match(a, nil, "")
-		return sh.flush(ctx)
-	}
-	p := sh.people[attendee]
+	p := sh.Person(attendee)
 	if p == nil {
 		return ErrAttendee
 	}
-	if a.Claims != nil {
-		if err := s.events.Tasks.Settle(ctx, tx, events.Task{Kind: events.TaskClaim, Event: e.Key, Attendee: *a.Claims}); err != nil {
-			return err
-		}
-	}
-	if err := sh.give(ctx, a, p, "hand"); err != nil {
+	if err := sh.Give(ctx, a, p, sheet.ByHand); err != nil {
 		return err
 	}
-	return sh.flush(ctx)
-}
-
-func deref(id *uuid.UUID) uuid.UUID {
-	if id == nil {
-		return uuid.Nil
-	}
-	return *id
+	return sh.Flush(ctx)
 }

@@ -10,6 +10,7 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
+	"lethe/attendees/people/sheet"
 	"lethe/attendees/reader"
 	"lethe/attendees/seal"
 )
@@ -108,29 +109,25 @@ func (s *Store) Gone(ctx context.Context, event attendees.EventID, ids []attende
 		if err := s.events.Tasks.Settle(ctx, tx, about); err != nil {
 			return err
 		}
-		sh, err := s.sheet(ctx, tx, e)
+		sh, err := s.desk.Open(ctx, tx, e)
 		if err != nil {
 			return err
 		}
-		var bases []uuid.UUID
+		var left []*sheet.Person
 		for _, id := range ids {
-			bases = append(bases, sh.base(id))
+			if err := sh.Load(ctx, sh.Base(id)); err != nil {
+				return err
+			}
+			if p := sh.Present(sh.Base(id)); p != nil && p.Standing != attendees.Gone {
+				sh.Leave(p)
+				left = append(left, p)
+			}
 		}
-		if err := sh.loadFor(ctx, bases); err != nil {
+		n = len(left)
+		if _, err := sh.Rematch(ctx, left); err != nil {
 			return err
 		}
-		for _, base := range bases {
-			p := sh.present(base)
-			if p == nil || p.Standing == attendees.Gone {
-				continue
-			}
-			n++
-			p.Standing, p.dirty = attendees.Gone, true
-			if p.State == attendees.Open && !p.registration.IsZero() {
-				p.registration = p.registration.Left()
-			}
-		}
-		return sh.flush(ctx)
+		return sh.Flush(ctx)
 	})
 	return n, err
 }

@@ -336,7 +336,7 @@ func TestUnderAHoldNothingLeavesALayer(t *testing.T) {
 	w := coretest.New(t)
 	w.Save(coretest.Ticket("1", "1", "Ada Lind", "ada@n.example"))
 	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
-		return w.People.SetBar(ctx, tx, e, people.Bar{Hash: w.Key("1", "1"), What: people.BarHeld})
+		return w.People.Hold(ctx, tx, e, w.Key("1", "1"), true)
 	})
 	w.Save(coretest.Ticket("1", "1", "Ada Lind-Berg", "ada@n.example"))
 	text := func() (all string) {
@@ -347,7 +347,7 @@ func TestUnderAHoldNothingLeavesALayer(t *testing.T) {
 		t.Error("the earlier name left the layer")
 	}
 	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
-		return w.People.LiftBar(ctx, tx, e, w.Key("1", "1"), people.BarHeld)
+		return w.People.Hold(ctx, tx, e, w.Key("1", "1"), false)
 	})
 	if _, err := w.People.Renew(t.Context(), "1"); err != nil {
 		t.Fatal(err)

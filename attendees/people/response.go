@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
+	"lethe/attendees/people/sheet"
 	"lethe/attendees/seal"
 )
 
@@ -24,6 +28,9 @@ type Reading struct {
 	Links []events.Link
 	// Unsaid is how many readings of this run would have taken a yes away before this page.
 	Unsaid int
+	// Confirmed says that staff have looked at the form's questions: however many readings
+	// lack their yes, each yes stays and the rest is stored.
+	Confirmed bool
 	// Progress stores how far the form was read, in the same transaction; may be nil.
 	Progress func(ctx context.Context, tx db.Tx) error
 }
@@ -33,63 +40,47 @@ type Reading struct {
 // *UnsaidError says that nothing was stored: too many agreements would have gone.
 func (s *Store) SaveResponses(ctx context.Context, r Reading) (saved Saved, err error) {
 	defer db.Wrap(&err, "save responses of form %s", r.Form)
+	var asked []uuid.UUID
 	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
 		saved = Saved{}
 		keys, err := s.linked(ctx, tx, r.Form)
 		if err != nil {
 			return err
 		}
-		locked, err := s.events.Write(ctx, tx, keys...)
+		d, err := s.take(ctx, tx, keys...)
 		if err != nil {
 			return err
 		}
-		var sheets []*sheet
+		var sheets []*sheet.Sheet
 		for _, key := range keys {
-			if e := locked[key]; e.Writable(s.now()) {
-				sh, err := s.sheet(ctx, tx, e)
-				if err != nil {
-					return err
-				}
-				own, then := events.FieldLinks(sh.links, e.ID, r.Form), events.FieldLinks(r.Links, e.ID, r.Form)
-				if !equal(own, then) {
-					return events.ErrRewound
-				}
-				sheets = append(sheets, sh)
-			}
-		}
-		blocked, err := s.blockedOwners(ctx, tx, locked, r)
-		if err != nil {
-			return err
-		}
-		if err := s.responses(ctx, sheets, r, blocked, &saved); err != nil {
-			return err
-		}
-		for _, sh := range sheets {
-			if err := sh.flush(ctx); err != nil {
+			sh, err := d.of(ctx, key)
+			if err != nil {
 				return err
 			}
+			if sh == nil {
+				continue
+			}
+			if !slices.Equal(sh.FieldLinks(r.Form), events.FieldLinks(r.Links, sh.Event.ID, r.Form)) {
+				return events.ErrRewound
+			}
+			sheets, asked = append(sheets, sh), append(asked, key)
 		}
-		if r.Progress != nil {
-			return r.Progress(ctx, tx)
+		owned, err := s.ownedByBlocked(ctx, tx, d.locked, r)
+		if err != nil {
+			return err
 		}
-		return nil
+		if err := s.responses(ctx, sheets, r, owned, &saved); err != nil {
+			return err
+		}
+		if err := d.flush(ctx); err != nil || r.Progress == nil {
+			return err
+		}
+		return r.Progress(ctx, tx)
 	})
 	if unsaid, ok := errors.AsType[*UnsaidError](err); ok {
-		return Saved{Unsaid: unsaid.N}, errors.Join(err, s.askUnsaid(ctx, r, unsaid.N))
+		return Saved{Unsaid: unsaid.N - r.Unsaid}, errors.Join(err, s.askUnsaid(ctx, asked, r.Form, unsaid.N))
 	}
 	return saved, err
-}
-
-func equal(a, b attendees.FieldLinks) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // linked are the events that a form is linked to and that are not deleted.
@@ -103,11 +94,10 @@ func (s *Store) linked(ctx context.Context, tx db.Tx, form attendees.FormID) (ke
 	return keys, err
 }
 
-func (s *Store) askUnsaid(ctx context.Context, r Reading, n int) error {
+func (s *Store) askUnsaid(ctx context.Context, keys []uuid.UUID, form attendees.FormID, n int) error {
 	return db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		for id := range r.Layers {
-			err := s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskUnsaid, Event: events.Key(attendees.Eventbrite, id), Form: r.Form, Count: n})
-			if err != nil {
+		for _, key := range keys {
+			if err := s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskUnsaid, Event: key, Form: form, Count: n}); err != nil {
 				return err
 			}
 		}
@@ -115,50 +105,63 @@ func (s *Store) askUnsaid(ctx context.Context, r Reading, n int) error {
 	})
 }
 
-// blockedOwners are the responses that belong to an attendee of a blocked event: those are
-// readable in no other event that shares the form.
-func (s *Store) blockedOwners(ctx context.Context, tx db.Tx, locked map[uuid.UUID]events.Event, r Reading) (map[attendees.ResponseID]bool, error) {
+// ownedByBlocked are the responses that belong to an attendee of a blocked event: those are
+// readable in no other event that shares the form. What was submitted after an event was
+// blocked is none of its.
+func (s *Store) ownedByBlocked(ctx context.Context, tx db.Tx, locked map[uuid.UUID]events.Event, r Reading) (map[attendees.ResponseID]bool, error) {
 	owned := map[attendees.ResponseID]bool{}
 	for _, e := range locked {
-		if e.State != attendees.Blocked {
+		if e.State != attendees.Blocked || e.BlockedAt == nil {
 			continue
 		}
 		h, err := s.secrets.Hashes(e.Secret)
 		if err != nil {
 			return nil, fmt.Errorf("event %s: %w", e.ID, err)
 		}
-		byKey := map[uuid.UUID][]attendees.ResponseID{}
-		byIndex := map[string][]attendees.ResponseID{}
-		var keys []uuid.UUID
-		var indexes [][]byte
+		byBase, byIndex := map[uuid.UUID][]attendees.ResponseID{}, map[string][]attendees.ResponseID{}
 		for _, layers := range r.Layers {
 			for _, l := range layers {
 				_, id := l.Response()
+				if !l.Submitted().Before(*e.BlockedAt) {
+					continue
+				}
 				if l.Claims() != "" {
-					key := uuid.UUID(h.Registration(string(e.ID), string(e.Source), string(l.Claims())))
-					keys, byKey[key] = append(keys, key), append(byKey[key], id)
+					base := uuid.UUID(h.Registration(string(e.ID), string(e.Source), string(l.Claims())))
+					byBase[base] = append(byBase[base], id)
 				} else if index := h.Address(string(e.ID), l.Email().Reveal()); len(index) > 0 {
-					indexes, byIndex[string(index)] = append(indexes, index), append(byIndex[string(index)], id)
+					byIndex[string(index)] = append(byIndex[string(index)], id)
 				}
 			}
-			break // the same responses in each event
+		}
+		var indexes pq.ByteaArray
+		for index := range byIndex {
+			indexes = append(indexes, []byte(index))
+		}
+		bases := slices.Collect(maps.Keys(byBase))
+		highs := make([]uuid.UUID, len(bases))
+		for i, b := range bases {
+			highs[i] = seal.Holder(b, seal.MaxHolder)
 		}
 		var rows []struct {
 			ID    uuid.UUID `db:"id"`
 			Index []byte    `db:"address_index"`
 		}
 		err = db.Select(ctx, tx, &rows, `
+			select a.id, ''::bytea as address_index
+			from unnest($1::uuid[], $2::uuid[]) as w (low, high)
+			cross join lateral (
+				select id from attendees where id between w.low and w.high order by id limit 1
+			) as a
+			union all
 			select id, address_index
 			from attendees
-			where event_id = $1 and (id = any($2::uuid[]) or address_index = any($3))`, e.Key, texts(keys), byteas(indexes))
+			where event_id = $3 and address_index = any($4)`, sheet.Texts(bases), sheet.Texts(highs), e.Key, indexes)
 		if err != nil {
 			return nil, err
 		}
 		for _, row := range rows {
-			for _, id := range byKey[row.ID] {
-				owned[id] = true
-			}
-			for _, id := range byIndex[string(row.Index)] {
+			base, _ := seal.HolderOf(row.ID)
+			for _, id := range append(byBase[base], byIndex[string(row.Index)]...) {
 				owned[id] = true
 			}
 		}
@@ -166,179 +169,196 @@ func (s *Store) blockedOwners(ctx context.Context, tx db.Tx, locked map[uuid.UUI
 	return owned, nil
 }
 
-// loadAround loads all that responses may have to do with: themselves, the attendees that
-// they name, and those of their addresses.
-func (sh *sheet) loadAround(ctx context.Context, layers []attendees.Layer) error {
-	var keys, bases []uuid.UUID
-	var indexes [][]byte
-	for _, l := range layers {
-		form, id := l.Response()
-		keys = append(keys, sh.hashes.Response(string(sh.ID), string(form), string(id)))
-		if l.Claims() != "" {
-			bases = append(bases, sh.base(l.Claims()))
-		}
-		if index := sh.address(l.Email()); len(index) > 0 {
-			indexes = append(indexes, index)
-		}
-	}
-	if err := sh.loadFor(ctx, bases); err != nil {
-		return err
-	}
-	if err := sh.loadAt(ctx, indexes); err != nil {
-		return err
-	}
-	var rows []responseRow
-	if err := db.Select(ctx, sh.tx, &rows, `select `+responseColumns+` from responses r where r.id = any($1::uuid[])`, texts(keys)); err != nil {
-		return err
-	}
-	var owners []uuid.UUID
-	for _, r := range rows {
-		if r.Attendee != nil && sh.people[*r.Attendee] == nil {
-			base, _ := seal.HolderOf(*r.Attendee)
-			owners = append(owners, base)
-		}
-	}
-	if err := sh.loadFor(ctx, owners); err != nil {
-		return err
-	}
-	if err := sh.takeAnswers(rows); err != nil {
-		return err
-	}
-	hashes := append([]uuid.UUID(nil), keys...)
-	for id := range sh.people {
-		hashes = append(hashes, id)
-	}
-	return sh.loadBars(ctx, hashes, func(h seal.Hashes) []uuid.UUID {
-		all := make([]uuid.UUID, len(layers))
-		for i, l := range layers {
-			form, id := l.Response()
-			all[i] = h.Response("", string(form), string(id))
-		}
-		return all
-	})
-}
-
 // responses takes a form's responses onto the sheets of its events.
-func (s *Store) responses(ctx context.Context, sheets []*sheet, r Reading, blocked map[attendees.ResponseID]bool, saved *Saved) error {
-	homes := map[attendees.ResponseID]bool{} // matched in some event
-	size := 0
+func (s *Store) responses(ctx context.Context, sheets []*sheet.Sheet, r Reading, owned map[attendees.ResponseID]bool, saved *Saved) error {
+	homes, unsaid := map[attendees.ResponseID]bool{}, map[attendees.ResponseID]bool{}
 	for _, sh := range sheets {
-		sh.anyone = true
-		layers := r.Layers[sh.ID]
-		if err := sh.loadAround(ctx, layers); err != nil {
+		layers := r.Layers[sh.Event.ID]
+		if err := sh.LoadAround(ctx, layers); err != nil {
 			return err
 		}
-		var stored int
-		err := db.Get(ctx, sh.tx, &stored, `select count(*) from attendees where event_id = $1 and standing = 'attending'`, sh.Key)
-		if err != nil {
-			return err
-		}
-		size = max(size, stored)
+		asks := slices.ContainsFunc(sh.FieldLinks(r.Form), func(f attendees.FieldLink) bool {
+			return f.Field == attendees.Agreed || f.Field == attendees.Consented
+		})
 		for _, l := range layers {
-			if err := sh.response(ctx, l, blocked, homes, saved); err != nil {
+			_, id := l.Response()
+			a, took, err := s.response(ctx, sh, l, owned[id], saved)
+			if err != nil {
 				return err
+			}
+			if a != nil && a.Attendee != nil {
+				homes[id] = true
+			}
+			if took && asks {
+				unsaid[id] = true
 			}
 		}
 	}
-	if n := r.Unsaid + saved.Unsaid; n > Handful(size) {
-		return &UnsaidError{r.Form, n}
+	if saved.Unsaid = len(unsaid); saved.Unsaid > 0 && !r.Confirmed {
+		if err := s.fewUnsaid(ctx, sheets, r, saved.Unsaid); err != nil {
+			return err
+		}
 	}
 	for _, sh := range sheets { // what found its attendee in one event is unmatched in no other
-		for _, a := range sh.answers {
-			form, id := a.layer.Response()
-			if form == r.Form && a.Attendee == nil && homes[id] {
-				a.removed = true
+		for _, l := range r.Layers[sh.Event.ID] {
+			if a := sh.Answer(sh.ResponseKey(l.Response())); a != nil && a.Attendee == nil {
+				if _, id := l.Response(); homes[id] {
+					sh.Drop(a)
+				} else if a.Fresh() {
+					saved.Unmatched++
+				}
 			}
 		}
 	}
 	return nil
 }
 
-// response takes one response onto an event's sheet.
-func (sh *sheet) response(ctx context.Context, l attendees.Layer, blocked, homes map[attendees.ResponseID]bool, saved *Saved) error {
-	form, id := l.Response()
-	key := uuid.UUID(sh.hashes.Response(string(sh.ID), string(form), string(id)))
-	if _, ok := sh.barred(key, BarErased); ok {
+// fewUnsaid is an *UnsaidError where more readings than a handful would have taken a yes away.
+func (s *Store) fewUnsaid(ctx context.Context, sheets []*sheet.Sheet, r Reading, n int) error {
+	size := 0
+	for _, sh := range sheets {
+		var attending int
+		err := db.Get(ctx, sh.Tx(), &attending, `select count(*) from attendees where event_id = $1 and standing = 'attending'`, sh.Event.Key)
+		if err != nil {
+			return err
+		}
+		size = max(size, attending)
+	}
+	if n += r.Unsaid; n > Handful(size) {
+		return &UnsaidError{r.Form, n}
+	}
+	return nil
+}
+
+// response takes one response onto an event's sheet; nil where it stays out. took tells that
+// the reading would have taken a yes away.
+func (s *Store) response(ctx context.Context, sh *sheet.Sheet, l attendees.Layer, owned bool, saved *Saved) (a *sheet.Answer, took bool, err error) {
+	key := sh.ResponseKey(l.Response())
+	if _, ok := sh.Barred(key, sheet.Erased); ok {
 		saved.Barred++
-		return nil
+		return nil, false, nil
 	}
-	a := sh.answers[key]
+	a = sh.Answer(key)
 	fresh := a == nil
-	if fresh {
-		if blocked[id] {
-			saved.Skipped++
-			return nil
-		}
-		a = &answer{fresh: true, dirty: true}
-		a.ID, a.Form = key, form
-		sh.answers[key] = a
-		saved.New++
+	switch {
+	case fresh && owned:
+		saved.Skipped++
+		return nil, false, nil
+	case fresh:
+		a = sh.NewAnswer(l.Response())
+	case a.Attendee != nil && a.Layer.IsZero(): // sealed, with what it said
+		saved.Same++
+		return a, false, nil
 	}
-	if a.Attendee != nil {
-		p := sh.people[*a.Attendee]
-		if homes[id] = true; p == nil || p.State == attendees.Restricted {
-			saved.Same++
-			return nil // sealed, with what it said
-		}
-	}
-	changed, took := sh.answered(a, l)
-	if took {
-		saved.Unsaid++
-	}
+	changed, took := sh.Read(a, l)
 	switch {
 	case fresh:
+		saved.New++
 	case changed:
 		saved.Changed++
 	default:
 		saved.Same++
 	}
-	if a.Attendee == nil && (fresh || changed) {
-		if err := sh.place(ctx, a, sh.judge(a.layer)); err != nil {
-			return err
-		}
+	if a.Attendee == nil && a.MatchedBy != sheet.ByHand {
+		err = sh.Place(ctx, a)
 	}
-	if a.Attendee != nil {
-		homes[id] = true
-	} else if fresh {
-		saved.Unmatched++
-	}
-	return nil
+	return a, took, err
 }
 
 // DropUnmatched removes responses of an open event that were unmatched for longer than the
 // policy keeps them. A bar keeps each from coming back. Claims wait until the event is blocked.
 func (s *Store) DropUnmatched(ctx context.Context, event attendees.EventID) (n int, err error) {
 	defer db.Wrap(&err, "drop unmatched responses of event %s", event)
-	before := attendees.DateOf(s.now().UTC()).AddDays(-s.policy.UnmatchedDays).String()
-	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		e, err := s.events.WriteOne(ctx, tx, event)
-		if err != nil || e.State != attendees.Open || e.Held {
-			return err
+	before := attendees.DateOf(s.now().UTC()).AddDays(-s.policy.UnmatchedDays)
+	err = s.onSheet(ctx, event, func(sh *sheet.Sheet) error {
+		if sh.Event.Held {
+			return nil
 		}
-		sh, err := s.sheet(ctx, tx, e)
+		old, err := sh.LoadWaiting(ctx, before)
 		if err != nil {
 			return err
 		}
-		var rows []responseRow
-		err = db.Select(ctx, tx, &rows, `
-			select `+responseColumns+`
-			from responses r
-			where r.event_id = $1 and r.attendee_id is null and r.came_on < $2::date
-			  and not exists (select from attendees a where a.id = r.claims)`, e.Key, before)
-		if err != nil {
-			return err
-		}
-		if err := sh.takeAnswers(rows); err != nil {
-			return err
-		}
-		for _, a := range sh.answers {
-			a.removed = true
-			if err := s.SetBar(ctx, tx, e, Bar{Hash: a.ID, What: BarErased}); err != nil {
+		for _, a := range old {
+			sh.Drop(a)
+			if err := sh.SetBar(ctx, sheet.Bar{Hash: a.ID, What: sheet.Erased}); err != nil {
 				return err
 			}
 		}
-		n = len(rows)
-		return sh.flush(ctx)
+		n = len(old)
+		return nil
 	})
 	return n, err
+}
+
+// dropCopies removes the copies of responses that wait unmatched in one open event while
+// another has found their attendee.
+func (s *Store) dropCopies(ctx context.Context, layers []attendees.Layer) (err error) {
+	if len(layers) == 0 {
+		return nil
+	}
+	defer db.Wrap(&err, "drop copies of matched responses")
+	links, err := s.events.Forms.Links(ctx, s.pool)
+	if err != nil {
+		return err
+	}
+	all, err := s.events.List(ctx)
+	if err != nil {
+		return err
+	}
+	type copied struct {
+		event attendees.EventID
+		id    string // of form and response
+	}
+	at := map[uuid.UUID]copied{}
+	for _, e := range all {
+		if e.State != attendees.Open {
+			continue
+		}
+		h, err := s.secrets.Hashes(e.Secret)
+		if err != nil {
+			return fmt.Errorf("event %s: %w", e.ID, err)
+		}
+		for _, l := range layers {
+			if form, id := l.Response(); len(events.FieldLinks(links, e.ID, form)) > 0 {
+				at[h.Response(string(e.ID), string(form), string(id))] = copied{e.ID, string(form) + "\x00" + string(id)}
+			}
+		}
+	}
+	var rows []struct {
+		ID      uuid.UUID `db:"id"`
+		Matched bool      `db:"matched"`
+	}
+	err = db.Select(ctx, s.pool, &rows, `
+		select id, attendee_id is not null as matched
+		from responses
+		where id = any($1::uuid[])`, sheet.Texts(slices.Collect(maps.Keys(at))))
+	if err != nil {
+		return err
+	}
+	found, waiting := map[string]bool{}, map[attendees.EventID][]uuid.UUID{}
+	for _, r := range rows {
+		found[at[r.ID].id] = found[at[r.ID].id] || r.Matched
+	}
+	for _, r := range rows {
+		if c := at[r.ID]; !r.Matched && found[c.id] {
+			waiting[c.event] = append(waiting[c.event], r.ID)
+		}
+	}
+	for event, keys := range waiting {
+		err := s.onSheet(ctx, event, func(sh *sheet.Sheet) error {
+			if err := sh.LoadAnswers(ctx, keys...); err != nil {
+				return err
+			}
+			for _, key := range keys {
+				if a := sh.Answer(key); a != nil && a.Attendee == nil {
+					sh.Drop(a)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -3,14 +3,13 @@ package people
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/google/uuid"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
-	"lethe/attendees/reader"
+	"lethe/attendees/people/sheet"
 	"lethe/attendees/seal"
 )
 
@@ -30,106 +29,37 @@ func (s *Store) Restrict(ctx context.Context, tx db.Tx, e events.Event, id uuid.
 		}
 		return fmt.Errorf("the attendee is restricted already: lift that first")
 	}
-	if err := sh.restrict(ctx, p, reason); err != nil {
+	if err := sh.Restrict(ctx, p, reason); err != nil {
 		return err
 	}
-	return sh.flush(ctx)
+	return sh.Flush(ctx)
 }
 
-// withoutDuty are the purposes that nothing has to be kept for.
-func (s *Store) withoutDuty() (all []attendees.PurposeName) {
-	for _, u := range s.policy.Purposes {
-		if !u.Sealed {
-			all = append(all, u.Name)
+// said is what was sealed of a restricted attendee, opened and merged.
+type said struct {
+	registration, correction attendees.Layer
+	responses                []attendees.Layer
+}
+
+// split merges what was sealed of somebody, in its order.
+func split(opened [][]byte) (all said, err error) {
+	for _, text := range opened {
+		layers, err := attendees.SplitLayers(text)
+		if err != nil {
+			return all, err
+		}
+		for _, l := range layers {
+			switch l.Origin() {
+			case attendees.FromRegistration:
+				all.registration = l
+			case attendees.FromCorrection:
+				all.correction = all.correction.Also(l)
+			default:
+				all.responses = append(all.responses, l)
+			}
 		}
 	}
-	return all
-}
-
-func (sh *sheet) restrict(ctx context.Context, p *person, reason attendees.Reason) error {
-	sh.derive(p)
-	a := sh.merged(p)
-	layers := append([]attendees.Layer{p.registration}, p.layers()...)
-	if !p.correction.IsZero() {
-		layers = append(layers, p.correction)
-	}
-	if err := sh.sealLayers(ctx, p, a.Email, reason, layers); err != nil {
-		return err
-	}
-	p.State, p.Reason, p.NameHash, p.dirty = attendees.Restricted, reason, sh.hashes.Name(string(sh.ID), a.Name.Reveal()), true
-	p.registration, p.correction, p.corrected = attendees.Layer{}, attendees.Layer{}, true
-	for _, r := range p.responses {
-		r.Agreed, r.AddressIndex = r.layer.Agreed(), sh.address(r.layer.Email())
-		r.layer, r.dirty = attendees.Layer{}, true
-	}
-	return sh.store.SetBar(ctx, sh.tx, *sh.Event, Bar{Hash: p.ID, What: BarRestricted, Reason: reason})
-}
-
-// sealMore seals a response that came for a restricted attendee.
-func (sh *sheet) sealMore(ctx context.Context, p *person, a *answer) error {
-	if err := sh.sealLayers(ctx, p, a.layer.Email(), p.Reason, []attendees.Layer{a.layer}); err != nil {
-		return err
-	}
-	p.Agreed = p.Agreed || a.layer.Agreed()
-	a.Agreed, a.AddressIndex = a.layer.Agreed(), sh.address(a.layer.Email())
-	a.layer = attendees.Layer{}
-	return nil
-}
-
-// sealLayers seals layers of an attendee to the lock, as one number more.
-func (sh *sheet) sealLayers(ctx context.Context, p *person, address attendees.Personal, reason attendees.Reason, layers []attendees.Layer) error {
-	if reason == attendees.ErasureAsked {
-		for i, l := range layers {
-			layers[i] = sh.store.policy.Again(l, sh.store.withoutDuty()...).Released()
-		}
-	}
-	return sh.store.sealTo(ctx, sh.tx, *sh.Event, p.ID, "restricted", address, attendees.JoinLayers(layers), p.Shared)
-}
-
-// sealTo seals a text of one attendee to the event's lock, as one number more of its kind.
-func (s *Store) sealTo(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, kind string, address attendees.Personal, text []byte, shared bool) error {
-	lock, err := s.vault.Lock(ctx, tx, reader.Ref(e))
-	if err != nil {
-		return err
-	}
-	var number int
-	err = db.Get(ctx, tx, &number, `
-		select coalesce(max(number) + 1, 0)
-		from records
-		where event_id = $1 and attendee_id = $2 and kind = $3 and generation = $4`, e.Key, id, kind, lock.Generation)
-	if err != nil {
-		return err
-	}
-	if s.policy.OfficersOnly || shared || address.Empty() {
-		address = ""
-	} else if shared, err = s.isShared(ctx, tx, e, id, address); err != nil {
-		return err
-	} else if shared {
-		address = "" // a group order: whose the address is, it does not say
-	}
-	sealed, half, err := lock.Seal(reader.Ref(e), id, number, kind, address.Reveal(), text)
-	if err != nil {
-		return err
-	}
-	_, err = db.Exec(ctx, tx, `
-		insert into records (event_id, attendee_id, kind, generation, number, sealed, half, recorded_on)
-		values ($1, $2, $3, $4, $5, $6, $7, $8::date)`, e.Key, id, kind, lock.Generation, number, sealed, half, attendees.DateOf(s.now().UTC()).String())
-	return err
-}
-
-// isShared tells whether somebody else of the event who attends, or held a ticket before,
-// has an address.
-func (s *Store) isShared(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, address attendees.Personal) (shared bool, err error) {
-	h, err := s.secrets.Hashes(e.Secret)
-	if err != nil {
-		return false, err
-	}
-	err = db.Get(ctx, tx, &shared, `
-		select exists (
-			select from attendees
-			where event_id = $1 and address_index = $2 and id <> $3 and (standing in ('attending', 'gone') or shared))`,
-		e.Key, h.Address(string(e.ID), address.Reveal()), id)
-	return shared, err
+	return all, nil
 }
 
 // Lift ends a restriction, for a caller who has the event's row in tx and has opened all
@@ -138,57 +68,41 @@ func (s *Store) isShared(ctx context.Context, tx db.Tx, e events.Event, id uuid.
 // what a duty keeps is sealed; where none keeps anything, the attendee is removed.
 func (s *Store) Lift(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, opened [][]byte) (err error) {
 	defer db.Wrap(&err, "lift a restriction in event %s", e.ID)
-	var registration, correction attendees.Layer
-	responses := map[string]attendees.Layer{}
-	for _, text := range opened {
-		layers, err := attendees.SplitLayers(text)
-		if err != nil {
-			return err
-		}
-		for _, l := range layers {
-			switch l.Origin() {
-			case attendees.FromRegistration:
-				registration = l
-			case attendees.FromCorrection:
-				correction = l
-			default:
-				form, response := l.Response()
-				responses[string(form)+"\x00"+string(response)] = l
-			}
-		}
-	}
-	if e.State != attendees.Open {
-		return s.liftBlocked(ctx, tx, e, id, registration, responses, correction)
-	}
-	sh, p, err := s.one(ctx, tx, e, id)
+	all, err := split(opened)
 	if err != nil {
 		return err
 	}
-	if p.State != attendees.Restricted {
-		return nil
+	if e.State != attendees.Open {
+		return s.liftBlocked(ctx, tx, e, id, all)
 	}
-	withdrawn := sh.withdrawn(id)
-	p.registration, p.State, p.Reason, p.dirty = s.policy.Again(registration, withdrawn...), attendees.Open, "", true
-	if p.Standing == attendees.Gone {
-		p.registration = p.registration.Left()
+	sh, p, err := s.one(ctx, tx, e, id)
+	if err != nil || p.State != attendees.Restricted {
+		return err
 	}
-	p.correction, p.corrected = s.policy.Again(correction, withdrawn...), true
-	for _, l := range responses {
-		form, response := l.Response()
-		key := uuid.UUID(sh.hashes.Response(string(sh.ID), string(form), string(response)))
-		a := sh.answers[key]
+	gone := p.Standing == attendees.Gone
+	p.Reason = ""
+	if sh.Set(p, all.registration); gone {
+		sh.Leave(p)
+	}
+	if !all.correction.IsZero() {
+		sh.Correct(p, all.correction)
+	}
+	for _, l := range all.responses {
+		a := sh.Answer(sh.ResponseKey(l.Response()))
 		if a == nil {
-			a = &answer{fresh: true}
-			a.ID, a.Form = key, form
-			sh.answers[key] = a
-			sh.match(a, p, "hidden")
+			a = sh.NewAnswer(l.Response())
 		}
-		a.layer, a.dirty = s.policy.Again(l, withdrawn...), true
+		if sh.Read(a, l); a.Attendee == nil {
+			if err := sh.Give(ctx, a, p, "hidden"); err != nil {
+				return err
+			}
+		}
 	}
+	sh.Renew(p)
 	if err := s.dropRestricted(ctx, tx, e, id); err != nil {
 		return err
 	}
-	if err := sh.flush(ctx); err != nil {
+	if err := sh.Flush(ctx); err != nil {
 		return err
 	}
 	return s.events.ReadAgain(ctx, tx, e)
@@ -201,18 +115,14 @@ func (s *Store) dropRestricted(ctx context.Context, tx db.Tx, e events.Event, id
 	if err != nil {
 		return err
 	}
-	return s.LiftBar(ctx, tx, e, id, BarRestricted)
+	return s.desk.LiftBar(ctx, tx, e, id, sheet.Restricted)
 }
 
-func (s *Store) liftBlocked(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, registration attendees.Layer, responses map[string]attendees.Layer, correction attendees.Layer) error {
+func (s *Store) liftBlocked(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, all said) error {
 	if err := s.dropRestricted(ctx, tx, e, id); err != nil {
 		return err
 	}
-	var layers []attendees.Layer
-	for _, l := range responses {
-		layers = append(layers, l)
-	}
-	a := attendees.Merge(s.policy, registration, layers, correction)
+	a := attendees.Merge(s.policy, all.registration, all.responses, all.correction)
 	links, err := s.events.Forms.Links(ctx, tx, e.Key)
 	if err != nil {
 		return err
@@ -221,74 +131,91 @@ func (s *Store) liftBlocked(ctx context.Context, tx db.Tx, e events.Event, id uu
 	if !s.policy.Keeps() || !agreed || e.Expired(s.now()) {
 		return s.removeBlocked(ctx, tx, e, id)
 	}
-	if err := s.sealTo(ctx, tx, e, id, "lifted", a.Email, a.Record(s.policy, e.ID, false).Text(), false); err != nil {
+	if err := s.sealAlone(ctx, tx, e, id, sheet.KindLifted, a.Email, a.Record(s.policy, e.ID, false).Text()); err != nil {
 		return err
 	}
 	_, err = db.Exec(ctx, tx, `update attendees set state = 'blocked', reason = '' where id = $1`, id)
 	return err
 }
 
-// removeBlocked removes an attendee of a blocked event with all records.
+// removeBlocked removes an attendee of a blocked event with all records. Those who have the
+// same address are marked: whose it was, it does not say any more.
 func (s *Store) removeBlocked(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID) error {
-	if err := s.shareOn(ctx, tx, e, id); err != nil {
-		return err
-	}
-	if _, err := db.Exec(ctx, tx, `delete from records where event_id = $1 and attendee_id = $2`, e.Key, id); err != nil {
-		return err
-	}
-	_, err := db.Exec(ctx, tx, `delete from attendees where id = $1`, id)
-	return err
-}
-
-// shareOn marks those who have the address of an attendee who is removed: whose it was, it
-// does not say any more.
-func (s *Store) shareOn(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID) error {
 	_, err := db.Exec(ctx, tx, `
 		update attendees a
 		set shared = true
 		from attendees o
 		where o.id = $2 and a.event_id = $1 and a.id <> o.id and a.address_index = o.address_index and a.address_index <> ''
 		  and o.standing in ('attending', 'gone')`, e.Key, id)
+	if err != nil {
+		return err
+	}
+	if _, err := db.Exec(ctx, tx, `delete from records where event_id = $1 and attendee_id = $2`, e.Key, id); err != nil {
+		return err
+	}
+	_, err = db.Exec(ctx, tx, `delete from attendees where id = $1`, id)
 	return err
 }
 
 // Erase removes one attendee, for a caller who has the event's row in tx: layers, records and
 // responses are gone, and bars keep them out. A ticket's present holder leaves the ticket
-// barred, a former one only their responses. It gives the ids of the responses that went, as
-// their source has them, where the server could read them.
+// barred, a former one only their responses. It gives the responses that went, where the
+// server could read them: their source has them still.
 func (s *Store) Erase(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID) (gone []attendees.Layer, err error) {
 	defer db.Wrap(&err, "erase an attendee of event %s", e.ID)
 	base, _ := seal.HolderOf(id)
-	if e.State != attendees.Open {
-		if err := s.SetBar(ctx, tx, e, Bar{Hash: base, What: BarErased}); err != nil {
+	var later bool
+	err = db.Get(ctx, tx, &later, `
+		select exists (select from attendees where id > $1 and id <= $2)`, id, uuid.UUID(seal.Holder(base, seal.MaxHolder)))
+	if err != nil {
+		return nil, err
+	}
+	if !later {
+		if err := s.desk.SetBar(ctx, tx, e, sheet.Bar{Hash: base, What: sheet.Erased}); err != nil {
 			return nil, err
 		}
+	}
+	if e.State != attendees.Open {
 		return nil, s.removeBlocked(ctx, tx, e, id)
 	}
 	sh, p, err := s.one(ctx, tx, e, id)
 	if err != nil {
 		return nil, err
 	}
-	if sh.present(base) == p {
-		if err := s.SetBar(ctx, tx, e, Bar{Hash: base, What: BarErased}); err != nil {
+	gone = p.Layers()
+	for _, response := range sh.Remove(p) {
+		if err := sh.SetBar(ctx, sheet.Bar{Hash: response, What: sheet.Erased}); err != nil {
 			return nil, err
 		}
 	}
-	for _, a := range slices.Clone(p.responses) {
-		if !a.layer.IsZero() {
-			gone = append(gone, a.layer)
-		}
-		a.removed = true
-		if err := s.SetBar(ctx, tx, e, Bar{Hash: a.ID, What: BarErased}); err != nil {
-			return nil, err
-		}
-	}
-	if err := s.shareOn(ctx, tx, e, id); err != nil {
+	if err := s.events.Tasks.Settle(ctx, tx, events.Task{Kind: events.TaskClaim, Event: e.Key, Attendee: base}); err != nil {
 		return nil, err
 	}
 	if _, err := db.Exec(ctx, tx, `delete from records where event_id = $1 and attendee_id = $2`, e.Key, id); err != nil {
 		return nil, err
 	}
-	p.removed = true
-	return gone, sh.flush(ctx)
+	return gone, sh.Flush(ctx)
+}
+
+// EraseResponse removes a response that is matched to nobody, at the request of who gave it,
+// for a caller who has the event's row in tx. A bar keeps it out.
+func (s *Store) EraseResponse(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID) (gone attendees.Layer, err error) {
+	defer db.Wrap(&err, "erase a response of event %s", e.ID)
+	sh, err := s.desk.Open(ctx, tx, e)
+	if err != nil {
+		return gone, err
+	}
+	if err := sh.LoadAnswers(ctx, id); err != nil {
+		return gone, err
+	}
+	a := sh.Answer(id)
+	if a == nil || a.Attendee != nil {
+		return gone, ErrResponse
+	}
+	gone = a.Layer
+	sh.Drop(a)
+	if err := sh.SetBar(ctx, sheet.Bar{Hash: id, What: sheet.Erased}); err != nil {
+		return gone, err
+	}
+	return gone, sh.Flush(ctx)
 }

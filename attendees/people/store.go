@@ -2,12 +2,11 @@
 // corrections, each a sealed layer. It matches responses to attendees, tells holders of a
 // ticket apart, follows tickets to other events, and restricts and erases.
 //
-// There is one write path: a sheet holds an event's people in memory while a writer has the
-// event's row; what changed is derived by Merge and written with one statement per table.
-// What was decided about somebody before (erased, restricted, held, withdrawn) lies in bars,
-// which the path reads; it asks nothing of what happens later in an event's life.
+// There is one write path, package sheet. What was decided about somebody before (erased,
+// restricted, held, withdrawn) lies in bars, which it reads; it asks nothing of what happens
+// later in an event's life.
 //
-// Start at Store.SaveRegistrations and Store.SaveResponses, then at sheet.go.
+// Start at Store.SaveRegistrations and Store.SaveResponses.
 package people
 
 import (
@@ -22,6 +21,7 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
+	"lethe/attendees/people/sheet"
 	"lethe/attendees/reader"
 	"lethe/attendees/seal"
 	"lethe/attendees/vault"
@@ -31,16 +31,16 @@ import (
 type Store struct {
 	pool    *sqlx.DB
 	events  *events.Store
-	vault   *vault.Store
 	reader  *reader.Store
 	secrets *seal.Keyring
 	policy  *attendees.Policy
 	now     func() time.Time
+	desk    *sheet.Desk
 }
 
 // New makes a store of people.
 func New(pool *sqlx.DB, e *events.Store, v *vault.Store, r *reader.Store, secrets *seal.Keyring, policy *attendees.Policy, now func() time.Time) *Store {
-	return &Store{pool, e, v, r, secrets, policy, now}
+	return &Store{pool, e, r, secrets, policy, now, &sheet.Desk{Events: e, Vault: v, Secrets: secrets, Policy: policy, Now: now}}
 }
 
 // Saved is what became of one batch.
@@ -111,8 +111,10 @@ func (s *Store) Find(ctx context.Context, q db.Queryer, id attendees.AttendeeID)
 	err = db.Select(ctx, q, &found, `
 		select a.event_id, a.id
 		from unnest($1::uuid[], $2::uuid[]) as w (low, high)
-		join attendees a on a.id between w.low and w.high
-		order by a.standing = 'gone', a.id desc`, texts(lows), texts(highs))
+		cross join lateral (
+			select id, event_id, standing from attendees where id between w.low and w.high order by id limit 256
+		) as a
+		order by a.standing = 'gone', a.id desc`, sheet.Texts(lows), sheet.Texts(highs))
 	if err != nil {
 		return e, key, err
 	}
@@ -122,6 +124,31 @@ func (s *Store) Find(ctx context.Context, q db.Queryer, id attendees.AttendeeID)
 		}
 	}
 	return e, key, ErrAttendee
+}
+
+// Hold says whether a hold on an attendee is active, for a caller who has the event's row in
+// tx: nothing leaves their layers meanwhile.
+func (s *Store) Hold(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, held bool) (err error) {
+	defer db.Wrap(&err, "hold an attendee of event %s", e.ID)
+	if held {
+		return s.desk.SetBar(ctx, tx, e, sheet.Bar{Hash: id, What: sheet.Held})
+	}
+	return s.desk.LiftBar(ctx, tx, e, id, sheet.Held)
+}
+
+// SetBar decides something about somebody, here or not, for a caller who has the event's row
+// in tx. The zero Event: in all events.
+func (s *Store) SetBar(ctx context.Context, tx db.Tx, e events.Event, b sheet.Bar) (err error) {
+	defer db.Wrap(&err, "set a bar in event %s", e.ID)
+	return s.desk.SetBar(ctx, tx, e, b)
+}
+
+// SealIDs seals ids at a source under the text subkey, for a task or for deletion there.
+func (s *Store) SealIDs(event uuid.UUID, ids string) []byte { return s.desk.SealIDs(event, ids) }
+
+// OpenIDs opens what SealIDs sealed.
+func (s *Store) OpenIDs(event uuid.UUID, sealed []byte) (string, error) {
+	return s.desk.OpenIDs(event, sealed)
 }
 
 // HolderID names a former holder of a ticket, numbered from 0: 5001~1 is the first.
@@ -150,9 +177,30 @@ func cutHolder(id attendees.AttendeeID) (bare attendees.AttendeeID, nth int) {
 	return id, -1
 }
 
-// Sweep drops markers of removed rows that are older than a day, whatever event they are of.
+// Sweep drops markers of removed rows that are older than a day, whatever event they are of,
+// and copies of responses that staff have matched in another event since. It is for the night.
 func (s *Store) Sweep(ctx context.Context) (err error) {
-	defer db.Wrap(&err, "drop markers")
+	defer db.Wrap(&err, "sweep")
 	_, err = db.Exec(ctx, s.pool, `delete from removed where removed_on < $1::date`, attendees.DateOf(s.now().UTC()).AddDays(-1).String())
-	return err
+	if err != nil {
+		return err
+	}
+	all, err := s.events.List(ctx)
+	if err != nil {
+		return err
+	}
+	var waiting []attendees.Layer
+	for _, e := range all {
+		if e.State != attendees.Open {
+			continue
+		}
+		err := s.reader.ReadUnmatched(ctx, s.pool, e, 0, func(r reader.Response) error {
+			waiting = append(waiting, r.Layer)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return s.dropCopies(ctx, waiting)
 }

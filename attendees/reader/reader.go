@@ -398,7 +398,7 @@ func (s *Store) Records(ctx context.Context, q db.Queryer, e events.Event, of ..
 		select attendee_id, kind, generation, number, sealed, half, recorded_on
 		from records
 		where event_id = $1 and attendee_id = any($2::uuid[])
-		order by attendee_id, recorded_on, kind, generation, number`, e.Key, texts(of))
+		order by attendee_id, recorded_on, kind, number, generation`, e.Key, texts(of))
 	return all, err
 }
 

@@ -117,7 +117,11 @@ func (p *preparation) seal(batch []reader.Row) (part, error) {
 		if one.Shared || p.shared[string(one.AddressIndex)] {
 			address = ""
 		}
-		name := p.hashes.Name(string(p.event.ID), a.Name.Reveal())
+		own := one.Registration.Name() // a corrected one says nothing about whom the source names
+		if own.Empty() {
+			own = a.Name
+		}
+		name := p.hashes.Name(string(p.event.ID), own.Reveal())
 		under := func(k vault.Sealer, kind string, r attendees.Record) {
 			text := r.Text()
 			record := sealedRecord{attendee: one.ID, kind: kind, generation: k.Cipher.Generation(), sealed: k.Cipher.Seal(nil, one.ID, 0, kind, text), name: name}

@@ -13,7 +13,6 @@ import (
 	"lethe/attendees/db"
 	"lethe/attendees/events"
 	"lethe/attendees/ledger"
-	"lethe/attendees/people"
 	"lethe/attendees/reader"
 	"lethe/attendees/seal"
 	"lethe/attendees/vault"
@@ -103,7 +102,7 @@ func (s *Holds) add(ctx context.Context, tx db.Tx, e events.Event, key uuid.UUID
 	var attendee any
 	if key != uuid.Nil {
 		attendee = key
-		if err := s.store.people.SetBar(ctx, tx, e, people.Bar{Hash: key, What: people.BarHeld}); err != nil {
+		if err := s.store.people.Hold(ctx, tx, e, key, true); err != nil {
 			return err
 		}
 	} else if err := s.store.events.Hold(ctx, tx, e, true); err != nil {
@@ -217,7 +216,7 @@ func (s *Holds) release(ctx context.Context, r holdRow) error {
 			return err
 		}
 		if r.Attendee.Valid {
-			err = s.store.people.LiftBar(ctx, tx, e, r.Attendee.UUID, people.BarHeld)
+			err = s.store.people.Hold(ctx, tx, e, r.Attendee.UUID, false)
 		} else {
 			err = s.store.events.Hold(ctx, tx, e, false)
 		}

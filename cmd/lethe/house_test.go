@@ -23,6 +23,7 @@ var floors = [][]string{
 	{"lethe/attendees/ledger", "lethe/attendees/mail", "lethe/attendees/db/pgtest"},
 	{"lethe/attendees/events", "lethe/attendees/vault"},
 	{"lethe/attendees/reader", "lethe/attendees/rights/words", "lethe/attendees/rights/deadline"},
+	{"lethe/attendees/people/sheet"},
 	{"lethe/attendees/people"},
 	{"lethe/attendees/roster"},
 	{"lethe/attendees/export"},

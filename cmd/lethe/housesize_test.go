@@ -37,7 +37,7 @@ var tooLarge = []string{"attendees/web", "cmd/lethe", "sync/eventbrite", "sync/p
 // was there before.
 var (
 	core = []string{
-		"attendees/seal", "attendees/vault", "attendees/events", "attendees/reader", "attendees/people", "attendees/roster", "attendees/export",
+		"attendees/seal", "attendees/vault", "attendees/events", "attendees/reader", "attendees/people/sheet", "attendees/people", "attendees/roster", "attendees/export",
 		"attendees/retention", "attendees/rights", "attendees/rights/words", "attendees/rights/deadline",
 	}
 	newDomain = []string{"layer.go", "layertext.go", "merge.go", "record.go", "minimise.go", "registration.go", "clean.go"}

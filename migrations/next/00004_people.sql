@@ -57,6 +57,7 @@ create index on responses (event_id, version);
 create index on responses (event_id, address_index);
 create index on responses (attendee_id) where attendee_id is not null;
 create index on responses (claims) where claims is not null;
+create index on responses (event_id) where attendee_id is null;
 alter table responses
 	alter column id set statistics 0,
 	alter column attendee_id set statistics 0,
