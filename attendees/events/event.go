@@ -1,19 +1,17 @@
-// Package events keeps events and their dates, the forms that are linked to them, how far
-// each source has been read, and tasks for staff.
+// Package events keeps events and their dates (Store), the forms that are linked to them
+// (Forms), how far each source has been read (Feeds), and what only staff can do (Tasks).
 //
-// An event's row is the lock of all that is stored of it: a writer begins with Write, which
-// raises the version and returns the row. What reads for an organiser asks Event.Readable
-// first.
+// An event's row is the lock of all that is stored of it: a writer begins with Store.Write,
+// which raises the version and returns the row. What reads for an organiser asks
+// Event.Readable first. Nothing here is about a person: a task names one by a keyed id.
 package events
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -82,11 +80,11 @@ const (
 	Drop  Question = "drop"
 )
 
-// Store keeps events, and what belongs to them.
+// Store keeps events; its fields keep what belongs to them.
 type Store struct {
-	Forms *Forms // linked to events
-	Feeds *Feeds // how far sources were read
-	Tasks *Tasks // for staff
+	Forms *Forms
+	Feeds *Feeds
+	Tasks *Tasks
 
 	pool   *sqlx.DB
 	policy *attendees.Policy
@@ -96,8 +94,8 @@ type Store struct {
 
 // New makes a store of events on a migrated database.
 func New(pool *sqlx.DB, policy *attendees.Policy, newestSecret string, now func() time.Time) *Store {
-	s := &Store{pool: pool, policy: policy, secret: newestSecret, now: now, Feeds: &Feeds{pool, now}, Tasks: &Tasks{pool, now}}
-	s.Forms = &Forms{s}
+	s := &Store{pool: pool, policy: policy, secret: newestSecret, now: now}
+	s.Forms, s.Feeds, s.Tasks = &Forms{s}, &Feeds{pool, now}, &Tasks{pool, now}
 	return s
 }
 
@@ -126,10 +124,23 @@ func (e Event) Expired(now time.Time) bool {
 	return e.State == attendees.Deleted || !e.Today(now).Before(e.DeleteOn)
 }
 
+// Late tells that the event had ended when it was reopened: it is read once more, and its
+// people are shown to nobody.
+func (e Event) Late() bool {
+	return e.ReopenedAt != nil && e.EndsOn.Before(e.Today(*e.ReopenedAt))
+}
+
+// Misjudged tells that the event is blocked or deleted and ends in the future: whoever
+// registers for it is turned away, until staff reopen it if it is blocked.
+func (e Event) Misjudged(now time.Time) bool {
+	from := e.described()
+	return e.State != attendees.Open && (from.End.After(now) || from.End.IsZero() && from.Start.After(now))
+}
+
 // Readable is nil where an organiser may read the event's people, else a *BlockedError. It
 // is the second of three guards: it looks at the clock, not at what a worker has done.
 func (e Event) Readable(now time.Time) error {
-	if e.State != attendees.Open || e.Past(now) {
+	if e.State != attendees.Open || e.Past(now) || e.Late() {
 		return &BlockedError{e}
 	}
 	return nil
@@ -152,16 +163,22 @@ func (e *UnknownError) Error() string {
 type BlockedError struct{ Event Event }
 
 func (e *BlockedError) Error() string {
-	if e.Event.State == attendees.Open {
-		return fmt.Sprintf("event %s has passed its block date, %s: its people are not shown any more, and are deleted on %s", e.Event.ID, e.Event.BlockOn, e.Event.DeleteOn)
+	switch e := e.Event; {
+	case e.State == attendees.Deleted:
+		return fmt.Sprintf("the people of event %s are deleted: records are left only of those who are restricted or on hold", e.ID)
+	case e.State == attendees.Blocked:
+		return fmt.Sprintf("event %s was blocked on %s: its records are sealed until %s. The data protection officer can open them with `lethe unseal`", e.ID, e.BlockOn, e.DeleteOn)
+	case e.Late():
+		return fmt.Sprintf("event %s had ended when it was reopened: it is read to the end and blocked again, and its people are shown to nobody", e.ID)
+	default:
+		return fmt.Sprintf("event %s has passed its block date, %s: its people are not shown any more, and are deleted on %s", e.ID, e.BlockOn, e.DeleteOn)
 	}
-	return fmt.Sprintf("event %s was blocked on %s: its records are sealed until %s. The data protection officer can open them with `lethe unseal`", e.Event.ID, e.Event.BlockOn, e.Event.DeleteOn)
 }
 
 // Get finds an event; *UnknownError where there is none.
 func (s *Store) Get(ctx context.Context, q db.Queryer, id attendees.EventID) (e Event, err error) {
 	defer db.Wrap(&err, "find event %s", id)
-	err = db.Get(ctx, q, &e, `select `+eventColumns+` from events where source_id = $1`, id)
+	err = db.Get(ctx, q, &e, `select `+eventColumns+` from events where id = $1`, Key(attendees.Eventbrite, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		err = &UnknownError{id}
 	}
@@ -179,7 +196,7 @@ func (s *Store) ByKey(ctx context.Context, q db.Queryer, key uuid.UUID) (e Event
 // who write nothing that others read.
 func (s *Store) Look(ctx context.Context, tx db.Tx, id attendees.EventID) (e Event, err error) {
 	defer db.Wrap(&err, "lock event %s", id)
-	err = db.Get(ctx, tx, &e, `select `+eventColumns+` from events where source_id = $1 for no key update`, id)
+	err = db.Get(ctx, tx, &e, `select `+eventColumns+` from events where id = $1 for no key update`, Key(attendees.Eventbrite, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		err = &UnknownError{id}
 	}
@@ -196,29 +213,31 @@ func (s *Store) List(ctx context.Context) (all []Event, err error) {
 	return all, err
 }
 
-// Write takes the rows of events for a writer until tx ends, in the order of their keys, and
-// raises their versions. Those that are not known are missing from the result.
+// Write takes the rows of events for a writer until tx ends, and raises their versions.
+// Those that are not known are missing from the result.
 func (s *Store) Write(ctx context.Context, tx db.Tx, keys ...uuid.UUID) (locked map[uuid.UUID]Event, err error) {
 	defer db.Wrap(&err, "lock events")
-	slices.SortFunc(keys, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
-	locked = make(map[uuid.UUID]Event, len(keys))
-	for _, key := range slices.Compact(keys) {
-		// One by one: an update of many rows takes them in an order of its own.
-		var e Event
-		err := db.Get(ctx, tx, &e, `
-			update events
-			set version = version + 1
-			where id = $1
-			returning `+eventColumns, key)
-		if errors.Is(err, sql.ErrNoRows) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		locked[key] = e
+	var all []Event
+	// An update of many rows takes them in an order of its own, so they are locked in the
+	// order of their keys before: no two writers wait for each other.
+	err = db.Select(ctx, tx, &all, `
+		with locked as (
+			select id as key
+			from events
+			where id = any($1::uuid[])
+			order by id
+			for no key update
+		)
+		update events
+		set version = version + 1
+		from locked
+		where id = key
+		returning `+eventColumns, uuids(keys))
+	locked = make(map[uuid.UUID]Event, len(all))
+	for _, e := range all {
+		locked[e.Key] = e
 	}
-	return locked, nil
+	return locked, err
 }
 
 // WriteOne is Write of one event; *UnknownError where it is not known.
@@ -238,11 +257,23 @@ func (s *Store) WriteOne(ctx context.Context, tx db.Tx, id attendees.EventID) (E
 // Known tells which of the events are known, by id.
 func (s *Store) Known(ctx context.Context, q db.Queryer, ids []attendees.EventID) (known map[attendees.EventID]Event, err error) {
 	defer db.Wrap(&err, "look up events")
+	keys := make([]uuid.UUID, len(ids))
+	for i, id := range ids {
+		keys[i] = Key(attendees.Eventbrite, id)
+	}
 	var all []Event
-	err = db.Select(ctx, q, &all, `select `+eventColumns+` from events where source_id = any($1)`, pq.Array(ids))
+	err = db.Select(ctx, q, &all, `select `+eventColumns+` from events where id = any($1::uuid[])`, uuids(keys))
 	known = make(map[attendees.EventID]Event, len(all))
 	for _, e := range all {
 		known[e.ID] = e
 	}
 	return known, err
+}
+
+func uuids(keys []uuid.UUID) pq.StringArray {
+	texts := make(pq.StringArray, len(keys))
+	for i, k := range keys {
+		texts[i] = k.String()
+	}
+	return texts
 }

@@ -50,7 +50,7 @@ type Feed struct {
 	Attention  string     `db:"attention"`
 }
 
-// Feeds keeps how far each listing was read.
+// Feeds keeps how far each source has been read.
 type Feeds struct {
 	pool *sqlx.DB
 	now  func() time.Time

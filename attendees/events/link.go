@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/lib/pq"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
@@ -25,7 +24,7 @@ type Link struct {
 	Linked  time.Time
 }
 
-// Forms keeps the forms that are linked to events, with their questions.
+// Forms keeps which forms are linked to which events, with their questions.
 type Forms struct{ store *Store }
 
 // LinkField looks whether a question may fill a field of a purpose, and names it by what
@@ -49,15 +48,22 @@ func LinkField(form attendees.Form, purpose attendees.Purpose, w attendees.Field
 // before is read again. It refuses an event that is not open.
 func (s *Forms) Link(ctx context.Context, event attendees.EventID, form attendees.Form, purpose attendees.PurposeName, fields attendees.FieldLinks) (err error) {
 	defer db.Wrap(&err, "link form %s to event %s", form.ID, event)
+	for i, f := range fields {
+		if slices.ContainsFunc(fields[:i], func(before attendees.FieldLink) bool { return before.Field == f.Field }) {
+			return fmt.Errorf("two questions fill field %s: choose one", f.Field)
+		}
+	}
 	return db.InTx(ctx, s.store.pool, func(tx db.Tx) error {
 		e, err := s.store.WriteOne(ctx, tx, event)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if e.State != attendees.Open {
+		case e.State == attendees.Deleted:
+			return fmt.Errorf("its people are deleted, and nothing more is imported")
+		case e.State == attendees.Blocked:
 			return fmt.Errorf("it was blocked on %s, and nothing more is imported: `lethe events reopen %s` comes first", e.BlockOn, e.ID)
 		}
-		if _, err := s.dropLink(ctx, tx, e, form.ID, purpose); err != nil {
+		if err := s.drop(ctx, tx, e, form.ID, purpose); err != nil {
 			return err
 		}
 		_, err = db.Exec(ctx, tx, `
@@ -74,15 +80,19 @@ func (s *Forms) Link(ctx context.Context, event attendees.EventID, form attendee
 				return err
 			}
 		}
-		if _, err := s.saveForm(ctx, tx, form); err != nil {
+		if _, err := s.saveForm(ctx, tx, form, event); err != nil {
 			return err
 		}
-		return s.readLinked(ctx, tx, e, form.ID)
+		return s.changed(ctx, tx, e, form.ID)
 	})
 }
 
-// readLinked has read again what an event's link to a form fills.
-func (s *Forms) readLinked(ctx context.Context, tx db.Tx, e Event, form attendees.FormID) error {
+// changed has what an event's link to a form fills read again. What staff are asked about
+// questions that do not exist follows.
+func (s *Forms) changed(ctx context.Context, tx db.Tx, e Event, form attendees.FormID) error {
+	if err := s.askAboutGone(ctx, tx, form); err != nil {
+		return err
+	}
 	if form != attendees.EventbriteForm {
 		return s.store.Feeds.Rewind(ctx, tx, FormFeed(form))
 	}
@@ -92,43 +102,47 @@ func (s *Forms) readLinked(ctx context.Context, tx db.Tx, e Event, form attendee
 	return s.store.Feeds.Rewind(ctx, tx, EventFeed(e.ID))
 }
 
-func (s *Forms) dropLink(ctx context.Context, tx db.Tx, e Event, form attendees.FormID, purpose attendees.PurposeName) (int64, error) {
+// drop takes a link away; with "", those of all purposes.
+func (s *Forms) drop(ctx context.Context, tx db.Tx, e Event, form attendees.FormID, purpose attendees.PurposeName) error {
 	_, err := db.Exec(ctx, tx, `
 		delete from link_fields
-		where event_id = $1 and form_id = $2 and purpose = $3`, e.Key, form, purpose)
+		where event_id = $1 and form_id = $2 and ($3 = '' or purpose = $3)`, e.Key, form, purpose)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return db.Exec(ctx, tx, `
+	_, err = db.Exec(ctx, tx, `
 		delete from links
-		where event_id = $1 and form_id = $2 and purpose = $3`, e.Key, form, purpose)
+		where event_id = $1 and form_id = $2 and ($3 = '' or purpose = $3)`, e.Key, form, purpose)
+	return err
 }
 
 // Unlink takes a form from an event, for one purpose or, with "", for all, for a caller who
 // has the event's row in tx: it says whether there was a link. What it filled is the
-// caller's to remove.
+// caller's to remove. Of a form that belongs to no event any more nothing is reported.
 func (s *Forms) Unlink(ctx context.Context, tx db.Tx, e Event, form attendees.FormID, purpose attendees.PurposeName) (was bool, err error) {
 	defer db.Wrap(&err, "unlink form %s from event %s", form, e.ID)
-	var purposes []attendees.PurposeName
-	err = db.Select(ctx, tx, &purposes, `
-		select purpose
-		from links
-		where event_id = $1 and form_id = $2 and ($3 = '' or purpose = $3)`, e.Key, form, purpose)
-	if err != nil {
+	err = db.Get(ctx, tx, &was, `
+		select exists (
+			select from links
+			where event_id = $1 and form_id = $2 and ($3 = '' or purpose = $3))`, e.Key, form, purpose)
+	if err != nil || !was {
 		return false, err
 	}
-	for _, p := range purposes {
-		if _, err := s.dropLink(ctx, tx, e, form, p); err != nil {
-			return false, err
-		}
+	if err := s.drop(ctx, tx, e, form, purpose); err != nil {
+		return false, err
 	}
-	if len(purposes) == 0 {
-		return false, nil
+	if err := s.changed(ctx, tx, e, form); err != nil {
+		return false, err
 	}
-	return true, s.readLinked(ctx, tx, e, form)
+	// The row stays: its generation refuses the progress of whoever reads it just now.
+	_, err = db.Exec(ctx, tx, `
+		update feeds
+		set finished_at = null, failed_at = null, failure = '', attention = ''
+		where name = $1 and not exists (select from links where form_id = $2)`, FormFeed(form), form)
+	return true, err
 }
 
-// Links lists all links, by event, form and purpose, or those of some events alone.
+// Links lists all links, by event, form and purpose, or those of some events only.
 func (s *Forms) Links(ctx context.Context, q db.Queryer, of ...uuid.UUID) (links []Link, err error) {
 	defer db.Wrap(&err, "list links")
 	var rows []struct {
@@ -162,14 +176,6 @@ func (s *Forms) Links(ctx context.Context, q db.Queryer, of ...uuid.UUID) (links
 	return links, err
 }
 
-func uuids(keys []uuid.UUID) pq.StringArray {
-	texts := make(pq.StringArray, len(keys))
-	for i, k := range keys {
-		texts[i] = k.String()
-	}
-	return texts
-}
-
 // FieldLinks are the links of one form for one event, for all purposes, as minimising
 // takes them.
 func FieldLinks(links []Link, event attendees.EventID, form attendees.FormID) (fields attendees.FieldLinks) {
@@ -198,16 +204,4 @@ func (s *Forms) Linked(ctx context.Context) (forms []attendees.FormID, err error
 		where l.form_id <> $1 and e.state = 'open'
 		order by l.form_id`, attendees.EventbriteForm)
 	return forms, err
-}
-
-// OpenEvents lists the open events that a form is linked to, by key.
-func (s *Forms) OpenEvents(ctx context.Context, q db.Queryer, form attendees.FormID) (keys []uuid.UUID, err error) {
-	defer db.Wrap(&err, "find the events of form %s", form)
-	err = db.Select(ctx, q, &keys, `
-		select distinct e.id
-		from links l
-		join events e on e.id = l.event_id
-		where l.form_id = $1 and e.state = 'open'
-		order by e.id`, form)
-	return keys, err
 }

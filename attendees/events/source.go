@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/lib/pq"
+
 	"lethe/attendees"
 	"lethe/attendees/db"
 )
@@ -17,20 +19,13 @@ func (s *Store) ReadAgain(ctx context.Context, tx db.Tx, e Event) (err error) {
 	if err := s.Feeds.Rewind(ctx, tx, EventFeed(e.ID)); err != nil {
 		return err
 	}
-	return s.readFormsAgain(ctx, tx, e)
-}
-
-func (s *Store) readFormsAgain(ctx context.Context, tx db.Tx, e Event) error {
 	forms, err := s.formsOf(ctx, tx, e)
-	if err != nil {
-		return err
-	}
 	for _, form := range forms {
 		if err := s.Feeds.Rewind(ctx, tx, FormFeed(form)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return err
 }
 
 func (s *Store) formsOf(ctx context.Context, q db.Queryer, e Event) (forms []attendees.FormID, err error) {
@@ -59,32 +54,41 @@ type Sources struct {
 	// Dry tells that its own listing and each linked form have been read to the end since
 	// they were last rewound.
 	Dry bool
-	// Failing is since when the first of them fails without having been read; zero: none.
+	// Failed are those that fail, by name, and Failing is since when the first of them does.
+	// While the agreement question of a blocked event is open they are still probed.
+	Failed  []FeedName
 	Failing time.Time
 }
 
 // SourcesOf tells whether all that feeds an event has run dry.
 func (s *Store) SourcesOf(ctx context.Context, q db.Queryer, e Event) (from Sources, err error) {
 	defer db.Wrap(&err, "look at the sources of event %s", e.ID)
-	names := []FeedName{EventFeed(e.ID), OrganizationFeed(e.Organization)}
 	forms, err := s.formsOf(ctx, q, e)
 	if err != nil {
 		return from, err
 	}
+	names := pq.StringArray{string(EventFeed(e.ID)), string(OrganizationFeed(e.Organization))}
+	unread := map[FeedName]bool{}
 	for _, form := range forms {
-		names = append(names, FormFeed(form))
+		names, unread[FormFeed(form)] = append(names, string(FormFeed(form))), true
 	}
-	from.Dry = e.ReadAt != nil
-	for i, name := range names {
-		f, err := s.Feeds.Get(ctx, q, name)
-		if err != nil {
-			return from, err
+	var feeds []Feed
+	if err := db.Select(ctx, q, &feeds, `select `+feedColumns+` from feeds where name = any($1) order by name`, names); err != nil {
+		return from, err
+	}
+	for _, f := range feeds {
+		// An agreement may be given until the block date: a form is to be read after it.
+		if f.Watermark != nil && !f.Watermark.Before(e.BlockedFrom()) {
+			delete(unread, f.Name)
 		}
-		unread := i >= 2 && (f.Watermark == nil || f.Watermark.Before(e.BlockedFrom()))
-		from.Dry = from.Dry && !unread
-		if f.FailedAt != nil && (from.Failing.IsZero() || f.FailedAt.Before(from.Failing)) {
+		if f.FailedAt == nil {
+			continue
+		}
+		from.Failed = append(from.Failed, f.Name)
+		if from.Failing.IsZero() || f.FailedAt.Before(from.Failing) {
 			from.Failing = *f.FailedAt
 		}
 	}
+	from.Dry = e.ReadAt != nil && len(unread) == 0
 	return from, nil
 }

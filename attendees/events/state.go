@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
@@ -61,12 +62,13 @@ func (s *Store) Hold(ctx context.Context, tx db.Tx, e Event, held bool) (err err
 	return err
 }
 
-// Reopen makes a blocked event open again: its planned dates apply, and it is read whole.
-// It refuses one whose delete date has come.
+// Reopen makes a blocked event open again, for a caller who has its row in tx and enters it
+// into the ledger: its planned dates apply, and it is read whole, since nothing that came
+// meanwhile was stored. It refuses one whose delete date has come.
 func (s *Store) Reopen(ctx context.Context, tx db.Tx, e Event) (_ Event, err error) {
 	defer db.Wrap(&err, "reopen event %s", e.ID)
 	if e.State != attendees.Blocked {
-		return e, fmt.Errorf("it is not blocked")
+		return e, fmt.Errorf("it is %s, not blocked", e.State)
 	}
 	if e.Expired(s.now()) {
 		return e, fmt.Errorf("its delete date, %s, has come", e.DeleteOn)
@@ -78,24 +80,26 @@ func (s *Store) Reopen(ctx context.Context, tx db.Tx, e Event) (_ Event, err err
 	if err != nil {
 		return e, err
 	}
-	e.State, e.ReadAt = attendees.Open, nil
+	before, now := e, s.now()
+	e.State, e.ReadAt, e.ReconciledAt, e.ReopenedAt = attendees.Open, nil, nil, &now
+	if e.Question != Asked {
+		e.Question = ""
+	}
 	if err := s.Preview(&e); err != nil {
 		return e, err
 	}
-	if e, err = s.Accept(ctx, tx, e); err != nil {
+	e.accept(now)
+	if err := s.update(ctx, tx, before, &e); err != nil {
+		return e, err
+	}
+	if err := s.Tasks.Settle(ctx, tx, Task{Kind: TaskReopen, Event: e.Key}); err != nil {
 		return e, err
 	}
 	return e, s.ReadAgain(ctx, tx, e)
 }
 
-// Misjudged lists blocked events that end in the future: a live event that is blocked turns
-// new registrants away until staff reopen it.
+// Misjudged lists events that end in the future and are blocked or deleted.
 func (s *Store) Misjudged(ctx context.Context) (all []Event, err error) {
-	defer db.Wrap(&err, "look for blocked events that end in the future")
-	err = db.Select(ctx, s.pool, &all, `
-		select `+eventColumns+`
-		from events
-		where state = 'blocked' and ends_at > $1
-		order by source_id`, s.now())
-	return all, err
+	all, err = s.List(ctx)
+	return slices.DeleteFunc(all, func(e Event) bool { return !e.Misjudged(s.now()) }), err
 }

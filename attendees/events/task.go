@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -16,7 +17,7 @@ import (
 // TaskKind is what is to be done.
 type TaskKind string
 
-// What only people can do. Each has one open task for one event, form and attendee.
+// What only people can do. There is one open task of a kind for one event, form and attendee.
 const (
 	TaskClaim       TaskKind = "claim"            // a response names an attendee and has another address
 	TaskUnsaid      TaskKind = "unsaid"           // readings would have taken agreements away, so a form is not read
@@ -60,8 +61,9 @@ type Tasks struct {
 	now  func() time.Time
 }
 
-// Ask adds a task; where one of its kind is open for the same event, form and attendee, it
-// has one more reason.
+// Ask adds a task. It may be called again and again while the reason lasts: where the task is
+// open already it is told the newest count and ids, and has one more reason where the count
+// is another one.
 func (s *Tasks) Ask(ctx context.Context, tx db.Tx, t Task) (err error) {
 	defer db.Wrap(&err, "add a task")
 	_, err = db.Exec(ctx, tx, `
@@ -70,7 +72,7 @@ func (s *Tasks) Ask(ctx context.Context, tx db.Tx, t Task) (err error) {
 		on conflict (kind, event_id, form_id, attendee_id) where done_at is null do update set
 			count = excluded.count,
 			sealed = excluded.sealed,
-			times = t.times + 1`, t.Kind, t.Event, t.Form, t.Attendee, t.Count, t.Sealed, s.now())
+			times = t.times + (t.count <> excluded.count)::integer`, t.Kind, t.Event, t.Form, t.Attendee, t.Count, t.Sealed, s.now())
 	return err
 }
 
@@ -98,28 +100,23 @@ func (s *Tasks) List(ctx context.Context) (all []Task, err error) {
 // ErrAnswer says that a task wants an answer.
 var ErrAnswer = errors.New("it wants an answer: lethe retention agreements EVENT --drop (or --keep) --reason …")
 
-// Done ticks a task off. It refuses one that only an answer settles.
-func (s *Tasks) Done(ctx context.Context, number int, by string) (_ Task, err error) {
+// Done ticks a task off, in the transaction of what else that does, and tells what it was
+// about. ErrAnswer where only an answer settles it.
+func (s *Tasks) Done(ctx context.Context, tx db.Tx, number int, by string) (t Task, err error) {
 	defer db.Wrap(&err, "tick task %d off", number)
-	var all []Task
-	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		err := db.Select(ctx, tx, &all, `
-			update tasks
-			set done_at = $2, done_by = $3, sealed = null
-			where number = $1 and done_at is null
-			returning number, kind, event_id, form_id, attendee_id, count, times, made_at`, number, s.now(), by)
-		switch {
-		case err != nil:
-			return err
-		case len(all) == 0:
-			return fmt.Errorf("it is not open: `lethe retention audit` lists the open ones")
-		case all[0].Kind == TaskAgreements:
-			return ErrAnswer
-		}
-		return nil
-	})
-	if err != nil {
-		return Task{}, err
+	err = db.Get(ctx, tx, &t, `
+		select number, kind, event_id, form_id, attendee_id, count, sealed, times, made_at
+		from tasks
+		where number = $1 and done_at is null
+		for update`, number)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return t, fmt.Errorf("it is not open: `lethe retention audit` lists the open ones")
+	case err != nil:
+		return t, err
+	case t.Kind == TaskAgreements:
+		return t, ErrAnswer
 	}
-	return all[0], nil
+	_, err = db.Exec(ctx, tx, `update tasks set done_at = $2, done_by = $3, sealed = null where number = $1`, number, s.now(), by)
+	return t, err
 }

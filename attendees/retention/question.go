@@ -95,9 +95,6 @@ func (s *Store) Reopen(ctx context.Context, id attendees.EventID, reason string)
 		if e, err = s.events.Reopen(ctx, tx, e); err != nil {
 			return err
 		}
-		if err := s.events.Tasks.Settle(ctx, tx, events.Task{Kind: events.TaskReopen, Event: e.Key}); err != nil {
-			return err
-		}
 		if err := s.askCorrections(ctx, tx, e); err != nil {
 			return err
 		}

@@ -22,7 +22,6 @@ create table events (
 	ends_at            timestamptz,
 	ends_on            date not null,
 	first_seen_on      date not null,
-	changed_at         timestamptz,
 	state              text not null default 'open' check (state in ('open', 'blocked', 'deleted')),
 	rule               text not null,
 	block_on           date not null,
@@ -65,7 +64,6 @@ comment on column events.starts_at is 'its start';
 comment on column events.ends_at is 'its end, as the source says';
 comment on column events.ends_on is 'the day it ends, in its own zone; decided where the source names none';
 comment on column events.first_seen_on is 'the day Lethe first saw it';
-comment on column events.changed_at is 'when it last changed at the source';
 comment on column events.state is 'open, blocked or deleted';
 comment on column events.rule is 'name of the retention rule that delete_on comes from';
 comment on column events.block_on is 'from this day on no organiser reads its people';
@@ -82,10 +80,10 @@ comment on column events.version is 'raised by each writer';
 comment on column events.generation is 'of its working key; null: it has none';
 comment on column events.held is 'whether a hold on the event is active';
 comment on column events.question is 'the agreement question: open, or its answer keep or drop; empty: it was not asked';
-comment on column events.read_at is 'when its sources had been read to the end; null: its people are shown to nobody yet';
+comment on column events.read_at is 'when its own listing had been read to the end since it is to be read whole; null: not yet';
 comment on column events.reconciled_at is 'when a complete listing was last compared with what is stored';
 comment on column events.blocked_at is 'when it was blocked, the last time';
-comment on column events.reopened_at is 'when staff reopened it, the last time';
+comment on column events.reopened_at is 'when staff reopened it, the last time; if it had ended by then, its people are shown to nobody';
 comment on column events.deleted_at is 'when its people were deleted';
 comment on column events.cleaned is 'false from its blocking on until its dead rows are deleted';
 comment on column events.prepared_version is 'the version that a finished preparation of its blocking is for; null: none is';
@@ -110,8 +108,8 @@ create table questions (
 	gone_at       timestamptz,
 	primary key (form_id, ref, question_id)
 );
-comment on table questions is 'every id that a linked question ever had: earlier responses keep the old one';
-comment on column questions.form_id is 'the form';
+comment on table questions is 'every id that a question of a linked form ever had: earlier responses keep the old one';
+comment on column questions.form_id is 'the form; "eventbrite/" and an event''s id for its own questions';
 comment on column questions.ref is 'the question''s ref, which its author chose, or its id where it has none';
 comment on column questions.question_id is 'an id that it had';
 comment on column questions.first_seen_at is 'when that was first seen';
@@ -147,6 +145,21 @@ comment on column link_fields.purpose is 'the purpose';
 comment on column link_fields.field is 'the field of the purpose that is filled';
 comment on column link_fields.question is 'the question''s ref, or its id where it has none';
 comment on column link_fields.position is 'its place among the link''s fields, which is its place in exports';
+
+create view gone_questions as
+	select distinct l.event_id, l.form_id, l.question
+	from link_fields l
+	join events e on e.id = l.event_id
+	where e.state = 'open'
+	  and not exists (
+		select from questions q
+		where q.form_id = case l.form_id when 'eventbrite' then 'eventbrite/' || e.source_id else l.form_id end
+		  and q.ref = l.question
+		  and q.gone_at is null);
+comment on view gone_questions is 'linked questions that their form does not have any more: nobody can answer them';
+comment on column gone_questions.event_id is 'the event';
+comment on column gone_questions.form_id is 'the form; "eventbrite" for the event''s own questions';
+comment on column gone_questions.question is 'the question''s ref, or its id where it had none';
 
 create table feeds (
 	name           text primary key,
@@ -198,10 +211,11 @@ comment on column tasks.form_id is 'the form that it is about; empty: none';
 comment on column tasks.attendee_id is 'the attendee that it is about; zero: none';
 comment on column tasks.count is 'how many registrations or responses it is about';
 comment on column tasks.sealed is 'the ids at the source that it is about, sealed under the text subkey; null: none, or done';
-comment on column tasks.times is 'how often there was a reason for it since it is open';
+comment on column tasks.times is 'how often its count was another one since it is open';
 comment on column tasks.made_at is 'when it was made';
 comment on column tasks.done_at is 'when it was done; null: it is open';
 comment on column tasks.done_by is 'who said so: a user''s id or a machine''s account';
 
 -- +goose Down
+drop view gone_questions;
 drop table tasks, feeds, link_fields, links, questions, forms, events, organizations;
