@@ -161,6 +161,15 @@ comment on column gone_questions.event_id is 'the event';
 comment on column gone_questions.form_id is 'the form; "eventbrite" for the event''s own questions';
 comment on column gone_questions.question is 'the question''s ref, or its id where it had none';
 
+create table purpose_fields (
+	purpose text not null,
+	field   text not null,
+	primary key (purpose, field)
+);
+comment on table purpose_fields is 'what the policy''s purposes name, as stored layers were minimised by it';
+comment on column purpose_fields.purpose is 'a purpose''s name';
+comment on column purpose_fields.field is 'a field that it names';
+
 create table feeds (
 	name           text primary key,
 	watermark      timestamptz,
@@ -218,4 +227,4 @@ comment on column tasks.done_by is 'who said so: a user''s id or a machine''s ac
 
 -- +goose Down
 drop view gone_questions;
-drop table tasks, feeds, link_fields, links, questions, forms, events, organizations;
+drop table tasks, feeds, purpose_fields, link_fields, links, questions, forms, events, organizations;
