@@ -68,7 +68,7 @@ func (s *csvSheet) end() error { return s.flush(0) }
 func appendCSV(b, value []byte) []byte {
 	mark := formula(value)
 	// Where the decimal sign is a comma a spreadsheet takes ; for the end of a cell.
-	if !mark && !bytes.ContainsAny(value, "\",;\r\n") {
+	if !mark && !needsLook(value) {
 		return append(b, value...)
 	}
 	from := len(b)
@@ -90,6 +90,16 @@ func appendCSV(b, value []byte) []byte {
 		return append(b[:from], value...)
 	}
 	return append(b, '"')
+}
+
+// needsLook tells that a cell has a character that may need quotes.
+func needsLook(value []byte) bool {
+	for _, c := range value {
+		if c <= ';' && (c == '"' || c == ',' || c == ';' || c == '\r' || c == '\n') {
+			return true
+		}
+	}
+	return false
 }
 
 // Harmless is a cell with an apostrophe in front where a spreadsheet would take it for

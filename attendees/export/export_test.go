@@ -268,21 +268,29 @@ func TestALargeEventIsListedTheSameFromMemoryAndFromTheDatabase(t *testing.T) {
 	w := coretest.New(t)
 	w.Link("1")
 	w.Many("1", 21_000)
-	w.Save(coretest.Ticket("457000017", "1", "Changed Name", "person.17@mail17.example"))
-	cold, _ := write(w, agreements(w))
-	if _, err := w.Rosters.Open(t.Context(), "1"); err != nil {
-		t.Fatal(err)
+	sorted := func() []string {
+		out, r := write(w, agreements(w))
+		lines := strings.Split(string(out), "\r\n")
+		if len(lines) != r.Rows+2 {
+			t.Errorf("%d lines of %d people", len(lines), r.Rows)
+		}
+		slices.Sort(lines)
+		return lines
 	}
-	warm, _ := write(w, agreements(w))
-	if !bytes.Equal(cold, warm) || bytes.Count(cold, []byte("\r\n")) != 21_001 {
-		t.Errorf("%d bytes cold, %d warm, of %d lines", len(cold), len(warm), bytes.Count(cold, []byte("\r\n")))
-	}
-	w.Save(coretest.Ticket("1", "1", "Ada Lind", "ada@n.example"), coretest.Ticket("457000003", "1", "Changed Too", "person.3@mail3.example"))
-	warm, _ = write(w, agreements(w))
-	w.Rosters.Forget(w.Stored("1").Key)
-	cold, _ = write(w, agreements(w))
-	if !bytes.Equal(cold, warm) {
-		t.Error("after a change the two differ")
+	for range 2 {
+		cold := sorted()
+		if _, err := w.Rosters.Open(t.Context(), "1"); err != nil {
+			t.Fatal(err)
+		}
+		if warm := sorted(); len(cold) < 21_000 || !slices.Equal(cold, warm) {
+			t.Errorf("%d lines cold, %d warm, or others", len(cold), len(warm))
+		}
+		w.Save(coretest.Ticket("1", "1", "Ada Lind", "ada@n.example"), coretest.Ticket("457000003", "1", "Changed Too", "person.3@mail3.example"))
+		warm := sorted()
+		w.Rosters.Forget(w.Stored("1").Key)
+		if cold := sorted(); !slices.Equal(cold, warm) {
+			t.Error("after a change the two differ")
+		}
 	}
 }
 

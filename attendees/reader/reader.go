@@ -4,12 +4,12 @@ package reader
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"sync"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
-	"github.com/lib/pq"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
@@ -42,7 +42,6 @@ type Person struct {
 	Shared         bool
 	Agreed         bool
 	CountsAsAgreed bool
-	Version        int64           // of the event when the row was last written
 	Former         bool            // somebody else has the ticket now
 	Registration   attendees.Layer // zero: restricted
 	Responses      []Response
@@ -76,36 +75,12 @@ func (p Person) Merged(policy *attendees.Policy) attendees.Attendee {
 	return attendees.Merge(policy, p.Registration, p.Layers(), p.Correction)
 }
 
-// Row is one attendee as stored: Open opens it, in any goroutine.
-type Row struct {
-	person                   Person
-	registration, correction []byte
-	said                     [][]byte // of its responses
-	reader                   *reader
-}
-
-// Open opens what sources say of an attendee.
-func (r Row) Open() (p Person, err error) {
-	p = r.person
-	if p.Registration, err = r.reader.open(p.ID, attendees.FromRegistration, r.registration); err != nil {
-		return p, err
-	}
-	if p.Correction, err = r.reader.open(p.ID, attendees.FromCorrection, r.correction); err != nil {
-		return p, err
-	}
-	for i := range p.Responses {
-		if p.Responses[i].Layer, err = r.reader.open(p.Responses[i].ID, attendees.FromResponse, r.said[i]); err != nil {
-			return p, err
-		}
-	}
-	return p, nil
-}
-
 // reader opens an event's layers as of one moment.
 type reader struct {
 	q      db.Queryer
 	event  events.Event
 	cipher *seal.Cipher // nil: nothing is stored yet, or nothing opens any more
+	room   []byte       // where rows keep their bytes: it is used up, and not used again
 }
 
 func (s *Store) reader(ctx context.Context, q db.Queryer, e events.Event) (r *reader, err error) {
@@ -132,105 +107,6 @@ func (r *reader) open(id uuid.UUID, origin attendees.Origin, sealed []byte) (att
 	return attendees.ParseLayer(text)
 }
 
-// readColumns ask only of who is gone whether there is a later holder.
-const readColumns = `a.id, a.standing, a.state, a.reason, a.address_index, a.shared, a.agreed, a.counts_as_agreed, a.version,
-	a.standing = 'gone' and exists (
-		select from attendees later
-		where later.id > a.id and later.id <= encode(set_byte(uuid_send(a.id), 15, 255), 'hex')::uuid) as former, a.layer`
-
-// Rows gives an event's people one after the other, with those of their layers that are
-// stored, in the order in which they were last written. Where since is not 0, only those of
-// whom something was written after that version. It keeps one person in memory at a time, and up to maxTogether responses.
-func (s *Store) Rows(ctx context.Context, q db.Queryer, e events.Event, since int64, each func(Row) error) (err error) {
-	defer db.Wrap(&err, "read the people of event %s", e.ID)
-	r, err := s.reader(ctx, q, e)
-	if err != nil {
-		return err
-	}
-	if since > 0 {
-		var wanted []uuid.UUID
-		err := db.Select(ctx, q, &wanted, `
-			select id from attendees where event_id = $1 and version > $2
-			union
-			select attendee_id from responses where event_id = $1 and version > $2 and attendee_id is not null
-			union
-			select attendee_id from corrections where event_id = $1 and version > $2`, e.Key, since)
-		if err != nil || len(wanted) == 0 {
-			return err
-		}
-		return r.these(ctx, wanted, each)
-	}
-	var n int
-	if err := db.Get(ctx, q, &n, `select (select count(*) from responses where event_id = $1) + (select count(*) from corrections where event_id = $1)`, e.Key); err != nil {
-		return err
-	}
-	if n > maxTogether {
-		return r.joined(ctx, each, `
-			select `+readColumns+`, r.id, r.matched_by, r.address_index, r.came_on, r.layer, c.layer
-			from attendees a
-			left join responses r on r.attendee_id = a.id and r.event_id = $1
-			left join corrections c on c.attendee_id = a.id and c.event_id = $1
-			where a.event_id = $1
-			order by a.version, a.id, r.id`, e.Key)
-	}
-	return r.together(ctx, each, n > 0)
-}
-
-// maxTogether is up to how many responses of an event are read before its people: it spares
-// PostgreSQL a sort, and takes some half a kilobyte each.
-const maxTogether = 60_000
-
-// together reads an event's responses and corrections into memory, then its people one after
-// the other.
-func (r *reader) together(ctx context.Context, each func(Row) error, some bool) error {
-	type answer struct {
-		response Response
-		said     []byte
-	}
-	answers, corrections := map[uuid.UUID][]answer{}, map[uuid.UUID][]byte{}
-	if some {
-		err := r.each(ctx, `
-			select id, attendee_id, matched_by, address_index, came_on, layer
-			from responses
-			where event_id = $1 and attendee_id is not null`, func(scan func(...any) error) error {
-			var a answer
-			err := scan(&a.response.ID, &a.response.Attendee, &a.response.MatchedBy, &a.response.AddressIndex, &a.response.CameOn, &a.said)
-			answers[a.response.Attendee] = append(answers[a.response.Attendee], a)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		err = r.each(ctx, `select attendee_id, layer from corrections where event_id = $1`, func(scan func(...any) error) error {
-			var id uuid.UUID
-			var layer []byte
-			err := scan(&id, &layer)
-			corrections[id] = layer
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return r.each(ctx, `select `+readColumns+` from attendees a where a.event_id = $1 order by a.version, a.id`, func(scan func(...any) error) error {
-		row := Row{reader: r}
-		p := &row.person
-		if err := scan(&p.ID, &p.Standing, &p.State, &p.Reason, &p.AddressIndex, &p.Shared, &p.Agreed, &p.CountsAsAgreed, &p.Version, &p.Former, &row.registration); err != nil {
-			return err
-		}
-		row.correction = corrections[p.ID]
-		for _, a := range answers[p.ID] {
-			p.Responses, row.said = append(p.Responses, a.response), append(row.said, a.said)
-		}
-		return each(row)
-	})
-}
-
-// each scans the rows of a query about the event.
-func (r *reader) each(ctx context.Context, query string, one func(scan func(...any) error) error) error {
-	return db.Each(ctx, r.q, one, query, r.event.Key)
-}
-
 // Len is how many people an event has, counted up to most.
 func (s *Store) Len(ctx context.Context, q db.Queryer, e events.Event, most int) (n int, err error) {
 	defer db.Wrap(&err, "count the people of event %s", e.ID)
@@ -246,8 +122,9 @@ func (s *Store) After(ctx context.Context, q db.Queryer, e events.Event, key uui
 		select id
 		from attendees
 		where event_id = $1 and state = 'open'
-		  and (version, id) > (coalesce((select version from attendees where id = $2 and event_id = $1), -1), $2)
-		order by version, id
+		  and version >= coalesce((select version from attendees where id = $2), 0)
+		  and (version, ctid) > (coalesce((select version from attendees where id = $2), 0), coalesce((select ctid from attendees where id = $2), '(0,0)'))
+		order by version, ctid
 		limit $3`, e.Key, key, limit)
 	return ids, err
 }
@@ -261,50 +138,6 @@ func (s *Store) Read(ctx context.Context, q db.Queryer, e events.Event, since in
 		}
 		return each(p)
 	})
-}
-
-func (r *reader) these(ctx context.Context, ids []uuid.UUID, each func(Row) error) error {
-	return r.joined(ctx, each, `
-		select `+readColumns+`, r.id, r.matched_by, r.address_index, r.came_on, r.layer, c.layer
-		from attendees a
-		left join responses r on r.attendee_id = a.id
-		left join corrections c on c.attendee_id = a.id
-		where a.id = any($1::uuid[])
-		order by a.version, a.id, r.id`, texts(ids))
-}
-
-func (r *reader) joined(ctx context.Context, each func(Row) error, query string, args ...any) error {
-	row := Row{reader: r}
-	err := db.Each(ctx, r.q, func(scan func(...any) error) error {
-		next := Row{reader: r}
-		p := &next.person
-		var answer uuid.NullUUID
-		var how *string
-		var index, said []byte
-		var came attendees.Date
-		err := scan(&p.ID, &p.Standing, &p.State, &p.Reason, &p.AddressIndex, &p.Shared, &p.Agreed, &p.CountsAsAgreed, &p.Version, &p.Former, &next.registration,
-			&answer, &how, &index, &came, &said, &next.correction)
-		if err != nil {
-			return err
-		}
-		if p.ID != row.person.ID {
-			if row.person.ID != uuid.Nil {
-				if err := each(row); err != nil {
-					return err
-				}
-			}
-			row = next
-		}
-		if answer.Valid {
-			row.person.Responses = append(row.person.Responses, Response{ID: answer.UUID, Attendee: row.person.ID, MatchedBy: *how, AddressIndex: index, CameOn: came})
-			row.said = append(row.said, said)
-		}
-		return nil
-	}, query, args...)
-	if err != nil || row.person.ID == uuid.Nil {
-		return err
-	}
-	return each(row)
 }
 
 // These reads single attendees of an event by their keys.
@@ -413,10 +246,14 @@ func (s *Store) Withdrawn(ctx context.Context, q db.Queryer, e events.Event, of 
 	return all, err
 }
 
-func texts(ids []uuid.UUID) pq.StringArray {
-	all := make(pq.StringArray, len(ids))
+// texts are keys as PostgreSQL writes an array of them.
+func texts(ids []uuid.UUID) string {
+	b := append(make([]byte, 0, 2+37*len(ids)), '{')
 	for i, id := range ids {
-		all[i] = id.String()
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = hex.AppendEncode(b, id[:])
 	}
-	return all
+	return string(append(b, '}'))
 }

@@ -28,7 +28,6 @@ type chunk struct {
 type row struct {
 	key                uuid.UUID
 	registered, agreed int64  // Unix seconds; 0: never
-	version            int64  // of the event when it was last written
 	purposes           uint64 // that have a reason for the attendee, by their place in the policy
 	texts, found       uint32 // where its own begin
 	ticket, agreement  uint32 // in words
@@ -77,10 +76,10 @@ var origins = []attendees.Origin{attendees.FromRegistration, attendees.FromRespo
 
 const corrected = 4 // next to an origin
 
-// pack adds an attendee to the chunk, as of a version of the event.
-func (c *chunk) pack(policy *attendees.Policy, w *words, a *Entry, version int64) {
+// pack adds an attendee to the chunk.
+func (c *chunk) pack(policy *attendees.Policy, w *words, a *Entry) {
 	r := row{
-		key: a.ID, registered: seconds(a.Registered), agreed: seconds(a.AgreedAt), version: version,
+		key: a.ID, registered: seconds(a.Registered), agreed: seconds(a.AgreedAt),
 		texts: uint32(len(c.texts)), found: uint32(len(c.found)), ticket: w.of(a.Ticket), agreement: w.of(a.AgreementVersion),
 		standing: uint8(slices.Index(standings, a.Standing)),
 	}

@@ -62,7 +62,7 @@ type batch struct {
 }
 
 // read opens, merges and packs people on all processors, those of whom something was written
-// after a version, and gives them in the order in which they were last written.
+// after a version.
 func (s *Store) read(ctx context.Context, q db.Queryer, e events.Event, since int64, w *words, each func(*batch) error) error {
 	type job struct {
 		rows []reader.Row
@@ -138,7 +138,8 @@ func (s *Store) pack(rows []reader.Row, w *words, later bool) (*batch, error) {
 			b.gone = append(b.gone, p.ID)
 			continue
 		}
-		b.people.pack(s.policy, w, entryOf(p, s.policy), p.Version)
+		one := entryOf(p, s.policy)
+		b.people.pack(s.policy, w, &one)
 		if later { // it may have been unmatched before
 			for _, r := range p.Responses {
 				b.gone = append(b.gone, r.ID)
@@ -161,8 +162,7 @@ const inOrder = 20_000
 
 // Walk gives an open event's people, of a list of any size: begin gets what they are read
 // from, then each gets one after the other. Small events come in the order of the source's
-// ids, others in the order in which they were last written, whether they are remembered or
-// not. A View is good until each returns.
+// ids, others as they are stored. A View is good until each returns.
 func (s *Store) Walk(ctx context.Context, id attendees.EventID, begin func(Source) error, each func(View) error) error {
 	e, err := s.readable(ctx, s.pool, id)
 	if err != nil {
@@ -191,13 +191,22 @@ func (s *Store) Walk(ctx context.Context, id attendees.EventID, begin func(Sourc
 
 // Walk gives everybody, in the order of exports.
 func (r *Roster) Walk(each func(View) error) error {
-	by := byID
-	if r.Len() > inOrder {
-		by = byStored
+	if r.Len() <= inOrder {
+		for _, slot := range r.order(byID) {
+			if err := each(r.view(slot)); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	for _, slot := range r.order(by) {
-		if err := each(r.view(slot)); err != nil {
-			return err
+	for n := range r.chunks {
+		for i := range r.chunks[n].rows {
+			if !r.live.has(uint32(n*chunkRows + i)) {
+				continue
+			}
+			if err := each(r.chunks[n].view(i)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -235,7 +244,8 @@ func (s *Store) Page(ctx context.Context, id attendees.EventID, after uuid.UUID,
 		}
 		some, err := s.reader.These(ctx, tx, e, ids)
 		for _, p := range some {
-			page = append(page, entryOf(p, s.policy))
+			one := entryOf(p, s.policy)
+			page = append(page, &one)
 		}
 		return err
 	})

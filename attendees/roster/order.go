@@ -10,9 +10,8 @@ import (
 
 // The orders: those that pages offer, and those of exports.
 const (
-	byKey    = "key"
-	byID     = "id"     // the source's
-	byStored = "stored" // as they were last written
+	byKey = "key"
+	byID  = "id" // the source's
 )
 
 // orders say what an order compares: a number, or a text; with the key behind it each order
@@ -23,7 +22,6 @@ var orders = map[string]struct {
 }{
 	byKey:        {text: func(c *chunk, i int) []byte { return c.rows[i].key[:] }},
 	byID:         {text: func(c *chunk, i int) []byte { return c.view(i).id }},
-	byStored:     {number: func(r *row) int64 { return r.version }},
 	"name":       {text: (*chunk).search}, // it begins with the name
 	"email":      {text: func(c *chunk, i int) []byte { _, email, _ := bytes.Cut(c.search(i), []byte{'\n'}); return email }},
 	"ticket":     {text: func(c *chunk, i int) []byte { return []byte(c.words[c.rows[i].ticket]) }},

@@ -44,7 +44,7 @@ func Of(policy *attendees.Policy, e events.Event, people ...*Entry) *Roster {
 	for some := range slices.Chunk(people, chunkRows) {
 		var packed chunk
 		for _, one := range some {
-			packed.pack(policy, r.words, one, e.Version)
+			packed.pack(policy, r.words, one)
 		}
 		packed.words = r.words.now()
 		c.packed = append(c.packed, packed)

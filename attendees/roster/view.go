@@ -25,8 +25,8 @@ type Entry struct {
 	Former    bool // somebody else has the ticket now
 }
 
-func entryOf(p reader.Person, policy *attendees.Policy) *Entry {
-	return &Entry{ID: p.ID, Attendee: p.Merged(policy), HasAgreed: p.Agreed, Former: p.Former}
+func entryOf(p reader.Person, policy *attendees.Policy) Entry {
+	return Entry{ID: p.ID, Attendee: p.Merged(policy), HasAgreed: p.Agreed, Former: p.Former}
 }
 
 // Handle is how pages and commands name an attendee: a former holder as ID~N.
