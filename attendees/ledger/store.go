@@ -59,7 +59,7 @@ func (s *Store) PublicKeys() ([]string, error) {
 	return keys, err
 }
 
-// Verifiers know the keys of this store's
+// Verifiers know the keys that this store's checkpoints are signed with.
 func (s *Store) Verifiers() (*Verifiers, error) {
 	signers, err := s.Signers()
 	return OwnVerifiers(signers...), err
@@ -299,8 +299,8 @@ func (s *Store) entryAbout(ctx context.Context, tx db.Tx, event string, person [
 	return o.Index, o, db.Failed("read the ledger", err)
 }
 
-// RecordPerson appends an entry about one registration: a commitment, with its opening
-// beside the
+// RecordPerson appends an entry about one registration: a commitment, whose opening is kept
+// in a table of its own, from which it can be pruned.
 func (s *Store) RecordPerson(ctx context.Context, tx db.Tx, e Entry, keyedID []byte) error {
 	salt := make([]byte, SaltSize)
 	rand.Read(salt) //nolint:errcheck // it never fails (crypto/rand)

@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -42,22 +41,6 @@ func TestAUserIsFoundUnderAnySpellingAndHoldsOnlyKnownEvents(t *testing.T) {
 	}
 	if err := w.RemoveUser(t.Context(), "ada@example.org"); !errors.Is(err, postgres.ErrNoUser) {
 		t.Errorf("removing her twice: %v", err)
-	}
-}
-
-func TestTheZeroUserMayNothing(t *testing.T) {
-	var u postgres.User
-	for _, r := range append(attendees.Roles(), "") {
-		if u.Has(r) {
-			t.Errorf("the zero user is %q", r)
-		}
-	}
-	if u.Sees("4711") || attendees.Role("").Known() {
-		t.Error("the zero user sees an event, or the zero role is one")
-	}
-	officer := postgres.User{Roles: []attendees.Role{attendees.Officer}}
-	if officer.Sees("4711") {
-		t.Error("who is no organiser sees an event as one")
 	}
 }
 
@@ -161,83 +144,5 @@ func TestALetterIsOpenedByItsOwnSecretAndGoesWhenSent(t *testing.T) {
 	}
 	if err := w.DB().Get(&rows, `select count(*) from outbox`); err != nil || rows != 0 {
 		t.Errorf("%d letters lie for good (%v)", rows, err)
-	}
-}
-
-func TestALimitCountsThoseWhoAskAtOnce(t *testing.T) {
-	w := newWorld(t)
-	limits := []postgres.Limit{{Most: 3, Within: time.Hour}, {Most: 5, Within: 24 * time.Hour}}
-	ask := func(who string) bool {
-		ok, err := w.Allow(t.Context(), "mail", who, limits...)
-		if err != nil {
-			t.Error(err)
-		}
-		return ok
-	}
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	allowed := 0
-	for range 20 {
-		all.Go(func() {
-			if ask("ada") {
-				mu.Lock()
-				allowed++
-				mu.Unlock()
-			}
-		})
-	}
-	all.Wait()
-	if allowed != 3 {
-		t.Errorf("%d of twenty at once were allowed, want 3", allowed)
-	}
-	if !ask("eve") {
-		t.Error("another pays for it")
-	}
-	w.clock.now = w.clock.now.Add(time.Hour - time.Second)
-	if ask("ada") {
-		t.Error("a second before the hour is over she is allowed again")
-	}
-	w.clock.now = w.clock.now.Add(time.Second)
-	if first, second, third := ask("ada"), ask("ada"), ask("ada"); !first || !second || third {
-		t.Error("after the hour two more were due, up to five in a day")
-	}
-	if ok, err := w.Allow(t.Context(), "mail", "eve", postgres.Limit{}); ok || err != nil {
-		t.Errorf("the zero limit allows (%v)", err)
-	}
-}
-
-func TestThePagesOfTheLedgerGoBackToItsBeginning(t *testing.T) {
-	w := newWorld(t)
-	for range 7 {
-		h, err := w.AddHold(t.Context(), "4711", "", "open claim", "operator", attendees.Date{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := w.ReleaseHold(t.Context(), h.ID); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var seen []int64
-	for before := int64(0); ; {
-		page, size, err := w.LedgerPage(t.Context(), before, 4)
-		if err != nil || size != 15 {
-			t.Fatalf("the ledger has %d entries (%v)", size, err)
-		}
-		for _, e := range page {
-			seen = append(seen, e.Index)
-		}
-		if before = page[len(page)-1].Index; before == 0 {
-			break
-		}
-	}
-	if len(seen) != 15 || seen[0] != 14 || seen[14] != 0 {
-		t.Errorf("the pages hold %v", seen)
-	}
-	if _, err := w.CertificateAt(t.Context(), 15); !errors.Is(err, postgres.ErrNoEntry) {
-		t.Errorf("the certificate of no entry: %v", err)
-	}
-	c, err := w.CertificateAt(t.Context(), 3)
-	if err != nil || c.Index != 3 {
-		t.Errorf("the certificate is of entry %d (%v)", c.Index, err)
 	}
 }
