@@ -19,7 +19,7 @@ import (
 // floors, never one of its own floor or above. Test support is above what it serves.
 var floors = [][]string{
 	{"lethe/attendees", "lethe/migrations", "lethe/sync/internal/rest", "lethe/attendees/db/localpg"},
-	{"lethe/attendees/db", "lethe/attendees/seal"},
+	{"lethe/attendees/db", "lethe/attendees/seal", "lethe/attendees/policyfile"},
 	{"lethe/attendees/ledger", "lethe/attendees/mail", "lethe/attendees/db/pgtest"},
 	{"lethe/attendees/events", "lethe/attendees/vault"},
 	{"lethe/attendees/reader", "lethe/attendees/rights/words", "lethe/attendees/rights/deadline"},
@@ -43,7 +43,7 @@ var floors = [][]string{
 
 // mute may not speak to a database: they are pure, or ask a store.
 var mute = []string{
-	"lethe/attendees", "lethe/attendees/seal", "lethe/attendees/old/attendees", "lethe/attendees/old/seal", "lethe/attendees/old/export",
+	"lethe/attendees", "lethe/attendees/seal", "lethe/attendees/policyfile", "lethe/attendees/old/attendees", "lethe/attendees/old/seal", "lethe/attendees/old/export",
 	"lethe/attendees/old/rights", "lethe/attendees/web", "lethe/sync/eventbrite", "lethe/sync/typeform",
 	"lethe/sync/eventbrite/eventbritetest", "lethe/sync/typeform/typeformtest", "lethe/sync/internal/rest", "lethe/attendees/lifetest",
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"lethe/attendees"
+	"lethe/attendees/policyfile"
 	"lethe/attendees/rights/deadline"
 )
 
@@ -68,7 +69,7 @@ func TestDeadlinesCountAsTheRegulationSays(t *testing.T) {
 
 func TestEveryCountryOfAPolicyHasItsHolidays(t *testing.T) {
 	t.Parallel()
-	if _, err := deadline.NewHolidays(attendees.HolidayCountries()); err != nil {
+	if _, err := deadline.NewHolidays(policyfile.HolidayCountries()); err != nil {
 		t.Error(err)
 	}
 	if _, err := deadline.NewHolidays([]string{"XX"}); err == nil {

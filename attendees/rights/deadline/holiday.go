@@ -60,7 +60,7 @@ func (h Holidays) Working(d attendees.Date) bool {
 	return !actual && !observed
 }
 
-// calendars are all of attendees.HolidayCountries.
+// calendars are all of policyfile.HolidayCountries.
 func calendars() map[string][]*cal.Holiday {
 	return map[string][]*cal.Holiday{
 		"AT": at.Holidays, "BE": be.Holidays, "BG": bg.Holidays, "CH": ch.Holidays, "CZ": cz.Holidays, "DE": de.Holidays,

@@ -1,8 +1,10 @@
-package attendees
+package policyfile
 
 import (
 	"slices"
 	"strings"
+
+	"lethe/attendees"
 )
 
 // HolidayCountries are those whose public holidays Lethe knows; of Germany each state, too.
@@ -15,7 +17,7 @@ func HolidayCountries() []string {
 	}
 }
 
-func (r *policyReader) country(p *Policy) error {
+func (r *policyReader) country(p *attendees.Policy) error {
 	var code string
 	if err := r.oneOf(&code, "country", HolidayCountries()...); err != nil {
 		return err
@@ -27,7 +29,7 @@ func (r *policyReader) country(p *Policy) error {
 	return nil
 }
 
-func (r *policyReader) authority(a *Authority) error {
+func (r *policyReader) authority(a *attendees.Authority) error {
 	err := r.object(map[string]func() error{
 		"name":    func() error { return r.string(&a.Name) },
 		"address": func() error { return r.string(&a.Address) },
@@ -45,8 +47,8 @@ func (r *policyReader) authority(a *Authority) error {
 	return nil
 }
 
-func (r *policyReader) processor(p *Policy) error {
-	var one Processor
+func (r *policyReader) processor(p *attendees.Policy) error {
+	var one attendees.Processor
 	err := r.object(map[string]func() error{
 		"name":     func() error { return r.string(&one.Name) },
 		"what":     func() error { return r.string(&one.What) },

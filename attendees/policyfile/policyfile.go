@@ -1,4 +1,6 @@
-package attendees
+// Package policyfile reads the file that replaces the built-in policy. It keeps nothing and
+// knows no database: start at Parse.
+package policyfile
 
 import (
 	"bytes"
@@ -10,14 +12,16 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"lethe/attendees"
 )
 
-// ParsePolicy reads a policy file, which replaces the built-in policy. README
+// Parse reads a policy file, which replaces the built-in policy. README
 // describes its format. An unknown key, field or rule, a key given twice, or a value
 // of the wrong type is refused, with file and line: what is misspelt must not
 // silently keep, or lose, anybody.
-func ParsePolicy(text []byte, file string) (Policy, error) {
-	p := BuiltIn()
+func Parse(text []byte, file string) (attendees.Policy, error) {
+	p := attendees.BuiltIn()
 	p.Purposes = nil
 	r := &policyReader{file: file, text: text, tokens: json.NewDecoder(bytes.NewReader(text))}
 	r.tokens.UseNumber()
@@ -49,17 +53,17 @@ func ParsePolicy(text []byte, file string) (Policy, error) {
 		},
 	})
 	if err != nil {
-		return Policy{}, err
+		return attendees.Policy{}, err
 	}
 	if _, err := r.tokens.Token(); !errors.Is(err, io.EOF) {
-		return Policy{}, r.fail("there is text behind the policy")
+		return attendees.Policy{}, r.fail("there is text behind the policy")
 	}
 	if len(p.Purposes) == 0 {
-		return Policy{}, r.fail("the policy names no purpose, so nothing could be kept")
+		return attendees.Policy{}, r.fail("the policy names no purpose, so nothing could be kept")
 	}
 	for _, use := range r.uses {
 		if _, ok := p.RuleNamed(use.name); !ok {
-			return Policy{}, r.failAt(use.line, "no retention rule is called %q; there are %s", use.name, strings.Join(p.RuleNames(), ", "))
+			return attendees.Policy{}, r.failAt(use.line, "no retention rule is called %q; there are %s", use.name, strings.Join(p.RuleNames(), ", "))
 		}
 	}
 	return p, nil
@@ -229,7 +233,7 @@ func (r *policyReader) seal(officersOnly *bool) error {
 	return err
 }
 
-func (r *policyReader) monthDay(m *MonthDay) error {
+func (r *policyReader) monthDay(m *attendees.MonthDay) error {
 	var text string
 	if err := r.string(&text); err != nil {
 		return err
@@ -238,7 +242,7 @@ func (r *policyReader) monthDay(m *MonthDay) error {
 	if err != nil {
 		return r.fail("%q is no day of the year such as 03-31", text)
 	}
-	*m = MonthDay{t.Month(), t.Day()}
+	*m = attendees.MonthDay{Month: t.Month(), Day: t.Day()}
 	return nil
 }
 
@@ -248,8 +252,9 @@ var (
 	ruleName    = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,40}$`)
 )
 
-func (r *policyReader) purpose(p *Policy) error {
-	var u Purpose
+func (r *policyReader) purpose(p *attendees.Policy) error {
+	var u attendees.Purpose
+	fields := attendees.AllFields()
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = string(f)
@@ -264,10 +269,10 @@ func (r *policyReader) purpose(p *Policy) error {
 				if err := r.oneOf(&f, "field", names...); err != nil {
 					return err
 				}
-				if slices.Contains(u.Fields, Field(f)) {
+				if slices.Contains(u.Fields, attendees.Field(f)) {
 					return r.fail("field %q is there twice", f)
 				}
-				u.Fields = append(u.Fields, Field(f))
+				u.Fields = append(u.Fields, attendees.Field(f))
 				return nil
 			})
 		},
@@ -288,13 +293,13 @@ func (r *policyReader) purpose(p *Policy) error {
 	return nil
 }
 
-func (r *policyReader) rule(p *Policy) error {
-	rule := Rule{Years: -1}
+func (r *policyReader) rule(p *attendees.Policy) error {
+	rule := attendees.Rule{Years: -1}
 	err := r.object(map[string]func() error{
 		"name":  func() error { return r.string(&rule.Name) },
 		"years": func() error { return r.number(&rule.Years, 0, maxRuleYears) },
 		"from": func() error {
-			return r.oneOf((*string)(&rule.From), "start", string(FromEventEnd), string(FromEndOfCalendarYear), string(FromEndOfFinancialYear))
+			return r.oneOf((*string)(&rule.From), "start", string(attendees.FromEventEnd), string(attendees.FromEndOfCalendarYear), string(attendees.FromEndOfFinancialYear))
 		},
 		"statute": func() error { return r.string(&rule.Statute) },
 		"basis":   func() error { return r.oneOf(&rule.Basis, "legal basis", "c", "f") },
@@ -304,7 +309,7 @@ func (r *policyReader) rule(p *Policy) error {
 		return err
 	case !ruleName.MatchString(rule.Name):
 		return r.fail("a rule wants a name of small letters, digits, - and _, such as de-ao-6")
-	case slices.ContainsFunc(p.Rules, func(o Rule) bool { return o.Name == rule.Name }):
+	case slices.ContainsFunc(p.Rules, func(o attendees.Rule) bool { return o.Name == rule.Name }):
 		return r.fail("rule %q is there twice", rule.Name)
 	case rule.Years < 0 || rule.From == "" || rule.Statute == "" || rule.Basis == "":
 		return r.fail("rule %q wants years, from, statute and basis", rule.Name)
@@ -313,33 +318,33 @@ func (r *policyReader) rule(p *Policy) error {
 	return nil
 }
 
-func (r *policyReader) events(p *Policy) error {
-	p.EventRules = map[EventID]string{}
+func (r *policyReader) events(p *attendees.Policy) error {
+	p.EventRules = map[attendees.EventID]string{}
 	return r.anyObject(func(id string) error {
 		var name string
 		if err := r.object(map[string]func() error{"retention": func() error { return r.ruleName(&name) }}); err != nil {
 			return err
 		}
 		if name != "" { // an event that picks no rule follows the policy's
-			p.EventRules[EventID(id)] = name
+			p.EventRules[attendees.EventID(id)] = name
 		}
 		return nil
 	})
 }
 
-func (r *policyReader) upstream(u *Upstream) error {
+func (r *policyReader) upstream(u *attendees.Upstream) error {
 	return r.oneOf((*string)(u), "way with responses at their source",
-		string(UpstreamAsk), string(UpstreamWhenDue), string(UpstreamWhenBlocked), string(UpstreamNever))
+		string(attendees.UpstreamAsk), string(attendees.UpstreamWhenDue), string(attendees.UpstreamWhenBlocked), string(attendees.UpstreamNever))
 }
 
-func (r *policyReader) forms(p *Policy) error {
-	p.FormUpstream = map[FormID]Upstream{}
+func (r *policyReader) forms(p *attendees.Policy) error {
+	p.FormUpstream = map[attendees.FormID]attendees.Upstream{}
 	return r.anyObject(func(id string) error {
-		var u Upstream
+		var u attendees.Upstream
 		if err := r.object(map[string]func() error{"upstream": func() error { return r.upstream(&u) }}); err != nil {
 			return err
 		}
-		p.FormUpstream[FormID(id)] = u
+		p.FormUpstream[attendees.FormID(id)] = u
 		return nil
 	})
 }
@@ -350,7 +355,7 @@ type ruleUse struct {
 	line int
 }
 
-// ruleName reads the name of a rule, which may be defined further down: ParsePolicy
+// ruleName reads the name of a rule, which may be defined further down: Parse
 // looks for it at the end.
 func (r *policyReader) ruleName(name *string) error {
 	if err := r.string(name); err != nil {
