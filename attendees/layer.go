@@ -61,7 +61,7 @@ type content struct {
 type given struct {
 	Purpose PurposeName `json:"for,omitempty"` // a correction's is empty: it counts for all that name the field
 	Field   Field       `json:"field"`
-	Values  []string    `json:"values"`
+	Values  []string    `json:"values,omitempty"`
 	At      time.Time   `json:"at,omitzero"` // of a yes: when it was said
 }
 
@@ -82,13 +82,9 @@ func (l Layer) Text() []byte {
 	if l.c == nil {
 		return nil
 	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(l.c()); err != nil {
-		panic("attendees: a layer is no JSON") // its words would quote the layer
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	w := make(writer, 0, 512)
+	w.content(l.c())
+	return w
 }
 
 // JoinLayers is the text of several layers, as a restricted attendee's are sealed.

@@ -160,5 +160,12 @@ func FuzzParseLayer(f *testing.F) {
 		if err == nil && (string(l.Origin()) != plain.Origin || l.Origin() == attendees.FromRegistration && l.Name().Reveal() != plain.Name || !l.Changed().Equal(plain.Changed)) {
 			t.Errorf("%q is read otherwise than by encoding/json", text)
 		}
+		if err != nil {
+			return
+		}
+		again, err := attendees.ParseLayer(l.Text())
+		if err != nil || !bytes.Equal(again.Text(), l.Text()) || again.Name() != l.Name() || again.Email() != l.Email() || !json.Valid(l.Text()) {
+			t.Errorf("%q is written otherwise than it was read", text)
+		}
 	})
 }

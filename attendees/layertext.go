@@ -2,6 +2,7 @@ package attendees
 
 import (
 	"encoding/json"
+	"strconv"
 	"time"
 	"unicode/utf8"
 )
@@ -163,4 +164,96 @@ func (p *parser) given() (g given) {
 		}
 	})
 	return g
+}
+
+// writer writes a layer's text as encoding/json would, several times faster.
+type writer []byte
+
+// key begins a value.
+func (w *writer) key(name string) {
+	if last := (*w)[len(*w)-1]; last != '{' {
+		*w = append(*w, ',')
+	}
+	*w = append(append(append(*w, '"'), name...), '"', ':')
+}
+
+func (w *writer) string(s string) {
+	odd := !utf8.ValidString(s)
+	for i := 0; i < len(s) && !odd; i++ {
+		odd = s[i] < ' ' || s[i] == '"' || s[i] == '\\'
+	}
+	if odd {
+		quoted, err := json.Marshal(s)
+		if err != nil {
+			panic("attendees: a text is no JSON") // its words would quote it
+		}
+		*w = append(*w, quoted...)
+		return
+	}
+	*w = append(append(append(*w, '"'), s...), '"')
+}
+
+func (w *writer) text(name, s string) {
+	if s != "" {
+		w.key(name)
+		w.string(s)
+	}
+}
+
+func (w *writer) time(name string, t time.Time) {
+	if !t.IsZero() {
+		w.key(name)
+		*w = append(t.AppendFormat(append(*w, '"'), time.RFC3339), '"')
+	}
+}
+
+func (w *writer) content(c *content) {
+	*w = append(*w, '{')
+	w.text("origin", string(c.Origin))
+	w.text("id", c.ID)
+	if c.Holder != 0 {
+		w.key("holder")
+		*w = strconv.AppendInt(*w, int64(c.Holder), 10)
+	}
+	w.time("held_since", c.HeldSince)
+	w.text("standing", string(c.Standing))
+	w.text("status", c.Status)
+	w.time("registered", c.Registered)
+	w.time("changed", c.Changed)
+	w.text("form", string(c.Form))
+	w.text("claims", string(c.Claims))
+	w.time("submitted", c.Submitted)
+	w.text("name", c.Name)
+	w.text("email", c.Email)
+	w.text("ticket", c.Ticket)
+	if c.Attended {
+		w.key("attended")
+		*w = append(*w, "true"...)
+	}
+	w.list("given", len(c.Given), func(i int) {
+		g := c.Given[i]
+		*w = append(*w, '{')
+		w.text("for", string(g.Purpose))
+		w.text("field", string(g.Field))
+		w.list("values", len(g.Values), func(i int) { w.string(g.Values[i]) })
+		w.time("at", g.At)
+		*w = append(*w, '}')
+	})
+	w.list("was", len(c.Was), func(i int) { w.content(c.Was[i]) })
+	*w = append(*w, '}')
+}
+
+func (w *writer) list(name string, n int, one func(i int)) {
+	for i := range n {
+		if i == 0 {
+			w.key(name)
+			*w = append(*w, '[')
+		} else {
+			*w = append(*w, ',')
+		}
+		one(i)
+	}
+	if n > 0 {
+		*w = append(*w, ']')
+	}
 }

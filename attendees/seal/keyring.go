@@ -10,7 +10,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"strings"
+	"sync"
 )
 
 // SecretSize is the length of a secret in bytes.
@@ -36,8 +38,9 @@ type secret struct {
 	short [4]byte
 	value []byte
 	// Subkeys, one per use, derived once.
-	index, person, mac []byte
-	wrap, text         cipher.AEAD
+	person, mac []byte
+	index       *sync.Pool
+	wrap, text  cipher.AEAD
 }
 
 // NewKeyring makes a keyring of secrets in base64, newest first, separated by commas. Its
@@ -49,7 +52,9 @@ func NewKeyring(secrets string) (*Keyring, error) {
 		if err != nil || len(value) != SecretSize {
 			return nil, fmt.Errorf("secret %d: %w", i+1, ErrSecret)
 		}
-		s := &secret{value: value, index: derive(value, "index"), person: derive(value, "person"), mac: derive(value, "wrapping mac")}
+		s := &secret{value: value, person: derive(value, "person"), mac: derive(value, "wrapping mac")}
+		index := derive(value, "index")
+		s.index = &sync.Pool{New: func() any { return hmac.New(sha256.New, index) }}
 		copy(s.short[:], keyed(value, frame("lethe key id")))
 		s.id, s.wrap, s.text = hex.EncodeToString(s.short[:]), gcm(derive(value, "wrapping")), gcm(derive(value, "text"))
 		k.secrets = append(k.secrets, s)
@@ -107,7 +112,7 @@ func (k *Keyring) find(id string) *secret {
 
 // Hashes makes keyed hashes under one secret: an event's are all made under the secret
 // that was the newest when the event was first seen, so that they meet.
-type Hashes struct{ key []byte }
+type Hashes struct{ macs *sync.Pool } // a keyed HMAC is reused: to key one costs as much as to use it
 
 // Hashes are those of the secret of an id; a *MissingSecretError where it is not here.
 func (k *Keyring) Hashes(id string) (Hashes, error) {
@@ -130,11 +135,15 @@ func (k *Keyring) AllHashes() []Hashes {
 const IndexSize = 16
 
 func (h Hashes) sum(use string, parts ...string) (sum [IndexSize]byte) {
-	b := part(make([]byte, 0, 128), use)
+	b := part(make([]byte, 0, 192), use)
 	for _, p := range parts {
 		b = part(b, p)
 	}
-	copy(sum[:], keyed(h.key, b))
+	m := h.macs.Get().(hash.Hash)
+	m.Reset()
+	m.Write(b)
+	copy(sum[:], m.Sum(b[:0]))
+	h.macs.Put(m)
 	return sum
 }
 
