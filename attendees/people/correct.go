@@ -43,7 +43,7 @@ func (s *Store) one(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID)
 	if err := sh.Load(ctx, base); err != nil {
 		return nil, nil, err
 	}
-	p := sh.Person(id)
+	p := sh.People[id]
 	if p == nil {
 		return nil, nil, ErrAttendee
 	}
@@ -146,7 +146,7 @@ func (s *Store) Renew(ctx context.Context, event attendees.EventID) (n int, err 
 	for more := true; more; {
 		err := s.onSheet(ctx, event, func(sh *sheet.Sheet) error {
 			var ids []uuid.UUID
-			err := db.Select(ctx, sh.Tx(), &ids, `
+			err := db.Select(ctx, sh.Tx, &ids, `
 				select id
 				from attendees
 				where event_id = $1 and id > $2
@@ -164,7 +164,7 @@ func (s *Store) Renew(ctx context.Context, event attendees.EventID) (n int, err 
 				return err
 			}
 			for _, id := range ids {
-				sh.Renew(sh.Person(id))
+				sh.Renew(sh.People[id])
 			}
 			return nil
 		})
@@ -196,19 +196,21 @@ func (s *Store) Match(ctx context.Context, tx db.Tx, e events.Event, response, a
 	if err := sh.LoadAnswers(ctx, response); err != nil {
 		return err
 	}
-	a := sh.Answer(response)
+	a := sh.Answers[response]
 	switch {
 	case a == nil, a.Attendee != nil && a.Layer.IsZero():
 		return ErrResponse
 	case attendee == uuid.Nil:
-		sh.Take(a)
+		if err := sh.Give(ctx, a, nil, sheet.ByHand); err != nil {
+			return err
+		}
 		return sh.Flush(ctx)
 	}
 	base, _ := seal.HolderOf(attendee)
 	if err := sh.Load(ctx, base); err != nil {
 		return err
 	}
-	p := sh.Person(attendee)
+	p := sh.People[attendee]
 	if p == nil {
 		return ErrAttendee
 	}

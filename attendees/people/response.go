@@ -14,6 +14,7 @@ import (
 	"lethe/attendees/db"
 	"lethe/attendees/events"
 	"lethe/attendees/people/sheet"
+	"lethe/attendees/reader"
 	"lethe/attendees/seal"
 )
 
@@ -60,7 +61,7 @@ func (s *Store) SaveResponses(ctx context.Context, r Reading) (saved Saved, err 
 			if sh == nil {
 				continue
 			}
-			if !slices.Equal(sh.FieldLinks(r.Form), events.FieldLinks(r.Links, sh.Event.ID, r.Form)) {
+			if !slices.Equal(events.FieldLinks(sh.Links, sh.Event.ID, r.Form), events.FieldLinks(r.Links, sh.Event.ID, r.Form)) {
 				return events.ErrRewound
 			}
 			sheets, asked = append(sheets, sh), append(asked, key)
@@ -118,50 +119,38 @@ func (s *Store) ownedByBlocked(ctx context.Context, tx db.Tx, locked map[uuid.UU
 		if err != nil {
 			return nil, fmt.Errorf("event %s: %w", e.ID, err)
 		}
-		byBase, byIndex := map[uuid.UUID][]attendees.ResponseID{}, map[string][]attendees.ResponseID{}
+		by := map[string][]attendees.ResponseID{} // key of the registration that it names, or index of its address
+		var lows, highs []uuid.UUID
+		var indexes pq.ByteaArray
 		for _, layers := range r.Layers {
 			for _, l := range layers {
 				_, id := l.Response()
-				if !l.Submitted().Before(*e.BlockedAt) {
-					continue
-				}
-				if l.Claims() != "" {
-					base := uuid.UUID(h.Registration(string(e.ID), string(e.Source), string(l.Claims())))
-					byBase[base] = append(byBase[base], id)
-				} else if index := h.Address(string(e.ID), l.Email().Reveal()); len(index) > 0 {
-					byIndex[string(index)] = append(byIndex[string(index)], id)
+				index := h.Address(string(e.ID), l.Email().Reveal())
+				switch {
+				case !l.Submitted().Before(*e.BlockedAt):
+				case l.Claims() != "":
+					base := h.Registration(string(e.ID), string(e.Source), string(l.Claims()))
+					lows, highs = append(lows, base), append(highs, seal.Holder(base, seal.MaxHolder))
+					by[string(base[:])] = append(by[string(base[:])], id)
+				case len(index) > 0:
+					indexes, by[string(index)] = append(indexes, index), append(by[string(index)], id)
 				}
 			}
 		}
-		var indexes pq.ByteaArray
-		for index := range byIndex {
-			indexes = append(indexes, []byte(index))
-		}
-		bases := slices.Collect(maps.Keys(byBase))
-		highs := make([]uuid.UUID, len(bases))
-		for i, b := range bases {
-			highs[i] = seal.Holder(b, seal.MaxHolder)
-		}
-		var rows []struct {
-			ID    uuid.UUID `db:"id"`
-			Index []byte    `db:"address_index"`
-		}
+		var rows [][]byte
 		err = db.Select(ctx, tx, &rows, `
-			select a.id, ''::bytea as address_index
+			select uuid_send(w.low)
 			from unnest($1::uuid[], $2::uuid[]) as w (low, high)
-			cross join lateral (
-				select id from attendees where id between w.low and w.high order by id limit 1
-			) as a
+			where exists (select from attendees where id between w.low and w.high order by id limit 1)
 			union all
-			select id, address_index
+			select address_index
 			from attendees
-			where event_id = $3 and address_index = any($4)`, sheet.Texts(bases), sheet.Texts(highs), e.Key, indexes)
+			where event_id = $3 and address_index = any($4)`, sheet.Texts(lows), sheet.Texts(highs), e.Key, indexes)
 		if err != nil {
 			return nil, err
 		}
 		for _, row := range rows {
-			base, _ := seal.HolderOf(row.ID)
-			for _, id := range append(byBase[base], byIndex[string(row.Index)]...) {
+			for _, id := range by[string(row)] {
 				owned[id] = true
 			}
 		}
@@ -172,13 +161,21 @@ func (s *Store) ownedByBlocked(ctx context.Context, tx db.Tx, locked map[uuid.UU
 // responses takes a form's responses onto the sheets of its events.
 func (s *Store) responses(ctx context.Context, sheets []*sheet.Sheet, r Reading, owned map[attendees.ResponseID]bool, saved *Saved) error {
 	homes, unsaid := map[attendees.ResponseID]bool{}, map[attendees.ResponseID]bool{}
+	type reading struct {
+		sheet  *sheet.Sheet
+		answer *sheet.Answer
+		id     attendees.ResponseID
+	}
+	var read []reading
 	for _, sh := range sheets {
 		layers := r.Layers[sh.Event.ID]
 		if err := sh.LoadAround(ctx, layers); err != nil {
 			return err
 		}
-		asks := slices.ContainsFunc(sh.FieldLinks(r.Form), func(f attendees.FieldLink) bool {
-			return f.Field == attendees.Agreed || f.Field == attendees.Consented
+		asks := slices.ContainsFunc(r.Links, func(l events.Link) bool {
+			return l.Event == sh.Event.ID && l.Form == r.Form && slices.ContainsFunc(l.Fields, func(f attendees.FieldLink) bool {
+				return f.Field == attendees.Agreed || f.Field == attendees.Consented
+			})
 		})
 		for _, l := range layers {
 			_, id := l.Response()
@@ -186,8 +183,8 @@ func (s *Store) responses(ctx context.Context, sheets []*sheet.Sheet, r Reading,
 			if err != nil {
 				return err
 			}
-			if a != nil && a.Attendee != nil {
-				homes[id] = true
+			if a != nil {
+				read, homes[id] = append(read, reading{sh, a, id}), homes[id] || a.Attendee != nil
 			}
 			if took && asks {
 				unsaid[id] = true
@@ -199,15 +196,13 @@ func (s *Store) responses(ctx context.Context, sheets []*sheet.Sheet, r Reading,
 			return err
 		}
 	}
-	for _, sh := range sheets { // what found its attendee in one event is unmatched in no other
-		for _, l := range r.Layers[sh.Event.ID] {
-			if a := sh.Answer(sh.ResponseKey(l.Response())); a != nil && a.Attendee == nil {
-				if _, id := l.Response(); homes[id] {
-					sh.Drop(a)
-				} else if a.Fresh() {
-					saved.Unmatched++
-				}
-			}
+	for _, one := range read { // what found its attendee in one event is unmatched in no other
+		switch {
+		case one.answer.Attendee != nil:
+		case homes[one.id]:
+			one.sheet.Drop(one.answer)
+		case one.answer.Fresh:
+			saved.Unmatched++
 		}
 	}
 	return nil
@@ -218,7 +213,7 @@ func (s *Store) fewUnsaid(ctx context.Context, sheets []*sheet.Sheet, r Reading,
 	size := 0
 	for _, sh := range sheets {
 		var attending int
-		err := db.Get(ctx, sh.Tx(), &attending, `select count(*) from attendees where event_id = $1 and standing = 'attending'`, sh.Event.Key)
+		err := db.Get(ctx, sh.Tx, &attending, `select count(*) from attendees where event_id = $1 and standing = 'attending'`, sh.Event.Key)
 		if err != nil {
 			return err
 		}
@@ -238,21 +233,18 @@ func (s *Store) response(ctx context.Context, sh *sheet.Sheet, l attendees.Layer
 		saved.Barred++
 		return nil, false, nil
 	}
-	a = sh.Answer(key)
-	fresh := a == nil
+	a = sh.Answers[key]
 	switch {
-	case fresh && owned:
+	case a == nil && owned:
 		saved.Skipped++
 		return nil, false, nil
-	case fresh:
-		a = sh.NewAnswer(l.Response())
-	case a.Attendee != nil && a.Layer.IsZero(): // sealed, with what it said
+	case a != nil && a.Attendee != nil && a.Layer.IsZero(): // sealed, with what it said
 		saved.Same++
 		return a, false, nil
 	}
-	changed, took := sh.Read(a, l)
+	a, changed, took := sh.Read(l)
 	switch {
-	case fresh:
+	case a.Fresh:
 		saved.New++
 	case changed:
 		saved.Changed++
@@ -292,72 +284,75 @@ func (s *Store) DropUnmatched(ctx context.Context, event attendees.EventID) (n i
 
 // dropCopies removes the copies of responses that wait unmatched in one open event while
 // another has found their attendee.
-func (s *Store) dropCopies(ctx context.Context, layers []attendees.Layer) (err error) {
-	if len(layers) == 0 {
-		return nil
-	}
+func (s *Store) dropCopies(ctx context.Context) (err error) {
 	defer db.Wrap(&err, "drop copies of matched responses")
-	links, err := s.events.Forms.Links(ctx, s.pool)
+	all, err := s.events.List(ctx)
 	if err != nil {
 		return err
 	}
-	all, err := s.events.List(ctx)
+	all = slices.DeleteFunc(all, func(e events.Event) bool { return e.State != attendees.Open })
+	var waits []uuid.UUID
+	err = db.Select(ctx, s.pool, &waits, `
+		select distinct r.event_id
+		from responses r
+		join (
+			select l.form_id
+			from links l
+			join events e on e.id = l.event_id
+			where e.state = 'open'
+			group by l.form_id
+			having count(distinct e.id) > 1
+		) as shared using (form_id)
+		where r.attendee_id is null`)
 	if err != nil {
 		return err
 	}
 	type copied struct {
 		event attendees.EventID
-		id    string // of form and response
+		key   uuid.UUID
 	}
-	at := map[uuid.UUID]copied{}
+	copies := map[uuid.UUID][]copied{} // by the keys that they have elsewhere
 	for _, e := range all {
-		if e.State != attendees.Open {
+		if !slices.Contains(waits, e.Key) {
 			continue
 		}
-		h, err := s.secrets.Hashes(e.Secret)
-		if err != nil {
-			return fmt.Errorf("event %s: %w", e.ID, err)
-		}
-		for _, l := range layers {
-			if form, id := l.Response(); len(events.FieldLinks(links, e.ID, form)) > 0 {
-				at[h.Response(string(e.ID), string(form), string(id))] = copied{e.ID, string(form) + "\x00" + string(id)}
-			}
-		}
-	}
-	var rows []struct {
-		ID      uuid.UUID `db:"id"`
-		Matched bool      `db:"matched"`
-	}
-	err = db.Select(ctx, s.pool, &rows, `
-		select id, attendee_id is not null as matched
-		from responses
-		where id = any($1::uuid[])`, sheet.Texts(slices.Collect(maps.Keys(at))))
-	if err != nil {
-		return err
-	}
-	found, waiting := map[string]bool{}, map[attendees.EventID][]uuid.UUID{}
-	for _, r := range rows {
-		found[at[r.ID].id] = found[at[r.ID].id] || r.Matched
-	}
-	for _, r := range rows {
-		if c := at[r.ID]; !r.Matched && found[c.id] {
-			waiting[c.event] = append(waiting[c.event], r.ID)
-		}
-	}
-	for event, keys := range waiting {
-		err := s.onSheet(ctx, event, func(sh *sheet.Sheet) error {
-			if err := sh.LoadAnswers(ctx, keys...); err != nil {
-				return err
-			}
-			for _, key := range keys {
-				if a := sh.Answer(key); a != nil && a.Attendee == nil {
-					sh.Drop(a)
+		err := s.reader.ReadUnmatched(ctx, s.pool, e, 0, func(r reader.Response) error {
+			form, id := r.Layer.Response()
+			for _, o := range all {
+				h, err := s.secrets.Hashes(o.Secret)
+				if err != nil {
+					return fmt.Errorf("event %s: %w", o.ID, err)
+				}
+				if key := h.Response(string(o.ID), string(form), string(id)); o.Key != e.Key {
+					copies[key] = append(copies[key], copied{e.ID, r.ID})
 				}
 			}
 			return nil
 		})
 		if err != nil {
 			return err
+		}
+	}
+	var matched []uuid.UUID
+	err = db.Select(ctx, s.pool, &matched, `
+		select id
+		from responses
+		where id = any($1::uuid[]) and attendee_id is not null`, sheet.Texts(slices.Collect(maps.Keys(copies))))
+	if err != nil {
+		return err
+	}
+	for _, id := range matched {
+		for _, c := range copies[id] {
+			err := s.onSheet(ctx, c.event, func(sh *sheet.Sheet) error {
+				err := sh.LoadAnswers(ctx, c.key)
+				if a := sh.Answers[c.key]; a != nil && a.Attendee == nil {
+					sh.Drop(a)
+				}
+				return err
+			})
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil

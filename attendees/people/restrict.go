@@ -88,11 +88,7 @@ func (s *Store) Lift(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID
 		sh.Correct(p, all.correction)
 	}
 	for _, l := range all.responses {
-		a := sh.Answer(sh.ResponseKey(l.Response()))
-		if a == nil {
-			a = sh.NewAnswer(l.Response())
-		}
-		if sh.Read(a, l); a.Attendee == nil {
+		if a, _, _ := sh.Read(l); a.Attendee == nil {
 			if err := sh.Give(ctx, a, p, "hidden"); err != nil {
 				return err
 			}
@@ -193,29 +189,6 @@ func (s *Store) Erase(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUI
 	}
 	if _, err := db.Exec(ctx, tx, `delete from records where event_id = $1 and attendee_id = $2`, e.Key, id); err != nil {
 		return nil, err
-	}
-	return gone, sh.Flush(ctx)
-}
-
-// EraseResponse removes a response that is matched to nobody, at the request of who gave it,
-// for a caller who has the event's row in tx. A bar keeps it out.
-func (s *Store) EraseResponse(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID) (gone attendees.Layer, err error) {
-	defer db.Wrap(&err, "erase a response of event %s", e.ID)
-	sh, err := s.desk.Open(ctx, tx, e)
-	if err != nil {
-		return gone, err
-	}
-	if err := sh.LoadAnswers(ctx, id); err != nil {
-		return gone, err
-	}
-	a := sh.Answer(id)
-	if a == nil || a.Attendee != nil {
-		return gone, ErrResponse
-	}
-	gone = a.Layer
-	sh.Drop(a)
-	if err := sh.SetBar(ctx, sheet.Bar{Hash: id, What: sheet.Erased}); err != nil {
-		return gone, err
 	}
 	return gone, sh.Flush(ctx)
 }

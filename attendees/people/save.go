@@ -56,9 +56,9 @@ func (s *Store) SaveRegistrations(ctx context.Context, b Batch) (saved Saved, er
 	for _, m := range before {
 		keys = append(keys, m.from)
 	}
-	var found []attendees.Layer
+	found := 0
 	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		saved, found = Saved{}, nil
+		saved, found = Saved{}, 0
 		d, err := s.take(ctx, tx, keys...)
 		if err != nil {
 			return err
@@ -73,7 +73,7 @@ func (s *Store) SaveRegistrations(ctx context.Context, b Batch) (saved Saved, er
 				saved.Skipped += len(groups[id])
 				continue
 			}
-			if !slices.Equal(sh.FieldLinks(attendees.EventbriteForm), events.FieldLinks(b.Links, id, attendees.EventbriteForm)) {
+			if !slices.Equal(events.FieldLinks(sh.Links, id, attendees.EventbriteForm), events.FieldLinks(b.Links, id, attendees.EventbriteForm)) {
 				return events.ErrRewound
 			}
 			if arrived[sh.Event.Key], err = s.registrations(ctx, sh, groups[id], &saved); err != nil {
@@ -90,17 +90,17 @@ func (s *Store) SaveRegistrations(ctx context.Context, b Batch) (saved Saved, er
 			if err != nil {
 				return err
 			}
-			found = append(found, matched...)
+			found += matched
 		}
 		if err := d.flush(ctx); err != nil || b.Progress == nil {
 			return err
 		}
 		return b.Progress(ctx, tx)
 	})
-	if err != nil {
-		return saved, err
+	if err == nil && found > 0 {
+		err = s.dropCopies(ctx)
 	}
-	return saved, s.dropCopies(ctx, found)
+	return saved, err
 }
 
 // desk is the sheets of one transaction, which has their events' rows.
@@ -148,12 +148,11 @@ func (d *desk) flush(ctx context.Context) error {
 // registrations takes what a source says of one event's registrations onto its sheet. It
 // gives the attendees who have come, or changed.
 func (s *Store) registrations(ctx context.Context, sh *sheet.Sheet, layers []attendees.Layer, saved *Saved) (arrived []*sheet.Person, err error) {
-	bases, err := sh.LoadRegistrations(ctx, layers)
-	if err != nil {
+	if err := sh.LoadAround(ctx, layers); err != nil {
 		return nil, err
 	}
-	for i, l := range layers {
-		p, err := s.registration(ctx, sh, bases[i], l, saved)
+	for _, l := range layers {
+		p, err := s.registration(ctx, sh, l, saved)
 		if err != nil {
 			return nil, err
 		}
@@ -166,7 +165,9 @@ func (s *Store) registrations(ctx context.Context, sh *sheet.Sheet, layers []att
 
 // registration takes one registration onto the sheet. It gives the attendee where they have
 // come, or changed.
-func (s *Store) registration(ctx context.Context, sh *sheet.Sheet, base uuid.UUID, l attendees.Layer, saved *Saved) (*sheet.Person, error) {
+func (s *Store) registration(ctx context.Context, sh *sheet.Sheet, l attendees.Layer, saved *Saved) (*sheet.Person, error) {
+	id, _ := l.Registration()
+	base := sh.Base(id)
 	if b, ok := sh.Barred(base, sheet.Erased); ok {
 		saved.Barred++
 		return nil, s.changedAfter(ctx, sh, base, l, b)
@@ -204,7 +205,7 @@ func (s *Store) changedAfter(ctx context.Context, sh *sheet.Sheet, base uuid.UUI
 		return nil
 	}
 	id, _ := l.Registration()
-	return s.events.Tasks.Ask(ctx, sh.Tx(), events.Task{
+	return s.events.Tasks.Ask(ctx, sh.Tx, events.Task{
 		Kind: events.TaskErased, Event: sh.Event.Key, Attendee: base, Count: 1, Sealed: s.SealIDs(sh.Event.Key, string(id)),
 	})
 }

@@ -185,22 +185,5 @@ func (s *Store) Sweep(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	all, err := s.events.List(ctx)
-	if err != nil {
-		return err
-	}
-	var waiting []attendees.Layer
-	for _, e := range all {
-		if e.State != attendees.Open {
-			continue
-		}
-		err := s.reader.ReadUnmatched(ctx, s.pool, e, 0, func(r reader.Response) error {
-			waiting = append(waiting, r.Layer)
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return s.dropCopies(ctx, waiting)
+	return s.dropCopies(ctx)
 }

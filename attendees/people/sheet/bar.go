@@ -9,7 +9,6 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
-	"lethe/attendees/seal"
 )
 
 // What is what a bar decides.
@@ -56,8 +55,8 @@ func (d *Desk) LiftBar(ctx context.Context, tx db.Tx, e events.Event, hash uuid.
 
 // SetBar decides something about somebody, on the sheet too.
 func (sh *Sheet) SetBar(ctx context.Context, b Bar) error {
-	sh.bars[b.Hash] = append(sh.bars[b.Hash], b)
-	return sh.desk.SetBar(ctx, sh.tx, sh.Event, b)
+	sh.Bars[b.Hash] = append(sh.Bars[b.Hash], b)
+	return sh.desk.SetBar(ctx, sh.Tx, sh.Event, b)
 }
 
 // loadBars loads what is decided about attendees and responses by their keys.
@@ -66,58 +65,58 @@ func (sh *Sheet) loadBars(ctx context.Context, hashes []uuid.UUID) error {
 		return nil
 	}
 	var rows []Bar
-	err := db.Select(ctx, sh.tx, &rows, `
+	err := db.Select(ctx, sh.Tx, &rows, `
 		select `+barColumns+`
 		from bars
 		where hash = any($1::uuid[]) and event_id = $2`, Texts(hashes), sh.Event.Key)
 	for _, b := range rows {
-		if !slices.Contains(sh.bars[b.Hash], b) {
-			sh.bars[b.Hash] = append(sh.bars[b.Hash], b)
+		if !slices.Contains(sh.Bars[b.Hash], b) {
+			sh.Bars[b.Hash] = append(sh.Bars[b.Hash], b)
 		}
 	}
 	return err
 }
 
-// loadEverywhere loads what is decided for all events about attendees or responses, whose
-// hashes without an event everywhere gives.
-func (sh *Sheet) loadEverywhere(ctx context.Context, keys []uuid.UUID, everywhere func(h seal.Hashes, i int) uuid.UUID) error {
+// loadEverywhere loads what is decided for all events about registrations or responses.
+func (sh *Sheet) loadEverywhere(ctx context.Context, layers []attendees.Layer) error {
 	if !sh.some.Everywhere {
 		return nil
 	}
 	here := map[uuid.UUID]uuid.UUID{}
 	var hashes []uuid.UUID
 	for _, h := range sh.desk.Secrets.AllHashes() {
-		for i, key := range keys {
-			hash := everywhere(h, i)
+		for _, l := range layers {
+			ticket, _ := l.Registration()
+			hash, key := uuid.UUID(h.Registration("", string(sh.Event.Source), string(ticket))), sh.Base(ticket)
+			if form, id := l.Response(); l.Origin() == attendees.FromResponse {
+				hash, key = h.Response("", string(form), string(id)), sh.ResponseKey(form, id)
+			}
 			hashes, here[hash] = append(hashes, hash), key
 		}
 	}
 	var rows []Bar
-	err := db.Select(ctx, sh.tx, &rows, `
+	err := db.Select(ctx, sh.Tx, &rows, `
 		select `+barColumns+`
 		from bars
 		where hash = any($1::uuid[]) and event_id = $2`, Texts(hashes), uuid.Nil)
 	for _, b := range rows {
 		b.Hash = here[b.Hash]
-		sh.bars[b.Hash] = append(sh.bars[b.Hash], b)
+		sh.Bars[b.Hash] = append(sh.Bars[b.Hash], b)
 	}
 	return err
 }
 
-// Bars are all that is decided about an attendee or response that was loaded.
-func (sh *Sheet) Bars(hash uuid.UUID) []Bar { return sh.bars[hash] }
-
 // Barred is what is decided of a kind about a registration or response that was loaded.
 func (sh *Sheet) Barred(hash uuid.UUID, what What) (b Bar, ok bool) {
-	i := slices.IndexFunc(sh.bars[hash], func(b Bar) bool { return b.What == what })
+	i := slices.IndexFunc(sh.Bars[hash], func(b Bar) bool { return b.What == what })
 	if i < 0 {
 		return b, false
 	}
-	return sh.bars[hash][i], true
+	return sh.Bars[hash][i], true
 }
 
 func (sh *Sheet) withdrawn(id uuid.UUID) (all []attendees.PurposeName) {
-	for _, b := range sh.bars[id] {
+	for _, b := range sh.Bars[id] {
 		if b.What == Withdrawn {
 			all = append(all, b.Purpose)
 		}

@@ -67,7 +67,7 @@ func (sh *Sheet) SealMore(ctx context.Context, p *Person, reason attendees.Reaso
 	if shared {
 		address = "" // a group order: whose the address is, it does not say
 	}
-	return sh.desk.Seal(ctx, sh.tx, sh.Event, p.ID, KindRestricted, address, attendees.JoinLayers(layers))
+	return sh.desk.Seal(ctx, sh.Tx, sh.Event, p.ID, KindRestricted, address, attendees.JoinLayers(layers))
 }
 
 // withoutDuty are the purposes that nothing has to be kept for.

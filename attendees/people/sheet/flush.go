@@ -12,10 +12,11 @@ import (
 	"lethe/attendees/events"
 )
 
-// Flush derives and writes all that changed on the sheet: one statement for each table and
-// kind of change, in the order of the keys, so that row order tells nothing.
+// Flush derives and writes all that changed on the sheet, with one statement for each table to
+// delete what was there and one to insert what is there now, in the order of the keys, so
+// that row order tells nothing.
 func (sh *Sheet) Flush(ctx context.Context) error {
-	for _, p := range sh.people {
+	for _, p := range sh.People {
 		if p.dirty && !p.removed {
 			sh.derive(p)
 		}
@@ -23,49 +24,55 @@ func (sh *Sheet) Flush(ctx context.Context) error {
 	if err := sh.leaveAddresses(ctx); err != nil {
 		return err
 	}
-	var fresh, changed, corrected []*Person
-	var gone []uuid.UUID
-	for _, p := range sh.people {
-		switch {
-		case p.removed && p.fresh, !p.removed && !p.dirty:
-			continue
-		case p.removed:
-			gone = append(gone, p.ID)
-		case p.fresh:
-			fresh = append(fresh, p)
-		default:
-			changed = append(changed, p)
+	var oldPeople, oldAnswers, oldCorrections, removed, unclaimed []uuid.UUID
+	var people, corrected []*Person
+	var answers []*Answer
+	for _, p := range sh.People {
+		if !p.fresh && (p.dirty || p.removed) {
+			oldPeople = append(oldPeople, p.ID)
 		}
 		if p.corrected || p.removed {
+			oldCorrections = append(oldCorrections, p.ID)
+		}
+		switch {
+		case p.removed:
+			removed = append(removed, p.ID)
+			continue
+		case p.dirty:
+			people = append(people, p)
+		}
+		if p.corrected && !p.Correction.IsZero() {
 			corrected = append(corrected, p)
 		}
 	}
-	var freshAnswers, changedAnswers []*Answer
-	var goneAnswers, unclaimed []uuid.UUID
-	for _, a := range sh.answers {
+	for _, a := range sh.Answers {
+		if !a.Fresh && (a.dirty || a.removed) {
+			oldAnswers = append(oldAnswers, a.ID)
+		}
 		if a.claimed != nil && (a.removed || a.Claims == nil) {
 			unclaimed = append(unclaimed, *a.claimed)
 		}
 		switch {
-		case a.removed && a.fresh, !a.removed && !a.dirty:
-			continue
 		case a.removed:
-			goneAnswers = append(goneAnswers, a.ID)
-		case a.fresh:
-			freshAnswers = append(freshAnswers, a)
-		default:
-			changedAnswers = append(changedAnswers, a)
+			removed = append(removed, a.ID)
+		case a.dirty:
+			answers = append(answers, a)
 		}
 		if !a.Layer.IsZero() { // else its attendee is restricted
 			a.Agreed, a.AddressIndex = a.Layer.Agreed(), sh.address(a.Layer.Email())
 		}
 	}
+	sort(people, func(p *Person) uuid.UUID { return p.ID })
+	sort(answers, func(a *Answer) uuid.UUID { return a.ID })
 	for _, step := range []func() error{
-		func() error { return sh.deleteRows(ctx, gone, goneAnswers) },
-		func() error { return sh.insertPeople(ctx, byKey(fresh)) },
-		func() error { return sh.updatePeople(ctx, byKey(changed)) },
-		func() error { return sh.insertAnswers(ctx, byAnswer(freshAnswers)) },
-		func() error { return sh.updateAnswers(ctx, byAnswer(changedAnswers)) },
+		func() error { return sh.erase(ctx, `delete from attendees where id = any($1::uuid[])`, oldPeople) },
+		func() error { return sh.erase(ctx, `delete from responses where id = any($1::uuid[])`, oldAnswers) },
+		func() error {
+			return sh.erase(ctx, `delete from corrections where attendee_id = any($1::uuid[])`, oldCorrections)
+		},
+		func() error { return sh.mark(ctx, removed) },
+		func() error { return sh.writePeople(ctx, people) },
+		func() error { return sh.writeAnswers(ctx, answers) },
 		func() error { return sh.writeCorrections(ctx, corrected) },
 		func() error { return sh.settleClaims(ctx, unclaimed) },
 	} {
@@ -76,14 +83,11 @@ func (sh *Sheet) Flush(ctx context.Context) error {
 	return nil
 }
 
-func byKey(all []*Person) []*Person {
-	slices.SortFunc(all, func(a, b *Person) int { return bytes.Compare(a.ID[:], b.ID[:]) })
-	return all
-}
-
-func byAnswer(all []*Answer) []*Answer {
-	slices.SortFunc(all, func(a, b *Answer) int { return bytes.Compare(a.ID[:], b.ID[:]) })
-	return all
+func sort[T any](all []T, key func(T) uuid.UUID) {
+	slices.SortFunc(all, func(a, b T) int {
+		x, y := key(a), key(b)
+		return bytes.Compare(x[:], y[:])
+	})
 }
 
 // leaveAddresses marks those who have an address that somebody else leaves: whose it was, it
@@ -91,7 +95,7 @@ func byAnswer(all []*Answer) []*Answer {
 func (sh *Sheet) leaveAddresses(ctx context.Context) error {
 	var leaving []*Person
 	var left [][]byte
-	for _, p := range sh.people {
+	for _, p := range sh.People {
 		if p.fresh || len(p.index) == 0 {
 			continue
 		}
@@ -157,11 +161,11 @@ func (sh *Sheet) shares(ctx context.Context, p *Person, address attendees.Person
 func (sh *Sheet) settleClaims(ctx context.Context, bases []uuid.UUID) error {
 	for _, base := range bases {
 		var claimed bool
-		err := db.Get(ctx, sh.tx, &claimed, `select exists (select from responses where event_id = $1 and claims = $2)`, sh.Event.Key, base)
+		err := db.Get(ctx, sh.Tx, &claimed, `select exists (select from responses where event_id = $1 and claims = $2)`, sh.Event.Key, base)
 		if err != nil || claimed {
 			return err
 		}
-		if err := sh.desk.Events.Tasks.Settle(ctx, sh.tx, events.Task{Kind: events.TaskClaim, Event: sh.Event.Key, Attendee: base}); err != nil {
+		if err := sh.desk.Events.Tasks.Settle(ctx, sh.Tx, events.Task{Kind: events.TaskClaim, Event: sh.Event.Key, Attendee: base}); err != nil {
 			return err
 		}
 	}

@@ -95,10 +95,10 @@ func (sh *Sheet) byAddress(address []byte, name attendees.Personal, but *Person)
 }
 
 // Rematch looks again whose the waiting responses are that may be those of attendees who
-// have come, or changed. It gives those that it matched.
-func (sh *Sheet) Rematch(ctx context.Context, touched []*Person) (found []attendees.Layer, err error) {
+// have come, or changed. It tells how many it matched.
+func (sh *Sheet) Rematch(ctx context.Context, touched []*Person) (found int, err error) {
 	if !sh.some.Waiting || len(touched) == 0 {
-		return nil, nil
+		return 0, nil
 	}
 	var bases []uuid.UUID
 	var indexes pq.ByteaArray
@@ -118,21 +118,20 @@ func (sh *Sheet) Rematch(ctx context.Context, touched []*Person) (found []attend
 		where r.event_id = $1 and r.attendee_id is null and r.matched_by <> 'hand'
 		  and (r.claims = any($2::uuid[]) or r.address_index = any($3))`, sh.Event.Key, Texts(bases), indexes)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	if err := sh.loadAt(ctx, indexes); err != nil {
-		return nil, err
+		return 0, err
 	}
-	for _, a := range sh.answers {
+	for _, a := range sh.Answers {
 		if a.Attendee != nil || a.removed || a.MatchedBy != "" {
 			continue
 		}
-		l := a.Layer
 		if err := sh.Place(ctx, a); err != nil {
-			return nil, err
+			return found, err
 		}
 		if a.Attendee != nil {
-			found = append(found, l)
+			found++
 		}
 	}
 	return found, nil
@@ -159,7 +158,7 @@ func (sh *Sheet) Place(ctx context.Context, a *Answer) error {
 	if named == nil || before != nil && !named.fresh {
 		return nil // it may come yet, or staff were asked
 	}
-	return sh.desk.Events.Tasks.Ask(ctx, sh.tx, events.Task{
+	return sh.desk.Events.Tasks.Ask(ctx, sh.Tx, events.Task{
 		Kind: events.TaskClaim, Event: sh.Event.Key, Attendee: *a.Claims, Count: 1, Sealed: sh.desk.SealIDs(sh.Event.Key, string(a.Layer.Claims())),
 	})
 }
@@ -167,7 +166,7 @@ func (sh *Sheet) Place(ctx context.Context, a *Answer) error {
 // match gives a response to an attendee; nil takes it from whoever has it.
 func (sh *Sheet) match(a *Answer, p *Person, how string) {
 	if a.Attendee != nil {
-		if old := sh.people[*a.Attendee]; old != nil {
+		if old := sh.People[*a.Attendee]; old != nil {
 			old.Responses = slices.DeleteFunc(old.Responses, func(o *Answer) bool { return o == a })
 			old.dirty = true
 		}
@@ -184,12 +183,13 @@ func (sh *Sheet) match(a *Answer, p *Person, how string) {
 // ByHand is how staff match. What they matched, or took from somebody, is not judged again.
 const ByHand = "hand"
 
-// Take takes a response from whoever has it, by hand.
-func (sh *Sheet) Take(a *Answer) { sh.match(a, nil, ByHand) }
-
-// Give matches a response to an attendee. What comes for one who is restricted is sealed.
+// Give matches a response to an attendee; nil takes it from whoever has it. What comes for one
+// who is restricted is sealed.
 func (sh *Sheet) Give(ctx context.Context, a *Answer, p *Person, how string) error {
 	sh.match(a, p, how)
+	if p == nil {
+		return nil
+	}
 	a.Layer = sh.again(p.ID, a.Layer)
 	if p.State == attendees.Restricted && !a.Layer.IsZero() {
 		return sh.sealMore(ctx, p, a)

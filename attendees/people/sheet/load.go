@@ -19,8 +19,8 @@ func (sh *Sheet) Load(ctx context.Context, bases ...uuid.UUID) error {
 		return nil
 	}
 	var rows []row
-	err := db.Select(ctx, sh.tx, &rows, `
-		select `+columns+`
+	err := db.Select(ctx, sh.Tx, &rows, `
+		select `+personColumns+`
 		from unnest($1::uuid[], $2::uuid[]) as w (low, high)
 		cross join lateral (
 			select *
@@ -50,8 +50,8 @@ func (sh *Sheet) loadAt(ctx context.Context, indexes [][]byte) error {
 		return nil
 	}
 	var rows []row
-	err := db.Select(ctx, sh.tx, &rows, `
-		select `+columns+`
+	err := db.Select(ctx, sh.Tx, &rows, `
+		select `+personColumns+`
 		from attendees a
 		where a.event_id = $1 and a.address_index = any($2)`, sh.Event.Key, pq.ByteaArray(indexes))
 	if err != nil {
@@ -64,7 +64,7 @@ func (sh *Sheet) loadAt(ctx context.Context, indexes [][]byte) error {
 func (sh *Sheet) take(ctx context.Context, rows []row) error {
 	var ids []uuid.UUID
 	for _, r := range rows {
-		if sh.people[r.ID] != nil {
+		if sh.People[r.ID] != nil {
 			continue
 		}
 		p := &Person{row: r, index: r.AddressIndex}
@@ -99,7 +99,7 @@ func (sh *Sheet) loadCorrections(ctx context.Context, ids []uuid.UUID) error {
 		ID    uuid.UUID `db:"attendee_id"`
 		Layer []byte    `db:"layer"`
 	}
-	err := db.Select(ctx, sh.tx, &rows, `
+	err := db.Select(ctx, sh.Tx, &rows, `
 		select attendee_id, layer
 		from corrections
 		where attendee_id = any($1::uuid[])`, Texts(ids))
@@ -107,7 +107,7 @@ func (sh *Sheet) loadCorrections(ctx context.Context, ids []uuid.UUID) error {
 		return err
 	}
 	for _, r := range rows {
-		if sh.people[r.ID].Correction, err = sh.open(r.ID, attendees.FromCorrection, r.Layer); err != nil {
+		if sh.People[r.ID].Correction, err = sh.open(r.ID, attendees.FromCorrection, r.Layer); err != nil {
 			return err
 		}
 	}
@@ -117,7 +117,7 @@ func (sh *Sheet) loadCorrections(ctx context.Context, ids []uuid.UUID) error {
 // loadAnswers opens responses that are not on the sheet yet.
 func (sh *Sheet) loadAnswers(ctx context.Context, query string, args ...any) error {
 	var rows []answerRow
-	if err := db.Select(ctx, sh.tx, &rows, query, args...); err != nil {
+	if err := db.Select(ctx, sh.Tx, &rows, query, args...); err != nil {
 		return err
 	}
 	return sh.takeAnswers(rows)
@@ -125,7 +125,7 @@ func (sh *Sheet) loadAnswers(ctx context.Context, query string, args ...any) err
 
 func (sh *Sheet) takeAnswers(rows []answerRow) error {
 	for _, r := range rows {
-		if sh.answers[r.ID] != nil {
+		if sh.Answers[r.ID] != nil {
 			continue
 		}
 		a := &Answer{answerRow: r, claimed: r.Claims}
@@ -134,9 +134,9 @@ func (sh *Sheet) takeAnswers(rows []answerRow) error {
 			return err
 		}
 		a.Sealed = nil
-		sh.answers[r.ID] = a
-		if r.Attendee != nil && sh.people[*r.Attendee] != nil {
-			p := sh.people[*r.Attendee]
+		sh.Answers[r.ID] = a
+		if r.Attendee != nil && sh.People[*r.Attendee] != nil {
+			p := sh.People[*r.Attendee]
 			p.Responses = append(p.Responses, a)
 		}
 	}
@@ -145,11 +145,11 @@ func (sh *Sheet) takeAnswers(rows []answerRow) error {
 
 // LoadAnswers loads responses by their keys, and the attendees that have them.
 func (sh *Sheet) LoadAnswers(ctx context.Context, keys ...uuid.UUID) error {
-	if !sh.some.Responses {
+	if !sh.some.Responses || len(keys) == 0 {
 		return nil
 	}
 	var rows []answerRow
-	err := db.Select(ctx, sh.tx, &rows, `
+	err := db.Select(ctx, sh.Tx, &rows, `
 		select `+answerColumns+`
 		from responses r
 		where r.id = any($1::uuid[]) and r.event_id = $2`, Texts(keys), sh.Event.Key)
@@ -158,7 +158,7 @@ func (sh *Sheet) LoadAnswers(ctx context.Context, keys ...uuid.UUID) error {
 	}
 	var owners []uuid.UUID
 	for _, r := range rows {
-		if r.Attendee != nil && sh.people[*r.Attendee] == nil {
+		if r.Attendee != nil && sh.People[*r.Attendee] == nil {
 			base, _ := seal.HolderOf(*r.Attendee)
 			owners = append(owners, base)
 		}
@@ -182,25 +182,29 @@ func (sh *Sheet) LoadWaiting(ctx context.Context, before attendees.Date) (all []
 		where r.event_id = $1 and r.attendee_id is null and ($2::date is null or r.came_on < $2::date and not exists (
 			select from attendees a
 			where a.id between r.claims and overlay(r.claims::text placing 'ff' from 35)::uuid))`, sh.Event.Key, until)
-	for _, a := range sh.answers {
+	for _, a := range sh.Answers {
 		all = append(all, a)
 	}
 	return all, err
 }
 
-// LoadAround loads all that responses may have to do with: themselves, the attendees that
-// they name, and those of their addresses.
+// LoadAround loads all that registrations or responses may have to do with: all holders of a
+// ticket; a response itself, the attendee that it names, and those of its address; and what
+// is decided about them.
 func (sh *Sheet) LoadAround(ctx context.Context, layers []attendees.Layer) error {
-	keys := make([]uuid.UUID, len(layers))
-	var bases []uuid.UUID
+	var keys, bases []uuid.UUID
 	var indexes [][]byte
-	for i, l := range layers {
-		keys[i] = sh.ResponseKey(l.Response())
-		if l.Claims() != "" {
-			bases = append(bases, sh.Base(l.Claims()))
+	for _, l := range layers {
+		ticket, _ := l.Registration()
+		if l.Origin() == attendees.FromResponse {
+			ticket = l.Claims()
+			keys = append(keys, sh.ResponseKey(l.Response()))
+			if index := sh.address(l.Email()); len(index) > 0 {
+				indexes = append(indexes, index)
+			}
 		}
-		if index := sh.address(l.Email()); len(index) > 0 {
-			indexes = append(indexes, index)
+		if ticket != "" {
+			bases = append(bases, sh.Base(ticket))
 		}
 	}
 	if err := sh.Load(ctx, bases...); err != nil {
@@ -212,33 +216,10 @@ func (sh *Sheet) LoadAround(ctx context.Context, layers []attendees.Layer) error
 	if err := sh.LoadAnswers(ctx, keys...); err != nil {
 		return err
 	}
-	if err := sh.loadBars(ctx, keys); err != nil {
+	if err := sh.loadBars(ctx, append(keys, bases...)); err != nil {
 		return err
 	}
-	return sh.loadEverywhere(ctx, keys, func(h seal.Hashes, i int) uuid.UUID {
-		form, id := layers[i].Response()
-		return h.Response("", string(form), string(id))
-	})
-}
-
-// LoadRegistrations loads all holders of registrations, and what is decided about them. It
-// gives their keys.
-func (sh *Sheet) LoadRegistrations(ctx context.Context, layers []attendees.Layer) (bases []uuid.UUID, err error) {
-	ids := make([]attendees.AttendeeID, len(layers))
-	bases = make([]uuid.UUID, len(layers))
-	for i, l := range layers {
-		ids[i], _ = l.Registration()
-		bases[i] = sh.Base(ids[i])
-	}
-	if err := sh.Load(ctx, bases...); err != nil {
-		return nil, err
-	}
-	if err := sh.loadBars(ctx, bases); err != nil {
-		return nil, err
-	}
-	return bases, sh.loadEverywhere(ctx, bases, func(h seal.Hashes, i int) uuid.UUID {
-		return h.Registration("", string(sh.Event.Source), string(ids[i]))
-	})
+	return sh.loadEverywhere(ctx, layers)
 }
 
 func (sh *Sheet) open(id uuid.UUID, origin attendees.Origin, sealed []byte) (l attendees.Layer, err error) {

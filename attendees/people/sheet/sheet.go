@@ -38,18 +38,20 @@ func (d *Desk) today() string { return attendees.DateOf(d.Now().UTC()).String() 
 type Sheet struct {
 	Event events.Event
 	Links []events.Link // of the event's forms
+	Tx    db.Tx
+
+	// What was loaded, by its key: attendees, responses, and what is decided about them.
+	People  map[uuid.UUID]*Person
+	Answers map[uuid.UUID]*Answer
+	Bars    map[uuid.UUID][]Bar
 
 	desk   *Desk
-	tx     db.Tx
 	cipher *seal.Cipher
 	hashes seal.Hashes
-
-	people  map[uuid.UUID]*Person
-	top     map[uuid.UUID]int    // the highest holder of a registration
-	at      map[string][]*Person // those who have, or had, an address, by its index
-	answers map[uuid.UUID]*Answer
-	bars    map[uuid.UUID][]Bar
-	some    some
+	bases  map[attendees.AttendeeID]uuid.UUID // as they were hashed
+	top    map[uuid.UUID]int                  // the highest holder of a registration
+	at     map[string][]*Person               // those who have, or had, an address, by its index
+	some   some
 }
 
 // some is what an event has any of: what it has none of is not asked for.
@@ -75,9 +77,10 @@ type Person struct {
 type Answer struct {
 	answerRow
 	Layer attendees.Layer // zero: its attendee is restricted
+	Fresh bool            // it is not stored yet
 
-	claimed               *uuid.UUID // Claims, as it is stored
-	fresh, dirty, removed bool
+	claimed        *uuid.UUID // Claims, as it is stored
+	dirty, removed bool
 }
 
 // Open begins a sheet of an event for a caller who has its row in tx. It refuses one that
@@ -87,8 +90,8 @@ func (d *Desk) Open(ctx context.Context, tx db.Tx, e events.Event) (*Sheet, erro
 		return nil, &events.BlockedError{Event: e}
 	}
 	sh := &Sheet{
-		Event: e, desk: d, tx: tx, people: map[uuid.UUID]*Person{}, top: map[uuid.UUID]int{}, at: map[string][]*Person{},
-		answers: map[uuid.UUID]*Answer{}, bars: map[uuid.UUID][]Bar{},
+		Event: e, Tx: tx, People: map[uuid.UUID]*Person{}, Answers: map[uuid.UUID]*Answer{}, Bars: map[uuid.UUID][]Bar{},
+		desk: d, bases: map[attendees.AttendeeID]uuid.UUID{}, top: map[uuid.UUID]int{}, at: map[string][]*Person{},
 	}
 	ref := reader.Ref(e)
 	var err error
@@ -111,14 +114,14 @@ func (d *Desk) Open(ctx context.Context, tx db.Tx, e events.Event) (*Sheet, erro
 	return sh, err
 }
 
-// FieldLinks are what a form fills in the event.
-func (sh *Sheet) FieldLinks(form attendees.FormID) attendees.FieldLinks {
-	return events.FieldLinks(sh.Links, sh.Event.ID, form)
-}
-
 // Base is the key of a registration's first holder.
 func (sh *Sheet) Base(id attendees.AttendeeID) uuid.UUID {
-	return sh.hashes.Registration(string(sh.Event.ID), string(sh.Event.Source), string(id))
+	base, ok := sh.bases[id]
+	if !ok {
+		base = sh.hashes.Registration(string(sh.Event.ID), string(sh.Event.Source), string(id))
+		sh.bases[id] = base
+	}
+	return base
 }
 
 // ResponseKey is the key of a response.
@@ -130,19 +133,10 @@ func (sh *Sheet) address(a attendees.Personal) []byte {
 	return sh.hashes.Address(string(sh.Event.ID), a.Reveal())
 }
 
-// Tx is the transaction that the sheet is written in.
-func (sh *Sheet) Tx() db.Tx { return sh.tx }
-
-// Person is an attendee who was loaded, or nil.
-func (sh *Sheet) Person(id uuid.UUID) *Person { return sh.people[id] }
-
-// Answer is a response that was loaded, or nil.
-func (sh *Sheet) Answer(id uuid.UUID) *Answer { return sh.answers[id] }
-
 // holders are the loaded holders of a registration, the first one first.
 func (sh *Sheet) holders(base uuid.UUID) (all []*Person) {
 	for n := 0; n <= sh.top[base]; n++ {
-		if p, ok := sh.people[seal.Holder(base, n)]; ok && !p.removed {
+		if p, ok := sh.People[seal.Holder(base, n)]; ok && !p.removed {
 			all = append(all, p)
 		}
 	}
@@ -168,7 +162,7 @@ func (sh *Sheet) Add(base uuid.UUID, holder int, l attendees.Layer) *Person {
 
 func (sh *Sheet) put(p *Person) {
 	base, number := seal.HolderOf(p.ID)
-	sh.people[p.ID], sh.top[base] = p, max(sh.top[base], number)
+	sh.People[p.ID], sh.top[base] = p, max(sh.top[base], number)
 	if len(p.AddressIndex) > 0 {
 		sh.at[string(p.AddressIndex)] = append(sh.at[string(p.AddressIndex)], p)
 	}
@@ -208,17 +202,16 @@ func (sh *Sheet) Leave(p *Person) {
 	}
 }
 
-// NewAnswer puts a response on the sheet that is not stored.
-func (sh *Sheet) NewAnswer(form attendees.FormID, id attendees.ResponseID) *Answer {
-	a := &Answer{fresh: true, dirty: true}
-	a.ID, a.Form = sh.ResponseKey(form, id), form
-	sh.answers[a.ID], sh.some.Responses = a, true
-	return a
-}
-
-// Read gives a response a reading, as Set does. took tells that it would have taken a yes
-// away.
-func (sh *Sheet) Read(a *Answer, l attendees.Layer) (changed, took bool) {
+// Read gives a response a reading, as Set does: a new one where it is not stored. took tells
+// that it would have taken a yes away.
+func (sh *Sheet) Read(l attendees.Layer) (a *Answer, changed, took bool) {
+	key := sh.ResponseKey(l.Response())
+	if a = sh.Answers[key]; a == nil {
+		a = &Answer{Fresh: true}
+		a.ID = key
+		a.Form, _ = l.Response()
+		sh.Answers[key], sh.some.Responses = a, true
+	}
 	if a.Attendee != nil {
 		l = sh.again(*a.Attendee, l)
 	}
@@ -228,18 +221,18 @@ func (sh *Sheet) Read(a *Answer, l attendees.Layer) (changed, took bool) {
 			l = sh.keeping(*a.Attendee, l, a.Layer)
 		}
 		if bytes.Equal(l.Text(), a.Layer.Text()) {
-			return false, took
+			return a, false, took
 		}
 	}
 	sh.say(a, l)
-	return true, took
+	return a, true, took
 }
 
 // say gives a response a layer.
 func (sh *Sheet) say(a *Answer, l attendees.Layer) {
 	a.Layer, a.dirty = l, true
-	if a.Attendee != nil && sh.people[*a.Attendee] != nil {
-		sh.people[*a.Attendee].dirty = true
+	if a.Attendee != nil && sh.People[*a.Attendee] != nil {
+		sh.People[*a.Attendee].dirty = true
 	}
 }
 
@@ -257,22 +250,21 @@ func (sh *Sheet) Remove(p *Person) (responses []uuid.UUID) {
 	return responses
 }
 
-// Drop removes a response.
+// Drop removes a response, unless a hold keeps it.
 func (sh *Sheet) Drop(a *Answer) {
-	sh.match(a, nil, "")
-	a.removed = true
-}
-
-// Forgo drops a response that went along with somebody to another event, unless a hold keeps
-// it here.
-func (sh *Sheet) Forgo(p *Person, a *Answer) {
-	if !sh.isHeld(p.ID) {
-		sh.Drop(a)
+	if a.Fresh || !sh.isHeld(a.owner()) {
+		sh.match(a, nil, "")
+		a.removed = true
 	}
 }
 
-// Fresh tells that the response is not stored yet.
-func (a *Answer) Fresh() bool { return a.fresh }
+// owner is the attendee that the response is matched to; zero: none.
+func (a *Answer) owner() uuid.UUID {
+	if a.Attendee == nil {
+		return uuid.Nil
+	}
+	return *a.Attendee
+}
 
 // Layers are those of an attendee's responses.
 func (p *Person) Layers() (all []attendees.Layer) {
@@ -315,8 +307,7 @@ func (sh *Sheet) Renew(p *Person) {
 	if p.State != attendees.Open {
 		return
 	}
-	held := sh.isHeld(p.ID)
-	if l, changed := sh.renewed(p.ID, p.Registration, sh.FieldLinks(attendees.EventbriteForm), held); changed {
+	if l, changed := sh.renewed(p.ID, p.Registration, events.FieldLinks(sh.Links, sh.Event.ID, attendees.EventbriteForm)); changed {
 		p.Registration, p.dirty = l, true
 	}
 	for _, a := range slices.Clone(p.Responses) {
@@ -325,7 +316,7 @@ func (sh *Sheet) Renew(p *Person) {
 	if p.Correction.IsZero() {
 		return
 	}
-	if l := sh.again(p.ID, p.Correction); !held && !bytes.Equal(l.Text(), p.Correction.Text()) {
+	if l := sh.again(p.ID, p.Correction); !sh.isHeld(p.ID) && !bytes.Equal(l.Text(), p.Correction.Text()) {
 		sh.Correct(p, l)
 	}
 }
@@ -335,26 +326,16 @@ func (sh *Sheet) RenewAnswer(a *Answer) {
 	if a.Layer.IsZero() {
 		return
 	}
-	var who uuid.UUID
-	if a.Attendee != nil {
-		who = *a.Attendee
-	}
-	links, held := sh.FieldLinks(a.Form), sh.isHeld(who)
-	if len(links) == 0 && !held {
-		sh.Drop(a)
-		return
-	}
-	if l, changed := sh.renewed(who, a.Layer, links, held); changed {
+	links := events.FieldLinks(sh.Links, sh.Event.ID, a.Form)
+	if l, changed := sh.renewed(a.owner(), a.Layer, links); changed {
 		sh.say(a, l)
+	}
+	if len(links) == 0 {
+		sh.Drop(a)
 	}
 }
 
-func (sh *Sheet) renewed(who uuid.UUID, l attendees.Layer, links attendees.FieldLinks, held bool) (_ attendees.Layer, changed bool) {
-	fresh := sh.again(who, l).Linked(links)
-	if held {
-		fresh = fresh.Keeping(l)
-	} else {
-		fresh = fresh.Released()
-	}
+func (sh *Sheet) renewed(who uuid.UUID, l attendees.Layer, links attendees.FieldLinks) (_ attendees.Layer, changed bool) {
+	fresh := sh.keeping(who, sh.again(who, l).Linked(links).Released(), l)
 	return fresh, !bytes.Equal(fresh.Text(), l.Text())
 }
