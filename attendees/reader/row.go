@@ -105,7 +105,6 @@ func (s *Store) Rows(ctx context.Context, q db.Queryer, e events.Event, since in
 		}
 		return r.these(ctx, ids, each)
 	}
-	const all = `select ` + rowColumns + ` from attendees a where a.event_id = $1`
 	var answers int
 	err = db.Get(ctx, q, &answers, `
 		select (select count(*) from responses where event_id = $1) + (select count(*) from corrections where event_id = $1)`, e.Key)
@@ -129,9 +128,17 @@ func (s *Store) Rows(ctx context.Context, q db.Queryer, e events.Event, since in
 		return r.people(ctx, func(row Row) error {
 			row.more = known[row.id]
 			return each(row)
-		}, all, e.Key)
+		}, `
+			select `+rowColumns+`
+			from attendees a
+			where a.event_id = $1`, e.Key)
 	}
-	if _, err := db.Exec(ctx, q, `declare people no scroll cursor for `+all, e.Key); err != nil {
+	_, err = db.Exec(ctx, q, `
+		declare people no scroll cursor for
+		select `+rowColumns+`
+		from attendees a
+		where a.event_id = $1`, e.Key)
+	if err != nil {
 		return err
 	}
 	for {

@@ -19,8 +19,8 @@ import (
 // floors, never one of its own floor or above. Test support is above what it serves.
 var floors = [][]string{
 	{"lethe/attendees", "lethe/migrations", "lethe/sync/internal/rest", "lethe/attendees/db/localpg"},
-	{"lethe/attendees/db", "lethe/attendees/seal", "lethe/attendees/policyfile"},
-	{"lethe/attendees/ledger", "lethe/attendees/mail", "lethe/attendees/db/pgtest"},
+	{"lethe/attendees/db"},
+	{"lethe/attendees/seal", "lethe/attendees/policyfile", "lethe/attendees/ledger", "lethe/attendees/mail", "lethe/attendees/db/pgtest"},
 	{"lethe/attendees/events", "lethe/attendees/vault"},
 	{"lethe/attendees/reader", "lethe/attendees/rights/words", "lethe/attendees/rights/deadline"},
 	{"lethe/attendees/people/sheet"},
@@ -48,6 +48,9 @@ var mute = []string{
 	"lethe/sync/eventbrite/eventbritetest", "lethe/sync/typeform/typeformtest", "lethe/sync/internal/rest", "lethe/attendees/lifetest",
 }
 
+// testSupport is for tests alone: the program contains none of it.
+var testSupport = []string{"lethe/attendees/db/pgtest", "lethe/attendees/coretest", "lethe/attendees/lifetest"}
+
 // roomFree are names under which everything and nothing fits.
 var roomFree = []string{"util", "utils", "common", "helpers", "models", "types"}
 
@@ -69,6 +72,9 @@ func wrong(p goPackage) (faults []string) {
 	for _, name := range p.Deps {
 		if strings.HasPrefix(name, "lethe/") && floor(name) >= mine {
 			faults = append(faults, "imports upwards: "+name)
+		}
+		if slices.Contains(testSupport, name) && !slices.Contains(testSupport, p.ImportPath) {
+			faults = append(faults, "imports what is for tests alone: "+name)
 		}
 	}
 	outside := func(name string) bool { return strings.Contains(strings.Split(name, "/")[0], ".") }
@@ -129,6 +135,8 @@ func TestTheHouseRulesCanBeBroken(t *testing.T) {
 		"imports upwards":      {ImportPath: "lethe/attendees/people", Deps: []string{"lethe/attendees/retention"}},
 		"imports the old core": {ImportPath: "lethe/attendees/rights", Deps: []string{"lethe/attendees/old/postgres"}},
 		"imports its own":      {ImportPath: "lethe/sync/eventbrite", Deps: []string{"lethe/sync/typeform"}},
+		"ledger knows nobody":  {ImportPath: "lethe/attendees/ledger", Deps: []string{"lethe/attendees/seal"}},
+		"ships test support":   {ImportPath: "lethe/cmd/lethe", Deps: []string{"lethe/attendees/coretest"}},
 		"is on no floor":       {ImportPath: "lethe/attendees/util"},
 		"the domain asks":      {ImportPath: "lethe/attendees", Imports: []string{"net/http"}},
 		"the domain borrows":   {ImportPath: "lethe/attendees", Imports: []string{"github.com/google/uuid"}},
