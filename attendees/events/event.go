@@ -61,13 +61,12 @@ type Event struct {
 	BlockedAt    *time.Time `db:"blocked_at"`
 	ReopenedAt   *time.Time `db:"reopened_at"`
 	DeletedAt    *time.Time `db:"deleted_at"`
-	Prepared     *int64     `db:"prepared_version"`
 	Cleaned      bool       `db:"cleaned"`
 }
 
 const eventColumns = `id, source_id, source, organization_id, name, status, time_zone, starts_at, ends_at, ends_on, first_seen_on, state,
 	rule, block_on, delete_on, planned_rule, planned_block_on, planned_delete_on, accepted_rule, accepted_block_on, accepted_delete_on,
-	applied_at, secret, version, generation, held, question, read_at, reconciled_at, blocked_at, reopened_at, deleted_at, prepared_version, cleaned`
+	applied_at, secret, version, generation, held, question, read_at, reconciled_at, blocked_at, reopened_at, deleted_at, cleaned`
 
 // Question is whether attendees who never agreed are kept, where so few agreed that the
 // form may be the wrong one. The empty Question was not asked.

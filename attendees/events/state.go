@@ -15,7 +15,7 @@ func (s *Store) Block(ctx context.Context, tx db.Tx, e Event, question Question)
 	defer db.Wrap(&err, "block event %s", e.ID)
 	_, err = db.Exec(ctx, tx, `
 		update events
-		set state = 'blocked', blocked_at = $2, question = $3, prepared_version = null, cleaned = false
+		set state = 'blocked', blocked_at = $2, question = $3, cleaned = false
 		where id = $1 and state = 'open'`, e.Key, s.now(), question)
 	return err
 }
@@ -24,14 +24,6 @@ func (s *Store) Block(ctx context.Context, tx db.Tx, e Event, question Question)
 func (s *Store) Cleaned(ctx context.Context, tx db.Tx, e Event) (err error) {
 	defer db.Wrap(&err, "clean event %s up", e.ID)
 	_, err = db.Exec(ctx, tx, `update events set cleaned = true where id = $1`, e.Key)
-	return err
-}
-
-// Prepared records that a preparation of an event's blocking is finished for its present
-// version; any writer undoes that by raising it.
-func (s *Store) Prepared(ctx context.Context, tx db.Tx, e Event) (err error) {
-	defer db.Wrap(&err, "prepare event %s", e.ID)
-	_, err = db.Exec(ctx, tx, `update events set prepared_version = version where id = $1`, e.Key)
 	return err
 }
 
@@ -50,7 +42,7 @@ func (s *Store) Delete(ctx context.Context, tx db.Tx, e Event) (err error) {
 	defer db.Wrap(&err, "delete event %s", e.ID)
 	_, err = db.Exec(ctx, tx, `
 		update events
-		set state = 'deleted', deleted_at = $2, question = case question when 'open' then '' else question end, prepared_version = null
+		set state = 'deleted', deleted_at = $2, question = case question when 'open' then '' else question end
 		where id = $1`, e.Key, s.now())
 	return err
 }

@@ -118,29 +118,6 @@ func TestNothingIsReopenedOnceItsDeleteDateHasCome(t *testing.T) {
 	}
 }
 
-func TestAWriterUndoesAPreparation(t *testing.T) {
-	w := newWorld(t)
-	w.save("1", w.now)
-	prepared := func() bool {
-		e := w.event("1")
-		return e.Prepared != nil && *e.Prepared == e.Version
-	}
-	w.tx(func(ctx context.Context, tx db.Tx) error {
-		e, err := w.store.Look(ctx, tx, "1")
-		if err != nil {
-			return err
-		}
-		return w.store.Prepared(ctx, tx, e)
-	})
-	if !prepared() {
-		t.Error("it is not prepared")
-	}
-	w.in("1", func(context.Context, db.Tx, events.Event) error { return nil })
-	if prepared() {
-		t.Error("a writer came by, and it is prepared still")
-	}
-}
-
 func TestABlockedEventsQuestionIsAnsweredOnce(t *testing.T) {
 	w := newWorld(t)
 	w.save("1", w.now)

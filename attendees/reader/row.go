@@ -29,6 +29,9 @@ type more struct {
 	correction []byte
 }
 
+// ID is the attendee's key.
+func (r Row) ID() uuid.UUID { return r.id }
+
 // Open opens what sources say of an attendee.
 func (r Row) Open() (p Person, err error) {
 	p = Person{ID: r.id, AddressIndex: r.index}

@@ -40,88 +40,115 @@ func (e *FuseError) Error() string {
 // *FuseError says that more than twice as many people would be deleted as were announced a week
 // ago: a clock or a policy may be wrong, and staff are asked. After a worker stood still for a
 // day everything is announced again.
-func (s *Store) Announce(ctx context.Context) (ready []attendees.EventID, err error) {
+func (s *Store) Announce(ctx context.Context, plan Plan) (ready []Planned, err error) {
 	begun, err := s.Started(ctx)
 	if err != nil || begun.IsZero() {
 		return nil, err
 	}
-	plan, err := s.Plan(ctx)
-	if err != nil {
-		return nil, err
-	}
-	now := s.now()
 	var fuse *FuseError
+	now := s.now()
 	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		since, err := s.announcingSince(ctx, tx)
-		if err != nil {
+		if err := s.keepAnnouncing(ctx, tx); err != nil {
 			return err
 		}
-		people, known := 0, 0
-		var surprise Planned // the largest that was not announced a week ago
 		for _, e := range plan.Events {
-			due, today := e.DueToDelete(now), e.Today(now)
+			due := e.DueToDelete(now)
 			switch {
 			case !due && e.Expired(now):
 				if err := s.unannounce(ctx, tx, e.Key); err != nil {
 					return err
 				}
 				continue
-			case !due && today.AddDays(announceDays).Before(e.DeleteOn):
+			case !due && e.Today(now).AddDays(announceDays).Before(e.DeleteOn):
 				continue
 			}
-			madeAt, then, err := s.announce(ctx, tx, e)
+			madeAt, err := s.announce(ctx, tx, e)
 			if err != nil {
 				return err
 			}
-			if !due || now.Sub(madeAt) < announceWait {
-				continue
-			}
-			ready = append(ready, e.ID)
-			people += e.People
-			if !today.AddDays(-announceDays).Before(e.Today(madeAt)) {
-				known += then
-			} else if surprise.ID == "" || surprise.People < e.People {
-				surprise = e
+			if due && now.Sub(madeAt) >= announceWait {
+				ready = append(ready, e)
 			}
 		}
-		about := events.Task{Kind: events.TaskFuse, Event: surprise.Key, Count: people}
-		if now.Sub(since) >= announceDays*24*time.Hour && people > 2*known {
-			fuse = &FuseError{People: people, Announced: known, Plan: plan.Hash()}
-			return s.events.Tasks.Ask(ctx, tx, about)
+		var surprise Planned
+		if fuse, surprise, err = s.fuse(ctx, tx, plan, ready); err != nil {
+			return err
+		}
+		if fuse != nil {
+			return s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskFuse, Event: surprise.Key, Count: fuse.People})
 		}
 		_, err = db.Exec(ctx, tx, `update tasks set done_at = $1, done_by = 'lethe' where kind = $2 and done_at is null`, now, events.TaskFuse)
 		return err
 	})
+	if err == nil && fuse != nil {
+		err = fuse
+	}
 	if err != nil {
 		return nil, err
-	}
-	if fuse != nil {
-		return nil, fuse
 	}
 	return ready, nil
 }
 
-// announcingSince tells since when there was a run every day, and notes this one. Where there
-// was none for longer, what was announced before is forgotten.
-func (s *Store) announcingSince(ctx context.Context, tx db.Tx) (time.Time, error) {
+// fuse tells whether more than twice as many people would be deleted as were announced for
+// it a week ago, and names the largest event that was not. Where there was not a run every day
+// for so long there is nothing to compare with.
+func (s *Store) fuse(ctx context.Context, q db.Queryer, plan Plan, due []Planned) (_ *FuseError, surprise Planned, err error) {
+	value, last, err := db.Marked(ctx, q, announced)
+	if err != nil {
+		return nil, surprise, err
+	}
+	now := s.now()
+	since, err := time.Parse(time.RFC3339, value)
+	if err != nil || now.Sub(last) > stoodStill || now.Sub(since) < announceDays*24*time.Hour {
+		return nil, surprise, nil
+	}
+	var made []struct {
+		Event  uuid.UUID      `db:"event_id"`
+		On     attendees.Date `db:"delete_on"`
+		People int            `db:"people"`
+		At     time.Time      `db:"made_at"`
+	}
+	if err := db.Select(ctx, q, &made, `select event_id, delete_on, people, made_at from announcements`); err != nil {
+		return nil, surprise, err
+	}
+	f := &FuseError{Plan: plan.Hash()}
+	for _, e := range due {
+		f.People += e.People
+		known := false
+		for _, m := range made {
+			if m.Event == e.Key && m.On == e.DeleteOn && !e.Today(now).AddDays(-announceDays).Before(e.Today(m.At)) {
+				f.Announced, known = f.Announced+m.People, true
+			}
+		}
+		if !known && (surprise.ID == "" || surprise.People < e.People) {
+			surprise = e
+		}
+	}
+	if f.People <= 2*f.Announced {
+		return nil, surprise, nil
+	}
+	return f, surprise, nil
+}
+
+// keepAnnouncing notes since when there was a run every day. Where there was none for longer,
+// what was announced before is forgotten.
+func (s *Store) keepAnnouncing(ctx context.Context, tx db.Tx) error {
 	now := s.now()
 	value, last, err := db.Marked(ctx, tx, announced)
 	if err != nil {
-		return now, err
+		return err
 	}
-	since, err := time.Parse(time.RFC3339, value)
-	if err != nil || now.Sub(last) > stoodStill {
-		since = now
+	if value == "" || now.Sub(last) > stoodStill {
+		value = now.UTC().Format(time.RFC3339)
 		if _, err := db.Exec(ctx, tx, `delete from announcements`); err != nil {
-			return now, err
+			return err
 		}
 	}
-	return since, db.SetMark(ctx, tx, announced, since.UTC().Format(time.RFC3339), now)
+	return db.SetMark(ctx, tx, announced, value, now)
 }
 
-// announce announces one deletion, unless it is for that day already, and tells when it was,
-// and of how many people.
-func (s *Store) announce(ctx context.Context, tx db.Tx, e Planned) (madeAt time.Time, people int, err error) {
+// announce announces one deletion, unless it is for that day already, and tells when it was.
+func (s *Store) announce(ctx context.Context, tx db.Tx, e Planned) (madeAt time.Time, err error) {
 	err = tx.QueryRowxContext(ctx, `
 		insert into announcements as a (event_id, delete_on, people, made_at)
 		values ($1, $2, $3, $4)
@@ -129,8 +156,8 @@ func (s *Store) announce(ctx context.Context, tx db.Tx, e Planned) (madeAt time.
 			people = case when a.delete_on = excluded.delete_on then a.people else excluded.people end,
 			made_at = case when a.delete_on = excluded.delete_on then a.made_at else excluded.made_at end,
 			delete_on = excluded.delete_on
-		returning made_at, people`, e.Key, e.DeleteOn, e.People, s.now()).Scan(&madeAt, &people)
-	return madeAt, people, err
+		returning made_at`, e.Key, e.DeleteOn, e.People, s.now()).Scan(&madeAt)
+	return madeAt, err
 }
 
 func (s *Store) unannounce(ctx context.Context, tx db.Tx, event uuid.UUID) error {

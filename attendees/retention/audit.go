@@ -120,6 +120,9 @@ func (s *Store) auditRecords(ctx context.Context, e Planned) (all []Left, err er
 				l.Purposes = append(l.Purposes, u.Name)
 			}
 		}
+		if e.Expired(s.now()) {
+			l.Until = "its holds and restrictions end"
+		}
 		switch {
 		case e.DueToDelete(s.now()):
 			l.Fault = "should have been deleted on " + e.DeleteOn.String()

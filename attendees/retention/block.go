@@ -2,7 +2,11 @@ package retention
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
@@ -20,19 +24,25 @@ const blockTries = 3
 // its commit on (GDPR Art. 5(1)(e)), the rest to the officers and to its own person. It may
 // be cut off anywhere, and resumes when it is called again.
 func (s *Store) Block(ctx context.Context, id attendees.EventID) error {
-	for try := 1; ; try++ {
-		err := s.Prepare(ctx, id)
-		if err == nil {
-			err = s.Commit(ctx, id)
-		}
-		if errors.Is(err, ErrChanged) && try < blockTries {
-			continue
-		}
-		if err != nil {
+	err := retried(func() error {
+		if err := s.Prepare(ctx, id); err != nil {
 			return err
 		}
-		return s.CleanUp(ctx, id)
+		return s.Commit(ctx, id)
+	})
+	if err != nil {
+		return err
 	}
+	return s.CleanUp(ctx, id)
+}
+
+func retried(do func() error) (err error) {
+	for range blockTries {
+		if err = do(); !errors.Is(err, ErrChanged) {
+			return err
+		}
+	}
+	return err
 }
 
 // Commit blocks an event that is prepared, in one small transaction: its working key and the
@@ -45,27 +55,21 @@ func (s *Store) Commit(ctx context.Context, id attendees.EventID) (err error) {
 		if err != nil {
 			return err
 		}
-		if e.State != attendees.Open || e.Prepared == nil || *e.Prepared != e.Version-1 {
-			return ErrChanged
+		p, err := s.prepared(ctx, tx, e)
+		if err != nil {
+			return err
 		}
 		if err := s.mayBlock(ctx, tx, e); err != nil {
 			return err
 		}
-		var p struct {
-			Ask     bool  `db:"ask"`
-			Sealed  int64 `db:"sealed"`
-			Doubted int64 `db:"doubted"`
-			Dropped int64 `db:"dropped"`
-		}
-		if err := db.Get(ctx, tx, &p, `select ask, sealed, doubted, dropped from preparations where event_id = $1`, e.Key); err != nil {
+		asked, err := s.destroyForBlocking(ctx, tx, e, p)
+		if err != nil {
 			return err
 		}
-		if err := s.destroyForBlocking(ctx, tx, e, p.Doubted > 0); err != nil {
-			return err
-		}
+		entry := ledger.Entry{Kind: ledger.Blocked, Event: string(e.ID), Rule: e.Rule, BlockOn: e.BlockOn.String(), DeleteOn: e.DeleteOn.String()}
 		question := events.Question("")
-		if p.Doubted > 0 {
-			question = events.Asked
+		if asked {
+			question, entry.Doubt = events.Asked, ledger.DoubtOpen
 		}
 		if err := s.events.Block(ctx, tx, e, question); err != nil {
 			return err
@@ -74,47 +78,46 @@ func (s *Store) Commit(ctx context.Context, id attendees.EventID) (err error) {
 		if err != nil {
 			return err
 		}
-		if err := s.askAfterBlocking(ctx, tx, e, question, int(p.Doubted), int(recalled)); err != nil {
+		if err := s.askAfterBlocking(ctx, tx, e, asked, int(p.Doubted), int(recalled)); err != nil {
 			return err
 		}
-		e.Question, e.State = question, attendees.Blocked
-		if err := s.Upstream.letGo(ctx, tx, e); err != nil {
-			return err
-		}
-		entry := ledger.Entry{Kind: ledger.Blocked, Event: string(e.ID), Rule: e.Rule, BlockOn: e.BlockOn.String(), DeleteOn: e.DeleteOn.String(),
-			Counts: map[string]int64{"sealed": p.Sealed, "dropped": p.Dropped, "recalled": recalled}}
-		if question == events.Asked {
-			entry.Doubt = ledger.DoubtOpen
-		}
+		entry.Counts = map[string]int64{"sealed": p.Sealed, "dropped": p.Dropped, "recalled": recalled}
 		_, err = s.ledger.Record(ctx, tx, entry)
 		return err
 	})
 }
 
-// destroyForBlocking destroys the working key and the server's use of the others. Of an event
-// that is blocked once more the old doubt key goes, too: it is asked about anew, or not.
-func (s *Store) destroyForBlocking(ctx context.Context, tx db.Tx, e events.Event, doubt bool) error {
+// destroyForBlocking destroys the working key and the server's use of the others, and tells
+// whether staff are asked who agreed. Of an event that is blocked once more it destroys the
+// old doubt key, too, unless staff have kept it, or somebody under it was not read again:
+// their case is open as before.
+func (s *Store) destroyForBlocking(ctx context.Context, tx db.Tx, e events.Event, p prepared) (asked bool, err error) {
 	ref := reader.Ref(e)
-	var fresh []byte
-	err := db.Get(ctx, tx, &fresh, `select coalesce((select generation from keys where event_id = $1 and name = 'doubt' and server is not null), '')`, e.Key)
-	if err != nil {
-		return err
+	keep := append(p.Generations, p.Keeps...)
+	if e.ReopenedAt != nil {
+		var open pq.ByteaArray
+		err := db.Select(ctx, tx, &open, `
+			select distinct r.generation
+			from records r
+			join attendees a on a.id = r.attendee_id
+			where r.event_id = $1 and r.kind = 'doubt' and a.state = 'blocked' and r.generation <> all($2)`, e.Key, p.Keeps)
+		if err != nil {
+			return false, err
+		}
+		keep, asked = append(keep, open...), len(open) > 0
 	}
-	if !doubt {
-		fresh = []byte{} // nobody lies under it
-	}
-	if err := s.vault.DestroyOlder(ctx, tx, ref, vault.Doubt, fresh); err != nil {
-		return err
+	if err := s.vault.DestroyBut(ctx, tx, ref, vault.Doubt, keep...); err != nil {
+		return false, err
 	}
 	if err := s.vault.Destroy(ctx, tx, ref, vault.Working); err != nil {
-		return err
+		return false, err
 	}
-	return s.vault.EndUse(ctx, tx, ref)
+	return asked || p.Doubted > 0, s.vault.EndUse(ctx, tx, ref)
 }
 
 // askAfterBlocking puts before staff what only people can do once an event is blocked, and
 // settles what nobody can do any more.
-func (s *Store) askAfterBlocking(ctx context.Context, tx db.Tx, e events.Event, question events.Question, doubted, recalled int) error {
+func (s *Store) askAfterBlocking(ctx context.Context, tx db.Tx, e events.Event, asked bool, doubted, recalled int) error {
 	_, err := db.Exec(ctx, tx, `
 		update tasks
 		set done_at = $2, done_by = 'lethe', sealed = null
@@ -122,7 +125,7 @@ func (s *Store) askAfterBlocking(ctx context.Context, tx db.Tx, e events.Event, 
 	if err != nil {
 		return err
 	}
-	if question == events.Asked {
+	if asked {
 		if err := s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskAgreements, Event: e.Key, Count: doubted}); err != nil {
 			return err
 		}
@@ -133,9 +136,6 @@ func (s *Store) askAfterBlocking(ctx context.Context, tx db.Tx, e events.Event, 
 	return nil
 }
 
-// cleanBatch is how many rows are cleaned up in one transaction: a tenth of a second's work.
-const cleanBatch = 10_000
-
 // CleanUp deletes the dead rows of a blocked event: nobody opens them any more. It may be cut
 // off, and resumes when it is called again.
 func (s *Store) CleanUp(ctx context.Context, id attendees.EventID) (err error) {
@@ -144,38 +144,41 @@ func (s *Store) CleanUp(ctx context.Context, id attendees.EventID) (err error) {
 	if err != nil || e.State != attendees.Blocked || e.Cleaned {
 		return err
 	}
-	if err := s.walk(ctx, e, `
-		with batch as (
-			select id from attendees where event_id = $1 and id > $2 order by id limit $3
-		), kept as (
-			update attendees a
-			set layer = null, state = 'blocked', name_hash = r.name_hash, counts_as_agreed = a.agreed or a.counts_as_agreed
-			from batch b, lateral (
-				select name_hash
-				from records r
-				where r.event_id = $1 and r.attendee_id = b.id and r.kind in ('kept', 'doubt', 'held') and r.name_hash is not null
-				order by r.recorded_on desc
-				limit 1
-			) as r
-			where a.id = b.id and a.state = 'open' and a.layer is not null
-			returning a.id
-		), gone as (
-			delete from attendees a
-			using batch b
-			where a.id = b.id and a.state = 'open' and not exists (select from records r where r.event_id = $1 and r.attendee_id = b.id)
-		)
-		select id from batch order by id desc limit 1`); err != nil {
+	if err := s.dropDead(ctx, e); err != nil {
 		return err
 	}
 	for _, statement := range []string{
-		`delete from responses where event_id = $1`,
-		`delete from corrections where event_id = $1`,
-		`delete from removed where event_id = $1`,
-		`delete from looks where event_id = $1`,
+		// Nobody keeps those without a record; who had the same address is marked.
+		`with gone as (
+			delete from attendees a
+			where a.event_id = $1 and a.id between $2 and $3 and a.state = 'open'
+			  and not exists (select from records r where r.event_id = $1 and r.attendee_id = a.id and r.kind <> 'corrected')
+			returning a.address_index
+			), left_by as (select distinct address_index from gone where address_index <> '')
+			update attendees a
+			set shared = true
+			from left_by l
+			where a.event_id = $1 and a.address_index = l.address_index and not a.shared
+			  and exists (select from records r where r.event_id = $1 and r.attendee_id = a.id and r.kind <> 'corrected')`,
+		`update attendees a
+			set layer = null, state = 'blocked', name_hash = r.name_hash, counts_as_agreed = a.agreed or a.counts_as_agreed
+			from records r, preparations p
+			where a.event_id = $1 and a.id between $2 and $3 and a.state = 'open'
+			  and r.event_id = $1 and r.attendee_id = a.id and p.event_id = $1 and r.generation = any(p.generations)`,
+		`update attendees
+			set layer = null, state = 'blocked'
+			where event_id = $1 and id between $2 and $3 and state = 'open'`, // sealed at an earlier blocking
+		`delete from responses where event_id = $1 and id between $2 and $3`,
+		`delete from corrections where event_id = $1 and attendee_id between $2 and $3`,
+		`delete from removed where event_id = $1 and id between $2 and $3`,
+		`delete from looks where event_id = $1 and attendee_id between $2 and $3`,
 	} {
-		if _, err := db.Exec(ctx, s.pool, statement, e.Key); err != nil {
+		if err := s.walk(ctx, e, statement); err != nil {
 			return err
 		}
+	}
+	if err := s.Upstream.letGo(ctx, e); err != nil {
+		return err
 	}
 	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
 		if e, err = s.events.Look(ctx, tx, id); err != nil || e.State != attendees.Blocked {
@@ -187,4 +190,30 @@ func (s *Store) CleanUp(ctx context.Context, id attendees.EventID) (err error) {
 		return err
 	}
 	return s.vault.Rewrite(ctx)
+}
+
+// walkBatch is about how many rows a sweep changes in one statement: a second's work.
+const walkBatch = 100_000
+
+// walk runs a statement for one part of an event's rows after the other. It takes the event
+// and a range of keys: these are hashes, so that equal ranges have about as many of them.
+func (s *Store) walk(ctx context.Context, e events.Event, statement string) error {
+	var n int
+	err := db.Get(ctx, s.pool, &n, `
+		select (select count(*) from attendees where event_id = $1) + (select count(*) from responses where event_id = $1)`, e.Key)
+	parts := n/walkBatch + 1
+	for i := 0; err == nil && i < parts; i++ {
+		low, high := edge(i, parts), edge(i+1, parts)
+		_, err = db.Exec(ctx, s.pool, statement, e.Key, low, high)
+	}
+	return err
+}
+
+// edge is the key at which a part of all keys begins; the last part ends at the last key.
+func edge(part, parts int) (key uuid.UUID) {
+	if part == parts {
+		return uuid.Max
+	}
+	binary.BigEndian.PutUint32(key[:], uint32(uint64(part)<<32/uint64(parts)))
+	return key
 }

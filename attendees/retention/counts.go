@@ -52,7 +52,7 @@ func (s *Store) Counts(ctx context.Context, event attendees.EventID) (counts map
 		return nil, err
 	}
 	var sealed [][]byte
-	if err := db.Select(ctx, s.pool, &sealed, `select counts from preparations where event_id = $1`, e.Key); err != nil || len(sealed) == 0 {
+	if err := db.Select(ctx, s.pool, &sealed, `select counts from preparations where event_id = $1 and counts <> ''`, e.Key); err != nil || len(sealed) == 0 {
 		return nil, err
 	}
 	text, err := s.secrets.OpenText(countsPlace(e.Key), sealed[0])

@@ -2,8 +2,7 @@ package retention
 
 import (
 	"context"
-
-	"github.com/google/uuid"
+	"errors"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
@@ -13,9 +12,9 @@ import (
 	"lethe/attendees/vault"
 )
 
-// staying are the attendees of an event who outlive its delete date: restricted, until that
+// Staying are the attendees of an event who outlive its delete date: restricted, until that
 // is lifted or they are erased, or on hold by themselves.
-type staying struct {
+type Staying struct {
 	Restricted int `db:"restricted"`
 	Held       int `db:"held"`
 	// Kept is how many of the held have no record of their own: a hold that was added after
@@ -23,54 +22,70 @@ type staying struct {
 	Kept int `db:"kept"`
 }
 
-func (s *Store) staying(ctx context.Context, q db.Queryer, e events.Event) (n staying, err error) {
-	err = db.Get(ctx, q, &n, `
-		select count(*) filter (where restricted) as restricted, count(*) filter (where not restricted) as held,
-			count(*) filter (where not restricted and not recorded) as kept
-		from staying($1)`, e.Key)
-	return n, err
-}
+func (s Staying) all() int { return s.Restricted + s.Held }
 
 // Delete deletes the people of an event whose delete date has come, blocked or not: keys
-// first, then rows in batches, then the ledger's entry. Those who are restricted or on hold
-// by themselves stay. It may be cut off anywhere, and resumes when it is called again. It
+// first, then rows, then the ledger's entry. Those who are restricted or on hold by
+// themselves stay. It may be cut off anywhere, and resumes when it is called again. It
 // returns how many people it deleted; *HeldError, *TooEarlyError and ErrNotStarted say why it
 // does not.
 func (s *Store) Delete(ctx context.Context, id attendees.EventID) (n int, err error) {
 	defer db.Wrap(&err, "delete event %s", id)
-	var e events.Event
-	var stay staying
-	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		if e, err = s.events.WriteOne(ctx, tx, id); err != nil || e.State == attendees.Deleted {
+	var stay Staying
+	err = retried(func() error {
+		stocked, err := s.takeStock(ctx, id)
+		if err != nil {
 			return err
 		}
-		if err := s.mayDelete(ctx, e); err != nil {
-			return err
-		}
-		if stay, err = s.staying(ctx, tx, e); err != nil {
-			return err
-		}
-		return s.destroyForDeletion(ctx, tx, e, stay)
+		stay, err = s.beginDeletion(ctx, id, stocked)
+		return err
 	})
+	if err != nil {
+		return 0, err
+	}
+	if stay.all() > 0 {
+		if err := s.CleanUp(ctx, id); err != nil { // so that those who stay are blocked
+			return 0, err
+		}
+	}
+	e, err := s.events.Get(ctx, s.pool, id)
 	if err != nil || e.State == attendees.Deleted {
 		return 0, err
 	}
-	if n, err = s.deleteRows(ctx, e); err != nil {
-		return n, err
+	if err := s.deleteRows(ctx, e); err != nil {
+		return 0, err
 	}
 	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		if e, err = s.events.WriteOne(ctx, tx, id); err != nil || e.State == attendees.Deleted {
+		if e, err = s.events.WriteOne(ctx, tx, id); err != nil {
 			return err
 		}
-		return s.finishDeletion(ctx, tx, e, n, stay)
+		n, err = s.finishDeletion(ctx, tx, &e, stay)
+		return err
 	})
 	if err != nil {
+		return 0, err
+	}
+	if err := s.Upstream.letGo(ctx, e); err != nil {
 		return n, err
 	}
 	return n, s.vault.Rewrite(ctx)
 }
 
-func (s *Store) mayDelete(ctx context.Context, e events.Event) error {
+// takeStock notes of an open event what is to outlive its working key: counts, what is to be
+// deleted at sources, and whoever is on hold. Where that key is gone there is nothing to note.
+func (s *Store) takeStock(ctx context.Context, id attendees.EventID) (done bool, err error) {
+	e, err := s.events.Get(ctx, s.pool, id)
+	if err != nil || e.State != attendees.Open {
+		return false, err
+	}
+	err = s.prepare(ctx, id, true)
+	if errors.Is(err, vault.ErrDestroyed) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (s *Store) mayDelete(ctx context.Context, q db.Queryer, e events.Event) error {
 	begun, err := s.Started(ctx)
 	switch {
 	case err != nil:
@@ -82,14 +97,53 @@ func (s *Store) mayDelete(ctx context.Context, e events.Event) error {
 	case e.Held:
 		return &HeldError{"event " + string(e.ID)}
 	}
-	last, err := s.ledger.Time(ctx)
+	_, last, err := s.ledger.Head(ctx, q)
 	if err == nil && s.now().Before(last) {
 		err = ledger.ErrClock // what cannot be recorded is not begun
 	}
 	return err
 }
 
-func (s *Store) destroyForDeletion(ctx context.Context, tx db.Tx, e events.Event, stay staying) error {
+// beginDeletion destroys the keys of an event, and notes how many people are deleted.
+func (s *Store) beginDeletion(ctx context.Context, id attendees.EventID, stocked bool) (stay Staying, err error) {
+	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
+		e, err := s.events.WriteOne(ctx, tx, id)
+		if err != nil || e.State == attendees.Deleted {
+			return err
+		}
+		if err := s.mayDelete(ctx, tx, e); err != nil {
+			return err
+		}
+		err = db.Get(ctx, tx, &stay, `
+			select count(*) filter (where restricted) as restricted, count(*) filter (where not restricted) as held,
+				count(*) filter (where not restricted and not recorded) as kept
+			from staying($1)`, e.Key)
+		if err != nil {
+			return err
+		}
+		if e.State == attendees.Open {
+			if _, err := s.prepared(ctx, tx, e); stocked && err != nil {
+				return err
+			}
+			if err := s.events.Block(ctx, tx, e, ""); err != nil {
+				return err
+			}
+		}
+		_, err = db.Exec(ctx, tx, `
+			insert into deletions (event_id, people, begun_at)
+			select $1, count(*) - $2, $3
+			from attendees
+			where event_id = $1
+			on conflict do nothing`, e.Key, stay.all(), s.now())
+		if err != nil {
+			return err
+		}
+		return s.destroyForDeletion(ctx, tx, e, stay)
+	})
+	return stay, err
+}
+
+func (s *Store) destroyForDeletion(ctx context.Context, tx db.Tx, e events.Event, stay Staying) error {
 	names := []vault.Name{vault.Working}
 	if stay.Kept == 0 {
 		names = append(names, vault.Kept, vault.Doubt)
@@ -97,121 +151,83 @@ func (s *Store) destroyForDeletion(ctx context.Context, tx db.Tx, e events.Event
 	if stay.Held == 0 {
 		names = append(names, vault.Held)
 	}
-	if stay.Held+stay.Restricted == 0 {
+	if stay.all() == 0 {
 		names = append(names, vault.Lock)
 	}
 	if err := s.vault.Destroy(ctx, tx, reader.Ref(e), names...); err != nil {
 		return err
 	}
-	if e.State != attendees.Open {
-		return nil
-	}
-	return s.events.Block(ctx, tx, e, "") // nothing is stored of it any more
+	return s.vault.EndUse(ctx, tx, reader.Ref(e))
 }
 
-// deleteRows deletes the rows of an event's people but those who stay.
-func (s *Store) deleteRows(ctx context.Context, e events.Event) (n int, err error) {
-	var some bool
-	if err := db.Get(ctx, s.pool, &some, `select exists (select from staying($1))`, e.Key); err != nil {
-		return 0, err
-	}
-	if !some {
-		return s.deleteAll(ctx, e)
-	}
+// deleteRows deletes the rows of an event's people but those who stay: nobody waits for them.
+func (s *Store) deleteRows(ctx context.Context, e events.Event) error {
 	for _, statement := range []string{
-		`delete from records where event_id = $1 and not attendee_id in (select attendee_id from staying($1))`,
-		`delete from corrections where event_id = $1`,
-		`delete from responses where event_id = $1`,
+		`delete from records where event_id = $1 and attendee_id between $2 and $3 and attendee_id not in (select attendee_id from staying($1))`,
+		`delete from responses where event_id = $1 and id between $2 and $3`,
+		`delete from corrections where event_id = $1 and attendee_id between $2 and $3`,
+		`delete from removed where event_id = $1 and id between $2 and $3`,
+		`delete from looks where event_id = $1 and attendee_id between $2 and $3 and attendee_id not in (select attendee_id from staying($1))`,
+		`delete from attendees where event_id = $1 and id between $2 and $3 and id not in (select attendee_id from staying($1))`,
 	} {
-		if _, err := db.Exec(ctx, s.pool, statement, e.Key); err != nil {
-			return 0, err
+		if err := s.walk(ctx, e, statement); err != nil {
+			return err
 		}
 	}
-	deleted, err := db.Exec(ctx, s.pool, `delete from attendees where event_id = $1 and not id in (select attendee_id from staying($1))`, e.Key)
-	return int(deleted), err
+	return s.dropDead(ctx, e)
 }
 
-// deleteBatch bounds how many rows one statement deletes: a fraction of a second's work on
-// rows that nobody waits for.
-const deleteBatch = 250_000
-
-func (s *Store) deleteAll(ctx context.Context, e events.Event) (n int, err error) {
-	for _, statement := range []string{
-		`delete from records where event_id = $1`,
-		`delete from responses where event_id = $1`,
-		`delete from corrections where event_id = $1`,
-		`delete from removed where event_id = $1`,
-		`delete from looks where event_id = $1`,
-		`delete from bars where event_id = $1`,
-	} {
-		if _, err := db.Exec(ctx, s.pool, statement, e.Key); err != nil {
-			return 0, err
-		}
+// finishDeletion writes the ledger's entry, and, where nobody stays, takes away what else
+// leads to an event's people. It returns how many were deleted.
+func (s *Store) finishDeletion(ctx context.Context, tx db.Tx, e *events.Event, stay Staying) (n int, err error) {
+	if e.State == attendees.Deleted {
+		return 0, nil
 	}
-	const rest = `delete from attendees where event_id = $1`
-	const piece = `delete from attendees where event_id = $1 and id <= (select id from attendees where event_id = $1 order by id offset $2 limit 1)`
-	for more := true; more; {
-		if err := db.Get(ctx, s.pool, &more, `select exists (select from attendees where event_id = $1 offset $2)`, e.Key, deleteBatch); err != nil {
-			return n, err
-		}
-		statement, args := rest, []any{e.Key}
-		if more {
-			statement, args = piece, append(args, deleteBatch)
-		}
-		deleted, err := db.Exec(ctx, s.pool, statement, args...)
-		if err != nil {
-			return n, err
-		}
-		n += int(deleted)
+	var begun []int
+	if err := db.Select(ctx, tx, &begun, `delete from deletions where event_id = $1 returning people`, e.Key); err != nil || len(begun) == 0 {
+		return 0, err // another run has finished it
 	}
-	return n, nil
-}
-
-func (s *Store) finishDeletion(ctx context.Context, tx db.Tx, e events.Event, n int, stay staying) error {
-	counts := map[string]int64{"deleted": int64(n)}
-	whole := stay.Held+stay.Restricted == 0
-	if !whole {
-		if counts["held"] = int64(stay.Held + stay.Restricted); n == 0 {
-			return nil
-		}
-	}
+	n = begun[0]
 	if err := s.unannounce(ctx, tx, e.Key); err != nil {
-		return err
+		return n, err
 	}
-	if _, err := s.exports.RecallAll(ctx, tx, e); err != nil {
-		return err
+	if _, err := s.exports.RecallAll(ctx, tx, *e); err != nil {
+		return n, err
 	}
-	if stay.Restricted > 0 {
-		if err := s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskRestricted, Event: e.Key, Count: stay.Restricted}); err != nil {
-			return err
-		}
-	}
-	if err := s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskUpstream, Event: e.Key, Count: n}); err != nil {
-		return err
-	}
-	if whole {
-		if err := s.forget(ctx, tx, e); err != nil {
-			return err
+	counts := map[string]int64{"deleted": int64(n)}
+	ask := map[events.TaskKind]int{events.TaskRestricted: stay.Restricted, events.TaskUpstream: n}
+	if stay.all() == 0 {
+		if err := s.forget(ctx, tx, *e); err != nil {
+			return n, err
 		}
 		e.State = attendees.Deleted
+	} else if counts["held"] = int64(stay.all()); n == 0 {
+		return n, nil
 	}
-	if err := s.Upstream.letGo(ctx, tx, e); err != nil {
-		return err
+	for kind, of := range ask {
+		if of == 0 {
+			continue
+		}
+		if err := s.events.Tasks.Ask(ctx, tx, events.Task{Kind: kind, Event: e.Key, Count: of}); err != nil {
+			return n, err
+		}
 	}
-	_, err := s.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.Deleted, Event: string(e.ID), Rule: e.Rule, Counts: counts})
-	return err
+	_, err = s.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.Deleted, Event: string(e.ID), Rule: e.Rule, Counts: counts})
+	return n, err
 }
 
 // forget takes away what else leads to an event's people, or to those who had to do with them.
 func (s *Store) forget(ctx context.Context, tx db.Tx, e events.Event) error {
 	for _, statement := range []string{
 		`delete from holds where event_id = $1`,
+		`delete from bars where event_id = $1`,
 		`update tasks set done_at = now(), done_by = 'lethe', sealed = null where event_id = $1 and done_at is null and kind not in ('upstream', 'responses')`,
 	} {
 		if _, err := db.Exec(ctx, tx, statement, e.Key); err != nil {
 			return err
 		}
 	}
+	// Hashes of the source's ids, which can be guessed.
 	if _, err := db.Exec(ctx, tx, `update feeds set run_seen = null where name = $1`, events.EventFeed(e.ID)); err != nil {
 		return err
 	}
@@ -219,10 +235,4 @@ func (s *Store) forget(ctx context.Context, tx db.Tx, e events.Event) error {
 		return err
 	}
 	return s.events.Delete(ctx, tx, e)
-}
-
-// Staying tells how many attendees of an event outlive its delete date, restricted and on hold.
-func (s *Store) Staying(ctx context.Context, event uuid.UUID) (restricted, held int, err error) {
-	n, err := s.staying(ctx, s.pool, events.Event{Key: event})
-	return n.Restricted, n.Held, err
 }

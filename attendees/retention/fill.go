@@ -38,6 +38,13 @@ type part struct {
 	counts                   map[string]int
 }
 
+const (
+	// prepareBatch is how many people are sealed at a time by one processor.
+	prepareBatch = 500
+	// writeBatch is how many records are written in one transaction.
+	writeBatch = 20_000
+)
+
 // fill reads the people, seals their records on all processors, and writes them.
 func (p *preparation) fill(ctx context.Context, tx db.Tx) error {
 	group, ctx := errgroup.WithContext(ctx)
@@ -94,69 +101,74 @@ func (p *preparation) fill(ctx context.Context, tx db.Tx) error {
 func (p *preparation) seal(batch []reader.Row) (part, error) {
 	out := part{counts: map[string]int{}}
 	for _, row := range batch {
+		out.counts["registered"]++
 		one, err := row.Open()
 		if err != nil {
+			if p.leaving && !p.heldOnly[row.ID()] {
+				continue // damage keeps nobody from being deleted
+			}
 			return out, err
 		}
-		out.counts["registered"]++
 		if one.State != attendees.Open || one.Registration.IsZero() {
 			continue // restricted, or blocked before the event was reopened: sealed already
 		}
-		a := one.Merged(p.policy)
-		if a.Attended {
-			out.counts["attended"]++
-		}
-		agreed := one.CountsAsAgreed || !a.AgreedAt.IsZero()
-		if agreed {
-			out.counts["agreed"]++
-		}
-		if a.Ticket != "" {
-			out.counts["ticket: "+a.Ticket]++
-		}
-		address := a.Email.Reveal()
-		if one.Shared || p.shared[string(one.AddressIndex)] {
-			address = ""
-		}
-		own := one.Registration.Name() // a corrected one says nothing about whom the source names
-		if own.Empty() {
-			own = a.Name
-		}
-		name := p.hashes.Name(string(p.event.ID), own.Reveal())
-		under := func(k vault.Sealer, kind string, r attendees.Record) {
-			text := r.Text()
-			record := sealedRecord{attendee: one.ID, kind: kind, generation: k.Cipher.Generation(), sealed: k.Cipher.Seal(nil, one.ID, 0, kind, text), name: name}
-			if k.Halves != nil {
-				record.half = k.Halves.Seal(address, one.ID, 0, kind, text)
-			}
-			out.records = append(out.records, record)
-		}
-		keeps := p.policy.Keeps()
-		kept := true
-		switch {
-		case keeps && (!p.asks || agreed):
-			under(p.kept, string(vault.Kept), a.Record(p.policy, p.event.ID, false))
-		case keeps && (p.ask || p.claims[one.ID]):
-			under(*p.doubt, string(vault.Doubt), a.Record(p.policy, p.event.ID, false))
-			out.doubted++
-		default:
-			kept = false
-		}
-		if p.whole || p.heldOnly[one.ID] {
-			under(*p.held, string(vault.Held), a.Record(p.policy, p.event.ID, true))
-			kept = true
-		}
-		if kept {
-			out.sealed++
-		} else {
-			out.dropped++
-		}
-		for _, r := range one.Responses {
-			if form, id := r.Layer.Response(); id != "" && p.policy.UpstreamOf(form) != attendees.UpstreamNever {
-				out.upstream = append(out.upstream, responseAtSource{r.ID, one.ID, form, p.people.SealIDs(p.event.Key, string(id))})
-			}
-		}
+		p.one(one, &out)
 	}
 	return out, nil
+}
+
+// one seals what is kept of one attendee.
+func (p *preparation) one(one reader.Person, out *part) {
+	a := one.Merged(p.policy)
+	agreed := one.CountsAsAgreed || !a.AgreedAt.IsZero()
+	count := func(is bool, what string) {
+		if is {
+			out.counts[what]++
+		}
+	}
+	count(a.Attended, "attended")
+	count(agreed, "agreed")
+	count(a.Ticket != "", ticketCount+a.Ticket)
+	address := a.Email.Reveal()
+	if one.Shared || p.shared[string(one.AddressIndex)] {
+		address = ""
+	}
+	own := one.Registration.Name() // a corrected one says nothing about whom the source names
+	if own.Empty() {
+		own = a.Name
+	}
+	hash := p.hashes.Name(string(p.event.ID), own.Reveal())
+	under := func(name vault.Name) {
+		k, kind := p.keys[name], string(name)
+		text := a.Record(p.policy, p.event.ID, name == vault.Held).Text()
+		record := sealedRecord{attendee: one.ID, kind: kind, generation: k.Cipher.Generation(), sealed: k.Cipher.Seal(nil, one.ID, 0, kind, text), name: hash}
+		if k.Halves != nil {
+			record.half = k.Halves.Seal(address, one.ID, 0, kind, text)
+		}
+		out.records = append(out.records, record)
+	}
+	before := len(out.records)
+	switch {
+	case p.leaving || !p.policy.Keeps():
+	case !p.asks || agreed:
+		under(vault.Kept)
+	case p.ask || p.claims[one.ID]:
+		under(vault.Doubt)
+		out.doubted++
+	}
+	if p.whole || p.heldOnly[one.ID] {
+		under(vault.Held)
+	}
+	if len(out.records) > before {
+		out.sealed++
+	} else {
+		out.dropped++
+	}
+	for _, r := range one.Responses {
+		if form, id := r.Layer.Response(); id != "" && p.policy.UpstreamOf(form) != attendees.UpstreamNever {
+			out.upstream = append(out.upstream, responseAtSource{r.ID, one.ID, form, p.people.SealIDs(p.event.Key, string(id))})
+		}
+	}
 }
 
 // write writes records as they come, some thousand in one transaction.

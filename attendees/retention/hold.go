@@ -13,9 +13,7 @@ import (
 	"lethe/attendees/db"
 	"lethe/attendees/events"
 	"lethe/attendees/ledger"
-	"lethe/attendees/reader"
 	"lethe/attendees/seal"
-	"lethe/attendees/vault"
 )
 
 // Hold is a legal hold: nothing is deleted or dropped while it is active (GDPR Art. 17(3)(e)).
@@ -27,13 +25,6 @@ type Hold struct {
 	Until    attendees.Date // its last day; zero: until it is released
 	By       string
 	AddedAt  time.Time
-}
-
-// Nag asks whether a hold that has been active for long is still needed. It leaves out the
-// reason, which may name somebody.
-func (h Hold) Nag() string {
-	return fmt.Sprintf("hold %d on event %s has been active since %s: if it is no longer needed, `lethe hold release %d`",
-		h.ID, h.Event, attendees.DateOf(h.AddedAt.UTC()), h.ID)
 }
 
 // holdText is what a hold says of a person, and staff's words, as they are sealed.
@@ -74,7 +65,11 @@ func (s *Holds) Add(ctx context.Context, h Hold) (_ Hold, err error) {
 		if err != nil {
 			return err
 		}
-		if e.State == attendees.Deleted {
+		var begun bool
+		if err := db.Get(ctx, tx, &begun, `select exists (select from deletions where event_id = $1)`, e.Key); err != nil {
+			return err
+		}
+		if begun || e.State == attendees.Deleted {
 			return fmt.Errorf("event %s is deleted: there is nothing left to hold", h.Event)
 		}
 		return s.add(ctx, tx, e, key, &h)
@@ -156,13 +151,6 @@ func (s *Holds) List(ctx context.Context) (all []Hold, err error) {
 	return all, err
 }
 
-// Old lists the holds that have been active for over a year: once a claim is settled,
-// whom it keeps is easily forgotten.
-func (s *Holds) Old(ctx context.Context) ([]Hold, error) {
-	all, err := s.List(ctx)
-	return slices.DeleteFunc(all, func(h Hold) bool { return !h.AddedAt.AddDate(1, 0, 0).Before(s.store.now()) }), err
-}
-
 // Release ends a hold: what it alone had kept is deleted.
 func (s *Holds) Release(ctx context.Context, id int) (err error) {
 	defer db.Wrap(&err, "release hold %d", id)
@@ -218,7 +206,7 @@ func (s *Holds) release(ctx context.Context, r holdRow) error {
 		if r.Attendee.Valid {
 			err = s.store.people.Hold(ctx, tx, e, r.Attendee.UUID, false)
 		} else {
-			err = s.store.events.Hold(ctx, tx, e, false)
+			e.Held, err = false, s.store.events.Hold(ctx, tx, e, false)
 		}
 		if err != nil {
 			return err
@@ -255,30 +243,13 @@ func (s *Holds) recordRelease(ctx context.Context, tx db.Tx, e events.Event, r h
 	return err
 }
 
-// dropHeld destroys the held key of a blocked event once its last hold has ended, and
-// removes those whom only a hold had kept.
+// dropHeld removes of a blocked event what only a hold had kept that has ended.
 func (s *Holds) dropHeld(ctx context.Context, tx db.Tx, e events.Event) error {
-	var held bool
-	err := db.Get(ctx, tx, &held, `
-		select exists (select from holds where event_id = $1 and released_at is null)`, e.Key)
-	if err != nil || held {
-		return err
-	}
-	if err := s.store.vault.Destroy(ctx, tx, reader.Ref(e), vault.Held); err != nil {
-		return err
-	}
-	n, err := db.Exec(ctx, tx, `delete from records where event_id = $1 and kind = 'held'`, e.Key)
+	n, err := s.store.settle(ctx, tx, e)
 	if err != nil || n == 0 {
 		return err
 	}
-	gone, err := db.Exec(ctx, tx, `
-		delete from attendees a
-		where a.event_id = $1 and a.state = 'blocked'
-		  and not exists (select from records r where r.event_id = $1 and r.attendee_id = a.id)`, e.Key)
-	if err != nil {
-		return err
-	}
-	_, err = s.store.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.HoldDropped, Event: string(e.ID), Counts: map[string]int64{"dropped": gone}})
+	_, err = s.store.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.HoldDropped, Event: string(e.ID), Counts: map[string]int64{"dropped": n}})
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -15,20 +16,29 @@ import (
 	"lethe/attendees/db"
 	"lethe/attendees/events"
 	"lethe/attendees/ledger"
+	"lethe/attendees/seal"
 )
 
 // Planned is one event in the plan.
 type Planned struct {
 	events.Event
-	People           int // stored
-	Holds            []Hold
-	Restricted, Held int // who stay when the others are deleted
+	People  int // stored
+	Holds   []Hold
+	Staying       // when the others are deleted
+	Leaving bool  // its deletion has begun
+	Waits   error // why it is not blocked although its block date has come
 }
 
-// DueToDelete tells whether the event's delete date has come and somebody may be deleted.
+// DueToBlock tells whether the event can be blocked now; one that is due to be deleted is
+// deleted straight away.
+func (p Planned) DueToBlock(now time.Time) bool {
+	return p.State == attendees.Open && p.Past(now) && !p.Expired(now) && p.Waits == nil
+}
+
+// DueToDelete tells whether the event's delete date has come and somebody may be deleted, or
+// its deletion was cut off.
 func (p Planned) DueToDelete(now time.Time) bool {
-	return p.State != attendees.Deleted && p.Expired(now) && !p.Event.Held &&
-		(p.People == 0 && p.Restricted+p.Held == 0 || p.People > p.Restricted+p.Held)
+	return p.Leaving || p.State != attendees.Deleted && p.Expired(now) && !p.Event.Held && (p.People == 0 || p.People > p.Staying.all())
 }
 
 // Plan is when each event is blocked and deleted, under which rule.
@@ -43,16 +53,24 @@ func (s *Store) Plan(ctx context.Context) (p Plan, err error) {
 	if err != nil {
 		return p, err
 	}
-	var counts []struct {
-		Event uuid.UUID `db:"event_id"`
-		N     int       `db:"n"`
+	var numbers []struct {
+		Event   uuid.UUID `db:"id"`
+		People  int       `db:"people"`
+		Leaving bool      `db:"leaving"`
+		Staying
 	}
-	if err := db.Select(ctx, s.pool, &counts, `select event_id, count(*) as n from attendees group by event_id`); err != nil {
+	err = db.Select(ctx, s.pool, &numbers, `
+		select e.id, n.people, s.restricted, s.held, s.kept, exists (select from deletions d where d.event_id = e.id) as leaving
+		from events e
+		cross join lateral (select count(*) as people from attendees where event_id = e.id) as n
+		cross join lateral (
+			select count(*) filter (where restricted) as restricted, count(*) filter (where not restricted) as held,
+				count(*) filter (where not restricted and not recorded) as kept
+			from staying(e.id)
+		) as s
+		where e.state <> 'deleted'`)
+	if err != nil {
 		return p, err
-	}
-	people := map[uuid.UUID]int{}
-	for _, c := range counts {
-		people[c.Event] = c.N
 	}
 	holds, err := s.Holds.List(ctx)
 	if err != nil {
@@ -65,18 +83,44 @@ func (s *Store) Plan(ctx context.Context) (p Plan, err error) {
 		if err := s.events.Preview(&e); err != nil {
 			return p, err
 		}
-		one := Planned{Event: e, People: people[e.Key]}
+		one := Planned{Event: e}
+		for _, n := range numbers {
+			if n.Event == e.Key {
+				one.People, one.Staying, one.Leaving = n.People, n.Staying, n.Leaving
+			}
+		}
 		for _, h := range holds {
 			if h.Event == e.ID {
 				one.Holds = append(one.Holds, h)
 			}
 		}
-		if one.Restricted, one.Held, err = s.Staying(ctx, e.Key); err != nil {
-			return p, err
+		if e.State == attendees.Open && e.Past(s.now()) {
+			may := s.mayBlock
+			if e.Expired(s.now()) {
+				may = s.mayDelete
+			}
+			if one.Waits = may(ctx, s.pool, e); one.Waits != nil && !waits(one.Waits) {
+				return p, one.Waits
+			}
 		}
 		p.Events = append(p.Events, one)
 	}
 	return p, nil
+}
+
+// waits tells an event that waits from one that failed.
+func waits(err error) bool {
+	return errors.As(err, new(*NotYetError)) || errors.As(err, new(*HeldError)) || errors.Is(err, ErrNotStarted) || errors.Is(err, ErrChanged) ||
+		errors.Is(err, seal.ErrNoOfficer) || errors.Is(err, ledger.ErrClock)
+}
+
+func (p Plan) dueToDelete(now time.Time) (due []Planned) {
+	for _, e := range p.Events {
+		if e.DueToDelete(now) && e.Waits == nil {
+			due = append(due, e)
+		}
+	}
+	return due
 }
 
 // Hash names the plan by what it decides: events, dates, rules and holds, not how many

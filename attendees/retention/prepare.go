@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
@@ -18,14 +19,8 @@ import (
 	"lethe/attendees/vault"
 )
 
-const (
-	// sourcesFor is how long an event whose sources fail waits before it is blocked as it is.
-	sourcesFor = 7 * 24 * time.Hour
-	// prepareBatch is how many people are sealed at a time by one processor.
-	prepareBatch = 500
-	// writeBatch is how many records are written in one transaction.
-	writeBatch = 20_000
-)
+// sourcesFor is how long an event whose sources fail waits before it is blocked as it is.
+const sourcesFor = 7 * 24 * time.Hour
 
 // ErrChanged says that somebody wrote to an event while it was prepared: it is prepared again.
 var ErrChanged = errors.New("it changed while its blocking was prepared: the next run prepares it again")
@@ -44,16 +39,16 @@ func (e *NotYetError) Error() string {
 	return fmt.Sprintf("a source of event %s fails: it is blocked as it is on %s", e.Event, e.Until.UTC().Format("2 January 2006"))
 }
 
-// preparation is one preparation of an event's blocking.
+// preparation is one preparation of an event's blocking, or of its deletion while it is open.
 type preparation struct {
 	*Store
+	run      uuid.UUID
 	event    events.Event
+	leaving  bool // its delete date has come: nothing but holds keeps anybody
 	whole    bool // the event is on hold: everything of everybody is sealed
 	asks     bool // a link fills agreed: without a yes there is no contract
 	ask      bool // all who never agreed are in doubt, and staff are asked
-	kept     vault.Sealer
-	doubt    *vault.Sealer
-	held     *vault.Sealer
+	keys     map[vault.Name]vault.Sealer
 	shared   map[string]bool    // address indexes of several people
 	claims   map[uuid.UUID]bool // attendees with an open claim that says yes
 	heldOnly map[uuid.UUID]bool // attendees who are on hold by themselves
@@ -66,10 +61,14 @@ type preparation struct {
 // Prepare seals what is kept of an event while it is still open, in batches, and holds no
 // lock meanwhile. It destroys the keys of earlier preparations first, so that it always
 // begins at the beginning, and belongs to one version of the event: ErrChanged where
-// somebody wrote meanwhile.
-func (s *Store) Prepare(ctx context.Context, id attendees.EventID) (err error) {
+// somebody wrote, or prepared it too, meanwhile.
+func (s *Store) Prepare(ctx context.Context, id attendees.EventID) error {
+	return s.prepare(ctx, id, false)
+}
+
+func (s *Store) prepare(ctx context.Context, id attendees.EventID, leaving bool) (err error) {
 	defer db.Wrap(&err, "prepare the blocking of event %s", id)
-	p := &preparation{Store: s, counts: map[string]int{}}
+	p := &preparation{Store: s, run: uuid.New(), leaving: leaving, keys: map[vault.Name]vault.Sealer{}, counts: map[string]int{}}
 	if err := db.InTx(ctx, s.pool, func(tx db.Tx) error { return p.begin(ctx, tx, id) }); err != nil {
 		return err
 	}
@@ -101,7 +100,11 @@ func (p *preparation) begin(ctx context.Context, tx db.Tx, id attendees.EventID)
 		return err
 	}
 	e := p.event
-	if err := p.mayBlock(ctx, tx, e); err != nil {
+	may := p.mayBlock
+	if p.leaving {
+		may = p.mayDelete
+	}
+	if err := may(ctx, tx, e); err != nil {
 		return err
 	}
 	if p.hashes, err = p.secrets.Hashes(e.Secret); err != nil {
@@ -118,25 +121,23 @@ func (p *preparation) begin(ctx context.Context, tx db.Tx, id attendees.EventID)
 	if err := p.vault.DropPrepared(ctx, tx, reader.Ref(e)); err != nil {
 		return err
 	}
-	ref, halves := reader.Ref(e), !p.policy.OfficersOnly
-	if p.kept, err = p.vault.Prepare(ctx, tx, ref, vault.Kept, halves); err != nil {
-		return err
-	}
-	if p.asks {
-		made, err := p.vault.Prepare(ctx, tx, ref, vault.Doubt, halves)
-		if err != nil {
+	for name, needed := range map[vault.Name]bool{
+		vault.Kept:  !p.leaving && p.policy.Keeps(),
+		vault.Doubt: !p.leaving && p.policy.Keeps() && p.asks,
+		vault.Held:  p.whole || len(p.heldOnly) > 0,
+	} {
+		if !needed {
+			continue
+		}
+		if p.keys[name], err = p.vault.Prepare(ctx, tx, reader.Ref(e), name, !p.policy.OfficersOnly); err != nil {
 			return err
 		}
-		p.doubt = &made
 	}
-	if p.whole || len(p.heldOnly) > 0 {
-		made, err := p.vault.Prepare(ctx, tx, ref, vault.Held, halves)
-		if err != nil {
-			return err
-		}
-		p.held = &made
-	}
-	return nil
+	_, err = db.Exec(ctx, tx, `
+		insert into preparations (event_id, run)
+		values ($1, $2)
+		on conflict (event_id) do update set run = excluded.run, version = null`, e.Key, p.run)
+	return err
 }
 
 // mayBlock is nil where an event may be blocked now.
@@ -153,6 +154,9 @@ func (s *Store) mayBlock(ctx context.Context, q db.Queryer, e events.Event) erro
 	}
 	if begun.IsZero() {
 		return ErrNotStarted
+	}
+	if err := s.vault.Sealable(); err != nil {
+		return err
 	}
 	sources, err := s.events.SourcesOf(ctx, q, e)
 	if err != nil || sources.Dry {
@@ -196,45 +200,49 @@ func (p *preparation) decide(ctx context.Context, tx db.Tx) error {
 		return err
 	}
 	p.ask = p.asks && n.All > 0 && (2*n.Agreed < n.All || !sources.Dry || n.Strayed > people.Handful(n.All))
-	p.claims, p.heldOnly = map[uuid.UUID]bool{}, map[uuid.UUID]bool{}
-	for what, query := range map[*map[uuid.UUID]bool]string{
-		&p.claims: `
-			select distinct a.id
-			from responses r
-			join attendees a on a.id between r.claims and overlay(r.claims::text placing 'ff' from 35)::uuid
-			where r.event_id = $1 and r.attendee_id is null and r.agreed and a.standing <> 'gone'`,
-		&p.heldOnly: `select hash from bars where event_id = $1 and what = 'held'`,
-	} {
-		var ids []uuid.UUID
-		if err := db.Select(ctx, tx, &ids, query, e.Key); err != nil {
-			return err
-		}
-		for _, id := range ids {
-			(*what)[id] = true
-		}
+	p.claims, err = p.set(ctx, tx, `
+		select max(a.id::text)::uuid -- the present holder
+		from responses r
+		join attendees a on a.id between r.claims and overlay(r.claims::text placing 'ff' from 35)::uuid
+		where r.event_id = $1 and r.attendee_id is null and r.agreed
+		group by r.claims`)
+	if err != nil {
+		return err
 	}
-	return nil
+	p.heldOnly, err = p.set(ctx, tx, `select hash from bars where event_id = $1 and what = 'held'`)
+	return err
 }
 
-// sweepEarlier deletes what earlier preparations have left: their keys are gone.
-func (p *preparation) sweepEarlier(ctx context.Context) error {
-	for {
-		n, err := db.Exec(ctx, p.pool, `
-			delete from records
-			where ctid = any(array(
-				select r.ctid
-				from records r
-				where r.event_id = $1 and r.kind in ('kept', 'doubt', 'held')
-				  and not exists (select from keys k where k.event_id = $1 and k.name = r.kind and k.generation = r.generation)
-				limit $2))`, p.event.Key, writeBatch)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			break
-		}
+func (p *preparation) set(ctx context.Context, tx db.Tx, query string) (map[uuid.UUID]bool, error) {
+	var ids []uuid.UUID
+	err := db.Select(ctx, tx, &ids, query, p.event.Key)
+	set := make(map[uuid.UUID]bool, len(ids))
+	for _, id := range ids {
+		set[id] = true
 	}
-	_, err := db.Exec(ctx, p.pool, `delete from upstream where event_id = $1 and due_at is null and told_at is null`, p.event.Key)
+	return set, err
+}
+
+// sweepEarlier deletes what earlier preparations have left: records whose keys are gone, and
+// ids at sources of responses that are stored still. Those of an earlier blocking stay.
+func (p *preparation) sweepEarlier(ctx context.Context) error {
+	if err := p.dropDead(ctx, p.event); err != nil {
+		return err
+	}
+	_, err := db.Exec(ctx, p.pool, `
+		delete from upstream u
+		where u.event_id = $1
+		  and (exists (select from responses r where r.id = u.id)
+			or u.due_at is null and exists (select from attendees a where a.id = u.attendee_id and a.state <> 'blocked'))`, p.event.Key)
+	return err
+}
+
+// dropDead deletes records whose key is destroyed.
+func (s *Store) dropDead(ctx context.Context, e events.Event) error {
+	_, err := db.Exec(ctx, s.pool, `
+		delete from records r
+		where r.event_id = $1 and r.kind in ('kept', 'doubt', 'held')
+		  and not exists (select from keys k where k.event_id = $1 and k.name = r.kind and k.generation = r.generation)`, e.Key)
 	return err
 }
 
@@ -261,29 +269,20 @@ func (p *preparation) look(ctx context.Context, tx db.Tx) error {
 	if err != nil {
 		return err
 	}
-	type group struct {
-		live  int
-		names map[string]bool
-	}
-	groups := map[string]*group{}
+	live, names := map[string]int{}, map[string]string{}
 	for _, one := range several {
-		g := groups[string(one.AddressIndex)]
-		if g == nil {
-			g = &group{names: map[string]bool{}}
-			groups[string(one.AddressIndex)] = g
-		}
+		index, name := string(one.AddressIndex), seal.FoldName(one.Merged(p.policy).Name.Reveal())
 		if one.Standing == attendees.Attending || one.Standing == attendees.Gone {
-			g.live++
+			live[index]++
 		}
-		g.names[seal.FoldName(one.Merged(p.policy).Name.Reveal())] = true
-	}
-	for index, g := range groups {
-		p.shared[index] = g.live > 1 || len(g.names) > 1
+		before, seen := names[index]
+		names[index] = name
+		p.shared[index] = p.shared[index] || live[index] > 1 || seen && before != name
 	}
 	return nil
 }
 
-// end stores what the preparation came to, if nobody wrote meanwhile.
+// end stores what the preparation came to, if nobody wrote meanwhile, or prepares it too.
 func (p *preparation) end(ctx context.Context, tx db.Tx) error {
 	e, err := p.events.Look(ctx, tx, p.event.ID)
 	if err != nil {
@@ -296,14 +295,45 @@ func (p *preparation) end(ctx context.Context, tx db.Tx) error {
 	if err != nil {
 		return err
 	}
-	_, err = db.Exec(ctx, tx, `
-		insert into preparations (event_id, ask, sealed, doubted, dropped, counts)
-		values ($1, $2, $3, $4, $5, $6)
-		on conflict (event_id) do update set ask = excluded.ask, sealed = excluded.sealed, doubted = excluded.doubted,
-			dropped = excluded.dropped, counts = excluded.counts`,
-		e.Key, p.ask && p.doubted > 0, p.sealed, p.doubted, p.dropped, p.secrets.SealText(countsPlace(e.Key), text))
-	if err != nil {
-		return err
+	generations := pq.ByteaArray{}
+	for name, k := range p.keys {
+		if name != vault.Doubt || p.doubted > 0 {
+			generations = append(generations, k.Cipher.Generation())
+		}
 	}
-	return p.events.Prepared(ctx, tx, e)
+	n, err := db.Exec(ctx, tx, `
+		update preparations
+		set version = $3, generations = $4, sealed = $5, doubted = $6, dropped = $7, counts = $8
+		where event_id = $1 and run = $2`,
+		e.Key, p.run, e.Version, generations, p.sealed, p.doubted, p.dropped, p.secrets.SealText(countsPlace(e.Key), text))
+	if err == nil && n == 0 {
+		err = ErrChanged
+	}
+	return err
+}
+
+// prepared is what a finished preparation came to.
+type prepared struct {
+	Generations pq.ByteaArray `db:"generations"`
+	Keeps       pq.ByteaArray `db:"keeps"`
+	Sealed      int64         `db:"sealed"`
+	Doubted     int64         `db:"doubted"`
+	Dropped     int64         `db:"dropped"`
+}
+
+// prepared reads it for a caller who has just raised the event's version; ErrChanged where
+// there is none for the version before.
+func (s *Store) prepared(ctx context.Context, tx db.Tx, e events.Event) (p prepared, err error) {
+	var all []prepared
+	err = db.Select(ctx, tx, &all, `
+		select generations, keeps, sealed, doubted, dropped
+		from preparations
+		where event_id = $1 and version = $2 - 1`, e.Key, e.Version)
+	if err == nil && (len(all) == 0 || e.State != attendees.Open) {
+		err = ErrChanged
+	}
+	if err != nil {
+		return p, err
+	}
+	return all[0], nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/lib/pq"
+
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
@@ -13,42 +15,48 @@ import (
 )
 
 // Answer answers the agreement question of a blocked event. With Drop the doubt key is
-// destroyed: records of attendees who never agreed open to nobody, and are deleted. With Keep
-// they stay like the others. Drop is refused where a source that failed answers again: the
-// event is to be reopened then, and read. It returns how many were dropped.
+// destroyed: records of attendees who never agreed open to nobody, and are deleted; whoever
+// is on hold waits for its end. With Keep they stay like the others. Drop is refused where a
+// source that failed answers again: the event is to be reopened then, and read. It returns how
+// many were dropped.
 func (s *Store) Answer(ctx context.Context, id attendees.EventID, answer events.Question, reason string) (n int64, err error) {
 	defer db.Wrap(&err, "answer the agreement question of event %s", id)
+	var e events.Event
 	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		e, err := s.events.WriteOne(ctx, tx, id)
-		if err != nil {
+		if e, err = s.events.WriteOne(ctx, tx, id); err != nil {
 			return err
+		}
+		if e.State != attendees.Blocked {
+			return fmt.Errorf("it is %s: it is asked again once it is blocked", e.State)
 		}
 		if err := s.events.Answer(ctx, tx, e, answer); err != nil {
 			return err
 		}
-		doubt := ledger.DoubtKeep
+		e.Question = answer
+		entry := ledger.Entry{Kind: ledger.Answered, Event: string(id), Reason: reason, Doubt: ledger.DoubtKeep}
 		if answer == events.Drop {
-			doubt = ledger.DoubtDrop
+			entry.Doubt = ledger.DoubtDrop
 			if err := s.mayDrop(ctx, tx, e); err != nil {
 				return err
 			}
-			if n, err = s.drop(ctx, tx, e); err != nil {
+			if n, err = s.settle(ctx, tx, e); err != nil {
 				return err
 			}
+		} else if err := s.keep(ctx, tx, e); err != nil {
+			return err
 		}
 		if err := s.events.Tasks.Settle(ctx, tx, events.Task{Kind: events.TaskAgreements, Event: e.Key}); err != nil {
 			return err
 		}
-		if e.Question = answer; s.Upstream.letGo(ctx, tx, e) != nil {
-			return err
-		}
-		_, err = s.ledger.Record(ctx, tx, ledger.Entry{
-			Kind: ledger.Answered, Event: string(id), Reason: reason, Doubt: doubt, Counts: map[string]int64{"dropped": n},
-		})
+		entry.Counts = map[string]int64{"dropped": n}
+		_, err = s.ledger.Record(ctx, tx, entry)
 		return err
 	})
 	if err != nil {
 		return 0, err
+	}
+	if err := s.Upstream.letGo(ctx, e); err != nil {
+		return n, err
 	}
 	return n, s.vault.Rewrite(ctx)
 }
@@ -65,18 +73,60 @@ func (s *Store) mayDrop(ctx context.Context, tx db.Tx, e events.Event) error {
 	return nil
 }
 
-func (s *Store) drop(ctx context.Context, tx db.Tx, e events.Event) (int64, error) {
-	if err := s.vault.Destroy(ctx, tx, reader.Ref(e), vault.Doubt); err != nil {
-		return 0, err
+// keep notes that the doubt keys there are are not in question any more.
+func (s *Store) keep(ctx context.Context, tx db.Tx, e events.Event) error {
+	_, err := db.Exec(ctx, tx, `
+		update preparations
+		set keeps = array(select generation from keys where event_id = $1 and name = 'doubt')
+		where event_id = $1`, e.Key)
+	return err
+}
+
+// settle removes what nothing keeps in a blocked event any more, for a caller who has its row
+// in tx: records that only a hold had kept, and, once staff said to drop them, those in doubt.
+// Keys under which nobody lies are destroyed. It returns how many people lost a record.
+func (s *Store) settle(ctx context.Context, tx db.Tx, e events.Event) (n int64, err error) {
+	var keeps []pq.ByteaArray
+	if err := db.Select(ctx, tx, &keeps, `select keeps from preparations where event_id = $1`, e.Key); err != nil || len(keeps) == 0 {
+		return 0, err // it was never prepared
 	}
-	n, err := db.Exec(ctx, tx, `delete from records where event_id = $1 and kind = 'doubt'`, e.Key)
+	n, err = db.Exec(ctx, tx, `
+		delete from records r
+		using (
+			select r.attendee_id, r.kind, r.generation,
+				$2 or exists (select from bars b where b.event_id = $1 and b.hash = r.attendee_id and b.what = 'held') as on_hold,
+				exists (select from records h where h.event_id = $1 and h.attendee_id = r.attendee_id and h.kind = 'held') as has_all
+			from records r
+			where r.event_id = $1
+			  and (r.kind = 'held' or r.kind = 'doubt' and $3 and r.generation <> all($4))
+		) as loose
+		where r.event_id = $1 and r.attendee_id = loose.attendee_id and r.kind = loose.kind and r.generation = loose.generation
+		  and (not on_hold or loose.kind = 'doubt' and has_all)`, e.Key, e.Held, e.Question == events.Drop, keeps[0])
 	if err != nil {
-		return 0, err
+		return n, err
+	}
+	for _, name := range []vault.Name{vault.Held, vault.Doubt} {
+		var lie pq.ByteaArray
+		if err := db.Select(ctx, tx, &lie, `select distinct generation from records where event_id = $1 and kind = $2`, e.Key, name); err != nil {
+			return n, err
+		}
+		if err := s.vault.DestroyBut(ctx, tx, reader.Ref(e), name, lie...); err != nil {
+			return n, err
+		}
 	}
 	_, err = db.Exec(ctx, tx, `
-		delete from attendees a
-		where a.event_id = $1 and a.state = 'blocked'
-		  and not exists (select from records r where r.event_id = $1 and r.attendee_id = a.id)`, e.Key)
+		with gone as (
+			delete from attendees a
+			where a.event_id = $1 and a.state = 'blocked'
+			  and not exists (select from records r where r.event_id = $1 and r.attendee_id = a.id and r.kind <> 'corrected')
+			returning a.id, a.address_index
+		), corrections as (
+			delete from records r using gone g where r.event_id = $1 and r.attendee_id = g.id
+		)
+		update attendees a
+		set shared = true
+		from gone g
+		where a.event_id = $1 and a.address_index = g.address_index and g.address_index <> '' and not exists (select from gone o where o.id = a.id)`, e.Key)
 	return n, err
 }
 
@@ -95,23 +145,18 @@ func (s *Store) Reopen(ctx context.Context, id attendees.EventID, reason string)
 		if e, err = s.events.Reopen(ctx, tx, e); err != nil {
 			return err
 		}
-		if err := s.askCorrections(ctx, tx, e); err != nil {
+		// What only an officer or the person can open is to be entered again.
+		_, err = db.Exec(ctx, tx, `
+			insert into tasks (kind, event_id, attendee_id, count, made_at)
+			select $2, $1, attendee_id, count(*), $3
+			from records
+			where event_id = $1 and kind = 'corrected'
+			group by attendee_id
+			on conflict (kind, event_id, form_id, attendee_id) where done_at is null do nothing`, e.Key, events.TaskCorrected, s.now())
+		if err != nil {
 			return err
 		}
 		_, err = s.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.Reopened, Event: string(id), Reason: reason, BlockOn: e.BlockOn.String(), DeleteOn: e.DeleteOn.String()})
 		return err
 	})
-}
-
-// askCorrections asks for each correction that only an officer or the person can open to be
-// entered again.
-func (s *Store) askCorrections(ctx context.Context, tx db.Tx, e events.Event) error {
-	_, err := db.Exec(ctx, tx, `
-		insert into tasks (kind, event_id, attendee_id, count, made_at)
-		select $2, $1, attendee_id, count(*), $3
-		from records
-		where event_id = $1 and kind = 'corrected'
-		group by attendee_id
-		on conflict (kind, event_id, form_id, attendee_id) where done_at is null do nothing`, e.Key, events.TaskCorrected, s.now())
-	return err
 }

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -94,13 +95,13 @@ func (e *HeldError) Error() string {
 	return e.What + " is on legal hold: nothing is deleted until the hold is released (GDPR Art. 17(3)(e)). `lethe hold list` shows it"
 }
 
-// Done is what a run did.
+// Done is what a run did, or would do.
 type Done struct {
 	Blocked, Deleted   []attendees.EventID
 	People             int // who were deleted
 	Waiting            []Waiting
 	Peppers, Unmatched int
-	Fuse               *FuseError // nothing was deleted: far more would have gone than was announced
+	Fuse               *FuseError // nothing was deleted: far more would have been than was announced
 }
 
 // Waiting is an event that is past its block date and not blocked.
@@ -109,9 +110,54 @@ type Waiting struct {
 	Why   error
 }
 
-// Run blocks and deletes what is due. One event that fails stops no other; the error names
-// all that failed.
-func (s *Store) Run(ctx context.Context) (done Done, err error) {
+// Run blocks what is due and deletes what was announced. One event that fails stops no other;
+// the error names all that failed.
+func (s *Store) Run(ctx context.Context) (Done, error) {
+	return s.doRun(ctx, func(plan Plan) ([]Planned, error) { return s.Announce(ctx, plan) })
+}
+
+// RunNow is Run while somebody looks: what is due need not have been announced, unless it is
+// far more than was. accept is the hash of a plan for which that is right; empty: none.
+func (s *Store) RunNow(ctx context.Context, accept string) (Done, error) {
+	return s.doRun(ctx, func(plan Plan) ([]Planned, error) {
+		if accept != "" && accept != plan.Hash() {
+			return nil, fmt.Errorf("the plan is %s now, not %s: look at it again with `lethe retention plan`", plan.Hash(), accept)
+		}
+		due := plan.dueToDelete(s.now())
+		fuse, _, err := s.fuse(ctx, s.pool, plan, due)
+		if err == nil && fuse != nil && accept == "" {
+			err = fuse
+		}
+		if err != nil {
+			return nil, err
+		}
+		return due, nil
+	})
+}
+
+// Forecast tells what RunNow would do now. It writes nothing.
+func (s *Store) Forecast(ctx context.Context) (would Done, err error) {
+	plan, err := s.Plan(ctx)
+	if err != nil {
+		return would, err
+	}
+	for _, e := range plan.Events {
+		switch {
+		case e.DueToBlock(s.now()):
+			would.Blocked = append(would.Blocked, e.ID)
+		case e.Waits != nil:
+			would.Waiting = append(would.Waiting, Waiting{e.ID, e.Waits})
+		}
+	}
+	due := plan.dueToDelete(s.now())
+	for _, e := range due {
+		would.Deleted, would.People = append(would.Deleted, e.ID), would.People+e.People-e.Staying.all()
+	}
+	would.Fuse, _, err = s.fuse(ctx, s.pool, plan, due)
+	return would, err
+}
+
+func (s *Store) doRun(ctx context.Context, ready func(Plan) ([]Planned, error)) (done Done, err error) {
 	if err := s.CheckClock(ctx); err != nil {
 		return done, err
 	}
@@ -121,45 +167,49 @@ func (s *Store) Run(ctx context.Context) (done Done, err error) {
 	if err := s.Holds.end(ctx); err != nil {
 		return done, err
 	}
-	all, err := s.events.List(ctx)
+	plan, err := s.Plan(ctx)
 	if err != nil {
 		return done, err
 	}
 	var failed []error
-	for _, e := range all {
+	for _, e := range plan.Events {
 		switch {
-		case e.State == attendees.Blocked && !e.Cleaned:
+		case e.State == attendees.Blocked && !e.Cleaned && !e.Leaving:
 			failed = append(failed, s.CleanUp(ctx, e.ID))
-		case e.State == attendees.Open && e.Past(s.now()) && !e.Expired(s.now()):
+		case e.DueToBlock(s.now()):
 			err := s.Block(ctx, e.ID)
-			waits := (*NotYetError)(nil)
 			switch {
 			case err == nil:
 				done.Blocked = append(done.Blocked, e.ID)
-			case errors.As(err, &waits), errors.Is(err, ErrNotStarted), errors.Is(err, seal.ErrNoOfficer):
+			case waits(err):
 				done.Waiting = append(done.Waiting, Waiting{e.ID, err})
 			default:
 				failed = append(failed, err)
 			}
+		case e.Waits != nil:
+			done.Waiting = append(done.Waiting, Waiting{e.ID, e.Waits})
 		case e.State == attendees.Open:
 			n, err := s.people.DropUnmatched(ctx, e.ID)
 			done.Unmatched += n
 			failed = append(failed, err)
 		}
 	}
-	ready, err := s.Announce(ctx)
-	if fuse, ok := errors.AsType[*FuseError](err); ok {
-		done.Fuse = fuse
-	} else if err != nil {
+	due, err := ready(plan)
+	if !errors.As(err, &done.Fuse) {
 		failed = append(failed, err)
 	}
-	for _, id := range ready {
-		n, err := s.Delete(ctx, id)
+	for _, e := range plan.Events {
+		if e.Leaving && !slices.ContainsFunc(due, func(d Planned) bool { return d.Key == e.Key }) {
+			due = append(due, e) // its deletion was cut off
+		}
+	}
+	for _, e := range due {
+		n, err := s.Delete(ctx, e.ID)
 		if err != nil {
 			failed = append(failed, err)
 			continue
 		}
-		done.Deleted, done.People = append(done.Deleted, id), done.People+n
+		done.Deleted, done.People = append(done.Deleted, e.ID), done.People+n
 	}
 	done.Peppers, err = s.endPeppers(ctx)
 	failed = append(failed, err, s.people.Sweep(ctx), s.pruneOpenings(ctx), s.record(ctx, done), s.vault.Rewrite(ctx))

@@ -21,10 +21,16 @@ const seenAfter = 24 * time.Hour
 // Upstream is what is to be deleted at sources.
 type Upstream struct{ store *Store }
 
-// letGo makes those responses of an event due at their source whose attendees are not stored
+// letGo is release, in a transaction of its own.
+func (s *Upstream) letGo(ctx context.Context, e events.Event) (err error) {
+	defer db.Wrap(&err, "let responses to event %s go at their source", e.ID)
+	return db.InTx(ctx, s.store.pool, func(tx db.Tx) error { return s.release(ctx, tx, e) })
+}
+
+// release makes those responses of an event due at their source whose attendees are not stored
 // any more, and, of a blocked event without an open question, those whose form's policy wants
 // them gone once they are sealed. Where the policy says so, staff are asked.
-func (s *Upstream) letGo(ctx context.Context, tx db.Tx, e events.Event) error {
+func (s *Upstream) release(ctx context.Context, tx db.Tx, e events.Event) error {
 	var forms []attendees.FormID
 	if err := db.Select(ctx, tx, &forms, `select distinct form_id from upstream where event_id = $1`, e.Key); err != nil || len(forms) == 0 {
 		return err
@@ -89,6 +95,10 @@ func (s *Upstream) askForm(ctx context.Context, tx db.Tx, event uuid.UUID, form 
 // who has the event's row in tx.
 func (s *Upstream) Erased(ctx context.Context, tx db.Tx, e events.Event, gone []attendees.Layer) (err error) {
 	defer db.Wrap(&err, "let the responses of somebody erased go")
+	hashes, err := s.store.secrets.Hashes(e.Secret)
+	if err != nil {
+		return err
+	}
 	for _, l := range gone {
 		form, id := l.Response()
 		if s.store.policy.UpstreamOf(form) == attendees.UpstreamNever {
@@ -98,12 +108,12 @@ func (s *Upstream) Erased(ctx context.Context, tx db.Tx, e events.Event, gone []
 			insert into upstream (id, event_id, form_id, sealed, due_at)
 			values ($1, $2, $3, $4, $5)
 			on conflict (event_id, id) do update set due_at = coalesce(upstream.due_at, excluded.due_at), attendee_id = null`,
-			uuid.NewSHA1(e.Key, []byte(string(form)+"\x00"+string(id))), e.Key, form, s.store.people.SealIDs(e.Key, string(id)), s.store.now())
+			uuid.UUID(hashes.Response(string(e.ID), string(form), string(id))), e.Key, form, s.store.people.SealIDs(e.Key, string(id)), s.store.now())
 		if err != nil {
 			return err
 		}
 	}
-	return s.letGo(ctx, tx, e)
+	return s.release(ctx, tx, e)
 }
 
 // Due is what is due at a source: responses to one form, of one event.
@@ -129,7 +139,7 @@ func (s *Upstream) Due(ctx context.Context) (due []Due, err error) {
 		if !slices.Contains(some, e.Key) {
 			continue
 		}
-		if err := db.InTx(ctx, s.store.pool, func(tx db.Tx) error { return s.letGo(ctx, tx, e) }); err != nil {
+		if err := s.letGo(ctx, e); err != nil {
 			return nil, err
 		}
 		var forms []attendees.FormID

@@ -29,10 +29,10 @@ type lockRow struct {
 // there is no officer's key; seal.ErrKey where somebody else has put a public key there.
 func (s *Store) Lock(ctx context.Context, tx db.Tx, e Ref) (lock PublicLock, err error) {
 	defer db.Wrap(&err, "use the lock of event %s", e.ID)
-	who := s.officers.Names()
-	if who == "" {
-		return lock, seal.ErrNoOfficer
+	if err := s.Sealable(); err != nil {
+		return lock, err
 	}
+	who := s.officers.Names()
 	var row lockRow
 	err = db.Get(ctx, tx, &row, `
 		select generation, public, public_mac, pepper
@@ -58,6 +58,15 @@ func (s *Store) Lock(ctx context.Context, tx db.Tx, e Ref) (lock PublicLock, err
 		lock.Halves = seal.NewHalves(s.secrets, pepper, e.ID, string(Lock), row.Generation)
 	}
 	return lock, nil
+}
+
+// Sealable is nil where something can be sealed, seal.ErrNoOfficer where there is no
+// officer's key.
+func (s *Store) Sealable() error {
+	if s.officers.Names() == "" {
+		return seal.ErrNoOfficer
+	}
+	return nil
 }
 
 // lockPlace binds a public half to its event, its generation and the officers it is for.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"lethe/attendees/db"
 	"lethe/attendees/seal"
@@ -232,10 +233,12 @@ func (s *Store) Destroy(ctx context.Context, tx db.Tx, e Ref, names ...Name) (er
 	return err
 }
 
-// DestroyOlder destroys an event's keys of a name but the one of a generation.
-func (s *Store) DestroyOlder(ctx context.Context, tx db.Tx, e Ref, name Name, keep []byte) (err error) {
-	defer db.Wrap(&err, "destroy older keys %s of event %s", name, e.ID)
-	n, err := db.Exec(ctx, tx, `delete from keys where event_id = $1 and name = $2 and generation <> $3`, e.Key, name, keep)
+// DestroyBut destroys an event's keys of a name but those of some generations.
+func (s *Store) DestroyBut(ctx context.Context, tx db.Tx, e Ref, name Name, keep ...[]byte) (err error) {
+	defer db.Wrap(&err, "destroy keys %s of event %s", name, e.ID)
+	n, err := db.Exec(ctx, tx, `
+		delete from keys
+		where event_id = $1 and name = $2 and generation <> all($3)`, e.Key, name, append(pq.ByteaArray{}, keep...))
 	if err == nil && n > 0 {
 		err = s.askRewrite(ctx, tx)
 	}

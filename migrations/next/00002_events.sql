@@ -43,7 +43,6 @@ create table events (
 	blocked_at         timestamptz,
 	reopened_at        timestamptz,
 	deleted_at         timestamptz,
-	prepared_version   bigint,
 	cleaned            boolean not null default true,
 	unique (source, source_id),
 	-- The first of three guards: whatever the program believes, the schedule that the
@@ -86,7 +85,6 @@ comment on column events.blocked_at is 'when it was blocked, the last time';
 comment on column events.reopened_at is 'when staff reopened it, the last time; if it had ended by then, its people are shown to nobody';
 comment on column events.deleted_at is 'when its people were deleted';
 comment on column events.cleaned is 'false from its blocking on until its dead rows are deleted';
-comment on column events.prepared_version is 'the version that a finished preparation of its blocking is for; null: none is';
 
 create table forms (
 	id      text primary key,

@@ -38,21 +38,40 @@ comment on column announcements.people is 'of how many people';
 comment on column announcements.made_at is 'when';
 
 create table preparations (
-	event_id uuid primary key,
-	ask      boolean not null,
-	sealed   integer not null,
-	doubted  integer not null,
-	dropped  integer not null,
-	counts   bytea not null
+	event_id    uuid primary key,
+	run         uuid not null,
+	version     bigint,
+	generations bytea[] not null default '{}',
+	keeps       bytea[] not null default '{}',
+	sealed      integer not null default 0,
+	doubted     integer not null default 0,
+	dropped     integer not null default 0,
+	counts      bytea not null default ''
 );
-alter table preparations alter column counts set statistics 0;
+alter table preparations
+	alter column generations set statistics 0,
+	alter column keeps set statistics 0,
+	alter column counts set statistics 0;
 comment on table preparations is 'what preparing an event''s blocking came to; what can be counted of it once it is blocked';
 comment on column preparations.event_id is 'the event';
-comment on column preparations.ask is 'whether the agreement question is asked';
+comment on column preparations.run is 'the latest preparation that was begun: an earlier one that goes on does not count';
+comment on column preparations.version is 'the event''s version that it is finished for; null: it is not';
+comment on column preparations.generations is 'of the keys that it sealed records under';
+comment on column preparations.keeps is 'of the doubt keys that staff have answered "keep" for';
 comment on column preparations.sealed is 'how many attendees have a record';
 comment on column preparations.doubted is 'how many of them lie under the doubt key';
 comment on column preparations.dropped is 'how many have none';
-comment on column preparations.counts is 'counts that stay, those under 5 left out, sealed under the text subkey';
+comment on column preparations.counts is 'counts that stay, those under 5 left out, sealed under the text subkey; empty: there are none';
+
+create table deletions (
+	event_id uuid primary key,
+	people   integer not null,
+	begun_at timestamptz not null
+);
+comment on table deletions is 'deletions that have begun: the keys are destroyed, rows may be left';
+comment on column deletions.event_id is 'the event';
+comment on column deletions.people is 'how many people are deleted';
+comment on column deletions.begun_at is 'when it began';
 
 create table upstream (
 	id          uuid not null,
@@ -81,16 +100,19 @@ comment on column upstream.told_at is 'when the source was told to; null: not ye
 create function staying(event uuid)
 returns table (attendee_id uuid, restricted boolean, recorded boolean)
 language sql stable as $$
-	select a.id, a.state = 'restricted' and a.reason in ('restriction', 'objection'),
-		exists (select from records r where r.event_id = event and r.attendee_id = a.id and r.kind = 'held')
+	select a.id, true, true
 	from attendees a
-	where a.event_id = event
-	  and (a.state = 'restricted' and a.reason in ('restriction', 'objection')
-		or a.id in (select hash from bars where event_id = event and what = 'held'))
+	where a.event_id = event and a.state = 'restricted' and a.reason in ('restriction', 'objection')
+	union all
+	select a.id, false, exists (select from records r where r.event_id = event and r.attendee_id = a.id and r.kind = 'held')
+	from bars b
+	join attendees a on a.id = b.hash and a.event_id = event
+	where b.event_id = event and b.what = 'held'
+	  and not (a.state = 'restricted' and a.reason in ('restriction', 'objection'))
 $$;
 -- +goose StatementEnd
 comment on function staying is 'the attendees of an event who outlive its delete date: restricted, or on hold by themselves';
 
 -- +goose Down
 drop function staying;
-drop table upstream, preparations, announcements, holds;
+drop table upstream, deletions, preparations, announcements, holds;
