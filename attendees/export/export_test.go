@@ -21,8 +21,6 @@ import (
 	"lethe/attendees/roster"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
-
 var october = time.Date(2026, 10, 2, 10, 0, 0, 0, time.UTC)
 
 func agreements(w *coretest.World) export.List {

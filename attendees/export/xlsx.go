@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -128,11 +127,11 @@ func (s *xlsxSheet) person(v roster.View) error {
 }
 
 func (s *xlsxSheet) end() error {
-	all := "A1:" + columnName(len(s.Columns)-1) + strconv.Itoa(s.people+1)
-	s.b = append(s.b, `</sheetData><autoFilter ref="`+all+`"/></worksheet>`...)
+	column, row := columnName(len(s.Columns)-1), strconv.Itoa(s.people+1)
+	s.b = append(s.b, `</sheetData><autoFilter ref="A1:`+column+row+`"/></worksheet>`...)
 	err := s.part("xl/workbook.xml", xmlHead+`<workbook xmlns="`+mainSpace+`" xmlns:r="`+relationSpace+`"><sheets>`+
 		`<sheet name="People" sheetId="1" r:id="rId1"/><sheet name="About this list" sheetId="2" r:id="rId2"/></sheets><definedNames>`+
-		`<definedName name="_xlnm._FilterDatabase" localSheetId="0" hidden="1">'People'!`+absolute(all)+`</definedName></definedNames></workbook>`)
+		`<definedName name="_xlnm._FilterDatabase" localSheetId="0" hidden="1">'People'!$A$1:$`+column+`$`+row+`</definedName></definedNames></workbook>`)
 	if err != nil {
 		return err
 	}
@@ -266,16 +265,6 @@ func columnName(i int) string {
 		return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[i : i+1]
 	}
 	return columnName(i/26-1) + columnName(i%26)
-}
-
-// absolute is a range with dollars: A1:H6 is $A$1:$H$6.
-func absolute(area string) string {
-	from, to, _ := strings.Cut(area, ":")
-	dollars := func(cell string) string {
-		row := strings.TrimLeft(cell, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-		return "$" + cell[:len(cell)-len(row)] + "$" + row
-	}
-	return dollars(from) + ":" + dollars(to)
 }
 
 const (

@@ -1,7 +1,6 @@
 package roster
 
 import (
-	"bytes"
 	"slices"
 
 	"github.com/google/uuid"
@@ -43,7 +42,7 @@ func (r *Roster) Count() *Counts {
 	}
 	r.counts = newCounts(r.policy)
 	for _, slot := range r.keyed {
-		r.counts.add(r.policy, r.view(slot))
+		r.counts.add(r.policy, r.view(slot).entry())
 	}
 	for _, a := range r.unmatched {
 		form, _ := a.Layer.Response()
@@ -56,60 +55,51 @@ func (r *Roster) Count() *Counts {
 	return r.counts
 }
 
-func (c *Counts) add(policy *attendees.Policy, v View) {
-	attends := v.Standing() == attendees.Attending
+func (c *Counts) add(policy *attendees.Policy, e *Entry) {
+	attends := e.Standing == attendees.Attending
 	c.Registered++
-	c.Standing[v.Standing()]++
-	if v.r.registered != 0 {
-		c.Days[attendees.DateOf(moment(v.r.registered))]++
+	c.Standing[e.Standing]++
+	if !e.Registered.IsZero() {
+		c.Days[attendees.DateOf(e.Registered)]++
 	}
-	for i, u := range policy.Purposes {
-		if v.For(i) {
+	for _, u := range policy.Purposes {
+		if e.For(u) {
 			c.Purposes[u.Name]++
 		}
 	}
-	ticket, version := v.c.words[v.r.ticket], v.c.words[v.r.agreement]
-	if attends {
-		c.Tickets[ticket]++
-		if v.HasAgreed() {
-			c.Agreed++
-			c.Versions[version]++
-		}
-		if v.Attended() {
-			c.Attended++
-		}
-	}
-	kept := func(f attendees.Field, is bool) {
-		if is {
-			c.Kept[f]++
-		}
-	}
-	kept(attendees.Name, len(v.name) > 0)
-	kept(attendees.Email, len(v.email) > 0)
-	kept(attendees.Ticket, ticket != "")
-	kept(attendees.Attended, v.Attended())
-	kept(attendees.AgreementVersion, version != "")
-	kept(attendees.AgreedAt, v.r.agreed != 0)
-	var seen []attendees.Field
-	var chosen [][]byte
-	v.fields(func(f attendees.Field, value []byte) {
-		if f = f.Base(); !slices.Contains(seen, f) {
-			seen = append(seen, f)
-			c.Kept[f]++
-		}
-		if f == attendees.Forums && attends && !slices.ContainsFunc(chosen, func(b []byte) bool { return bytes.Equal(b, value) }) {
-			chosen = append(chosen, value)
-			c.Forums[string(value)]++
-		}
-	})
-	corrected, forms := v.origins()
-	if corrected {
+	if len(e.Corrected) > 0 {
 		c.Corrected++
 	}
-	for i, form := range forms {
-		c.Answers[form]++
-		if attends && !slices.Contains(forms[:i], form) {
-			c.Answered[form]++
+	if attends {
+		c.Tickets[e.Ticket]++
+		for _, f := range e.Forums() {
+			c.Forums[f.Reveal()]++
+		}
+	}
+	if attends && e.HasAgreed {
+		c.Agreed++
+		c.Versions[e.AgreementVersion]++
+	}
+	if attends && e.Attendee.Attended {
+		c.Attended++
+	}
+	for _, f := range []attendees.Field{attendees.Name, attendees.Email, attendees.Ticket, attendees.AgreementVersion, attendees.AgreedAt} {
+		if e.Text(f) != "" {
+			c.Kept[f]++
+		}
+	}
+	if e.Attendee.Attended {
+		c.Kept[attendees.Attended]++
+	}
+	for i, g := range e.Given {
+		if f := g.Field.Base(); !slices.ContainsFunc(e.Given[:i], func(o attendees.Given) bool { return o.Field.Base() == f }) {
+			c.Kept[f]++
+		}
+	}
+	for i, a := range e.Answered {
+		c.Answers[a.Form]++
+		if attends && !slices.ContainsFunc(e.Answered[:i], func(o attendees.Answered) bool { return o.Form == a.Form }) {
+			c.Answered[a.Form]++
 		}
 	}
 }

@@ -38,5 +38,5 @@ func foldAny(s string) string {
 			return 'i'
 		}
 		return r
-	}, norm.NFKD.String(cases.Fold().String(norm.NFKD.String(s))))
+	}, norm.NFKD.String(strings.ToLower(cases.Fold().String(norm.NFKD.String(s))))) // x/text only swaps the cases of Cherokee
 }

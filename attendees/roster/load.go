@@ -22,11 +22,11 @@ func (s *Store) load(ctx context.Context, tx db.Tx, e events.Event, old *Roster)
 		since = old.Event.Version
 	}
 	if since == 0 {
-		n, err := s.reader.Len(ctx, tx, e, MaxPeople+1)
+		n, err := s.reader.Len(ctx, tx, e, s.most+1)
 		if err != nil {
 			return nil, err
 		}
-		if n > MaxPeople {
+		if n > s.most {
 			return nil, &TooLargeError{e.ID, n}
 		}
 		old = Of(s.policy, e)
@@ -176,7 +176,7 @@ func (s *Store) Walk(ctx context.Context, id attendees.EventID, begin func(Sourc
 	m := s.rosters[e.Key]
 	kept := m != nil && m.roster.follows(e)
 	s.mu.Unlock()
-	if n > inOrder && !kept {
+	if n > min(inOrder, s.most) && !kept {
 		return db.Snapshot(ctx, s.pool, func(tx db.Tx) error { return s.stream(ctx, tx, id, begin, each) })
 	}
 	r, err := s.Open(ctx, id)

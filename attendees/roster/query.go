@@ -57,7 +57,8 @@ func (r *Roster) List(q Query) (page []*Entry, total int) {
 		at = len(order) - 1
 	}
 	back := q.Before != uuid.Nil
-	if slot, ok := r.find(cmp.Or(q.After, q.Before)); ok {
+	next := cmp.Or(q.After, q.Before)
+	if slot, ok := r.find(next); ok && next != uuid.Nil {
 		at, _ = slices.BinarySearchFunc(order, slot, func(a, b uint32) int { return r.compare(q.Sort, a, b) })
 		if back {
 			step = -step
@@ -106,11 +107,15 @@ func (r *Roster) filter(q Query) set {
 	})
 	if q.Forum != "" {
 		r.keep(hits, []byte(q.Forum), textsAt, func(c *chunk, i int) bool {
-			found := false
-			c.view(i).fields(func(f attendees.Field, value []byte) {
-				found = found || f == attendees.Forums && string(value) == q.Forum
+			v := c.view(i)
+			return slices.ContainsFunc(r.policy.Purposes, func(u attendees.Purpose) bool {
+				for value := range v.Values(u.Name, attendees.Forums) {
+					if string(value) == q.Forum {
+						return true
+					}
+				}
+				return false
 			})
-			return found
 		})
 	}
 	words := strings.Fields(Fold(q.Words))

@@ -32,6 +32,8 @@ type Store struct {
 	reader *reader.Store
 	policy *attendees.Policy
 	now    func() time.Time
+	most   int // people of a roster
+	bytes  int // of all rosters
 
 	mu      sync.Mutex
 	rosters map[uuid.UUID]*remembered
@@ -48,7 +50,7 @@ type remembered struct {
 
 // New makes a store of rosters.
 func New(pool *sqlx.DB, e *events.Store, r *reader.Store, policy *attendees.Policy, now func() time.Time) *Store {
-	return &Store{pool: pool, events: e, reader: r, policy: policy, now: now, rosters: map[uuid.UUID]*remembered{}}
+	return &Store{pool: pool, events: e, reader: r, policy: policy, now: now, most: MaxPeople, bytes: budget, rosters: map[uuid.UUID]*remembered{}}
 }
 
 // TooLargeError says that an event has more people than a roster holds.
@@ -179,7 +181,7 @@ func (s *Store) keep(m *remembered, r *Roster) {
 				oldest = key
 			}
 		}
-		if total <= budget {
+		if total <= s.bytes {
 			return
 		}
 		s.rosters[oldest].end.Stop()

@@ -147,41 +147,6 @@ func (v View) given(p attendees.PurposeName, f attendees.Field) given {
 	return given{}
 }
 
-// fields gives every value that was given for a field, whatever the purpose.
-func (v View) fields(each func(f attendees.Field, value []byte)) {
-	u := v.rest
-	for range u.number() {
-		g := u.given(v.c.words)
-		_, f, _ := strings.Cut(g.kind, " ")
-		for range g.n {
-			each(attendees.Field(f), g.values.text())
-		}
-	}
-}
-
-// origins tells whether something is corrected, and gives the forms of the responses.
-func (v View) origins() (corrected bool, forms []attendees.FormID) {
-	u := v.rest
-	for range u.number() {
-		u.given(v.c.words)
-	}
-	u.text()
-	u.time()
-	u.time()
-	for range 2 {
-		n := u.number()
-		corrected = corrected || n > 0 && len(forms) == 0
-		for range n {
-			u.number()
-		}
-	}
-	for range u.number() {
-		forms = append(forms, attendees.FormID(v.c.words[u.number()]))
-		u.time()
-	}
-	return corrected, forms
-}
-
 // entry copies an attendee out.
 func (v View) entry() *Entry {
 	personal := func(b []byte) attendees.Personal { return attendees.Personal(b) }
