@@ -120,13 +120,17 @@ func (r *Roster) filter(q Query) set {
 	}
 	words := strings.Fields(Fold(q.Words))
 	words = words[:min(len(words), maxWords)]
-	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) }) // the rarest first, mostly
-	if len(words) > 0 {
-		others := words[1:]
-		r.keep(hits, []byte(words[0]), foundAt, func(c *chunk, i int) bool {
-			return !slices.ContainsFunc(others, func(w string) bool { return !bytes.Contains(c.search(i), []byte(w)) })
-		})
+	if len(words) == 0 || len(r.chunks) == 0 {
+		return hits
 	}
+	// Some people tell which word is the rarest: only where it is the others are looked for.
+	slices.SortStableFunc(words, func(a, b string) int {
+		return bytes.Count(r.chunks[0].found, []byte(a)) - bytes.Count(r.chunks[0].found, []byte(b))
+	})
+	others := words[1:]
+	r.keep(hits, []byte(words[0]), foundAt, func(c *chunk, i int) bool {
+		return !slices.ContainsFunc(others, func(w string) bool { return !bytes.Contains(c.search(i), []byte(w)) })
+	})
 	return hits
 }
 
