@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"lethe/attendees/roster"
@@ -55,8 +56,12 @@ func (s *csvSheet) person(v roster.View) error {
 		if i > 0 {
 			s.b = append(s.b, ',')
 		}
-		s.value, _ = s.Columns[i].append(s.value[:0], &v)
-		s.b = appendCSV(s.b, s.value)
+		from := len(s.b)
+		s.b, _ = s.Columns[i].append(s.b, &v)
+		if value := s.b[from:]; formula(value) || slices.ContainsFunc(value, special) {
+			s.value = append(s.value[:0], value...)
+			s.b = appendCSV(s.b[:from], s.value)
+		}
 	}
 	s.b = append(s.b, "\r\n"...)
 	return s.flush(flushAt)
@@ -64,21 +69,22 @@ func (s *csvSheet) person(v roster.View) error {
 
 func (s *csvSheet) end() error { return s.flush(0) }
 
-// appendCSV appends one cell.
+// special tells of a character that needs quotes, or a look: where the decimal sign is a comma
+// a spreadsheet takes ; for the end of a cell.
+func special(c byte) bool {
+	return c <= ';' && (c == '"' || c == ',' || c == ';' || c == '\r' || c == '\n')
+}
+
+// appendCSV appends a cell that is a formula, or has something special.
 func appendCSV(b, value []byte) []byte {
-	mark := formula(value)
-	// Where the decimal sign is a comma a spreadsheet takes ; for the end of a cell.
-	if !mark && !needsLook(value) {
-		return append(b, value...)
-	}
 	from := len(b)
 	b = append(b, '"')
-	quote := mark
-	if mark {
+	quote := formula(value)
+	if quote {
 		b = append(b, '\'')
 	}
 	for i, c := range value {
-		quote = quote || c != ';' && strings.IndexByte("\",\r\n", c) >= 0
+		quote = quote || c != ';' && special(c)
 		if c == '"' {
 			b = append(b, '"')
 		}
@@ -90,16 +96,6 @@ func appendCSV(b, value []byte) []byte {
 		return append(b[:from], value...)
 	}
 	return append(b, '"')
-}
-
-// needsLook tells that a cell has a character that may need quotes.
-func needsLook(value []byte) bool {
-	for _, c := range value {
-		if c <= ';' && (c == '"' || c == ',' || c == ';' || c == '\r' || c == '\n') {
-			return true
-		}
-	}
-	return false
 }
 
 // Harmless is a cell with an apostrophe in front where a spreadsheet would take it for

@@ -128,7 +128,10 @@ func (s *Store) read(ctx context.Context, q db.Queryer, e events.Event, since in
 
 func (s *Store) pack(rows []reader.Row, w *words, later bool) (*batch, error) {
 	const texts, found = 160, 80 // of one attendee, mostly
-	b := &batch{people: chunk{rows: make([]row, 0, len(rows)), texts: make([]byte, 0, texts*len(rows)), found: make([]byte, 0, found*len(rows))}}
+	b, reused := s.batches.Get().(*batch)
+	if !reused {
+		b = &batch{people: chunk{rows: make([]row, 0, len(rows)), texts: make([]byte, 0, texts*len(rows)), found: make([]byte, 0, found*len(rows))}}
+	}
 	for _, row := range rows {
 		p, err := row.Open()
 		if err != nil {
@@ -226,6 +229,9 @@ func (s *Store) stream(ctx context.Context, tx db.Tx, id attendees.EventID, begi
 				return err
 			}
 		}
+		c := &b.people
+		c.rows, c.texts, c.found, b.gone = c.rows[:0], c.texts[:0], c.found[:0], b.gone[:0]
+		s.batches.Put(b)
 		return nil
 	})
 }

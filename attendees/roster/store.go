@@ -35,6 +35,8 @@ type Store struct {
 	most   int // people of a roster
 	bytes  int // of all rosters
 
+	batches sync.Pool // of Walk, used again
+
 	mu      sync.Mutex
 	rosters map[uuid.UUID]*remembered
 }
