@@ -261,6 +261,25 @@ func TestAListIsCutOffAtTheBlockDateAndItsReceiptSaysSo(t *testing.T) {
 	}
 }
 
+func TestAListThatABlockingOvertakesIsRecalledAndItsCopiesAreToBeDestroyed(t *testing.T) {
+	t.Parallel()
+	w := coretest.New(t)
+	w.Many("1", 3000)
+	l := agreements(w)
+	l.Streams = true
+	_, err := w.Exports.Write(t.Context(), &meanwhile{Writer: io.Discard, after: 1, do: func() {
+		w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error { return w.Events.Block(ctx, tx, e, "") })
+	}}, l)
+	kept, failed := w.Exports.Receipts(t.Context())
+	if !errors.As(err, new(*events.BlockedError)) || failed != nil || len(kept) != 1 || kept[0].RecalledAt == nil || w.Tasks(events.TaskLists) != 1 {
+		t.Errorf("%v, %d receipts (%v), %d tasks", err, len(kept), failed, w.Tasks(events.TaskLists))
+	}
+	var people int
+	if err := db.Get(t.Context(), w.Pool, &people, `select count(*) from receipt_people`); err != nil || people != 0 {
+		t.Errorf("%d rows say who was on it (%v), want none of a blocked event", people, err)
+	}
+}
+
 func TestALargeEventIsListedTheSameFromMemoryAndFromTheDatabase(t *testing.T) {
 	t.Parallel()
 	w := coretest.New(t)

@@ -82,6 +82,9 @@ func (s *Store) save(ctx context.Context, tx db.Tx, e events.Event, p *passage, 
 	_, err = db.Exec(ctx, tx, `
 		insert into receipts (id, event_id, purpose, format, rows, sha256, exported_by, exported_at, recalled_at)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, r.ID, e.Key, r.Purpose, r.Format, r.Rows, r.SHA256, r.By, r.At, r.RecalledAt)
+	if err == nil && e.State == attendees.Blocked { // what asked to destroy the others may have been here
+		err = s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskLists, Event: e.Key, Count: 1})
+	}
 	if err != nil || e.State != attendees.Open {
 		return err
 	}

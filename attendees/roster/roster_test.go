@@ -298,6 +298,36 @@ func TestRostersStayWithinTheirBudget(t *testing.T) {
 	}
 }
 
+func TestTalliesAreOfTheVersionThatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	w := coretest.New(t)
+	w.Event("2")
+	w.Link("1")
+	cancelled := coretest.Ticket("3", "1", "Cy Dahl", "cy@n.example")
+	cancelled.Cancelled = true
+	tally := func() roster.Tally {
+		all, err := w.Events.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts, err := w.Rosters.Tallies(t.Context(), all)
+		if err != nil || counts[w.Stored("2").Key] != (roster.Tally{}) {
+			t.Errorf("the other event: %+v (%v)", counts[w.Stored("2").Key], err)
+		}
+		return counts[w.Stored("1").Key]
+	}
+	w.Save(coretest.Ticket("1", "1", "Ada Lind", "ada@n.example"), coretest.Ticket("2", "1", "Bo Berg", "bo@n.example"), cancelled)
+	if got, want := tally(), (roster.Tally{Registered: 3, Attending: 2}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	w.Answer(coretest.Response("t", "1", october, coretest.Answers{"agree": {"true"}, "email": {"ada@n.example"}}))
+	for range 2 {
+		if got, want := tally(), (roster.Tally{Registered: 3, Attending: 2, Agreed: 1}); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+}
+
 // A former holder is named by the number, whoever is gone by the id alone.
 func TestFormerHoldersAreNamedApart(t *testing.T) {
 	t.Parallel()

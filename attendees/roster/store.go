@@ -39,6 +39,7 @@ type Store struct {
 
 	mu      sync.Mutex
 	rosters map[uuid.UUID]*remembered
+	tallies map[uuid.UUID]tallied
 }
 
 // remembered is one event's roster. Store.mu guards all but loading.
@@ -52,7 +53,7 @@ type remembered struct {
 
 // New makes a store of rosters.
 func New(pool *sqlx.DB, e *events.Store, r *reader.Store, policy *attendees.Policy, now func() time.Time) *Store {
-	return &Store{pool: pool, events: e, reader: r, policy: policy, now: now, most: MaxPeople, bytes: budget, rosters: map[uuid.UUID]*remembered{}}
+	return &Store{pool: pool, events: e, reader: r, policy: policy, now: now, most: MaxPeople, bytes: budget, rosters: map[uuid.UUID]*remembered{}, tallies: map[uuid.UUID]tallied{}}
 }
 
 // TooLargeError says that an event has more people than a roster holds.
