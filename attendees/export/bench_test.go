@@ -25,7 +25,7 @@ import (
 //
 //	go test ./attendees/export -run '^$' -bench Export -benchtime 9x
 func BenchmarkExport(b *testing.B) {
-	for name, linked := range map[string]bool{"alone": false, "responses": true} {
+	for name, linked := range map[string]bool{"registrations": false, "responses": true} {
 		b.Run(name, func(b *testing.B) {
 			w := coretest.New(b)
 			if linked {

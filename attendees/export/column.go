@@ -40,7 +40,7 @@ const (
 )
 
 // Columns are the columns of a purpose's list: the id, the purpose's fields, and the answers
-// that links map for it, in their order. The status goes with what the registration says.
+// that links map for it, in their order. The status is next to the ticket.
 func Columns(u attendees.Purpose, links []events.Link) []Column {
 	all := []Column{{Name: "attendee_id"}}
 	add := func(name string, k kind, f attendees.Field) { all = append(all, Column{name, k, f, u.Name}) }

@@ -30,13 +30,13 @@ const (
 )
 
 // sweep removes what exports that were killed have left next to a new one: they hold
-// people of whom no receipt tells. The file system's own clock counts.
-func sweep(beside *os.File) {
-	info, err := beside.Stat()
+// people that no receipt tells of. The file system's own clock counts.
+func sweep(next *os.File) {
+	info, err := next.Stat()
 	if err != nil {
 		return
 	}
-	dir := filepath.Dir(beside.Name())
+	dir := filepath.Dir(next.Name())
 	entries, _ := os.ReadDir(dir) // some are better than none
 	for _, e := range entries {
 		digits, ours := strings.CutPrefix(e.Name(), unfinished)
@@ -50,8 +50,8 @@ func sweep(beside *os.File) {
 	}
 }
 
-// File writes a file that is there whole or not at all: beside its place, readable
-// by its owner alone, synced, and renamed when write has come back without an error.
+// File writes a file that is there whole or not at all: next to its place, readable
+// by its owner only, synced, and renamed when write has come back without an error.
 // Without force it refuses to replace a file (ErrExists). Whatever fails, nothing
 // half-written remains.
 func File(path string, force bool, write func(io.Writer) error) (err error) {

@@ -18,7 +18,7 @@ import (
 	"lethe/attendees/roster"
 )
 
-// AnyStanding lists everyone, whether the registration stands or not.
+// AnyStanding lists everyone, cancelled registrations included.
 const AnyStanding attendees.Standing = ""
 
 // List is one list about to leave, by the command or through the browser.
@@ -26,7 +26,7 @@ type List struct {
 	Event    attendees.EventID
 	Purpose  attendees.PurposeName
 	Standing attendees.Standing // AnyStanding: everyone
-	Unagreed bool               // those alone who attend and have not agreed yet
+	Unagreed bool               // only those who attend and have not agreed yet
 	Format   string
 	By       string // who takes it
 	At       time.Time
@@ -90,11 +90,11 @@ const (
 
 // Write writes the list to w and keeps its receipt: who took it when and what for, how
 // many are on it, its SHA-256, and until the event is blocked who they are. The receipt is
-// kept before the last piece goes out, so nobody holds a whole list that is written down
+// kept before the last piece leaves, so nobody holds a whole list that is written down
 // nowhere. What went out when it fails is cut off and must not be taken for a list.
 //
 // It refuses an event whose people are not to be read, then before the first byte. Where the
-// event's block date comes meanwhile, no piece goes out any more: *events.BlockedError. Where
+// event's block date comes meanwhile, no piece leaves any more: *events.BlockedError. Where
 // somebody on the list is erased, restricted or corrected meanwhile, it begins again, and is
 // recalled at once where some of it has left.
 func (s *Store) Write(ctx context.Context, w io.Writer, l List) (r Receipt, err error) {
@@ -209,7 +209,7 @@ func (h *holdBack) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// release passes on the piece that is held.
+// release passes on the piece that was kept back.
 func (h *holdBack) release() error {
 	if len(h.last) == 0 {
 		return nil

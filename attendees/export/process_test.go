@@ -40,8 +40,8 @@ func TestMain(m *testing.M) {
 	pgtest.Main(m)
 }
 
-// other is another process with a roster of its own: for each line that it reads it tells
-// whom it shows and whom it exports.
+// other is another process with a roster of its own: for each line that it reads it
+// tells which attendees it shows and which it exports.
 func other(url string) error {
 	pool, err := db.Open(url)
 	if err != nil {

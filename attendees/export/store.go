@@ -2,8 +2,8 @@
 // remembers what left: each export has a receipt, with who was on it until the event is
 // blocked.
 //
-// An export for a purpose has exactly that purpose's fields, and those attendees for whom
-// the purpose has a reason. Start at Store.Write, the one way in which a list leaves.
+// An export for a purpose has exactly that purpose's fields, and those attendees that
+// the purpose has a reason for. Start at Store.Write, the one way in which a list leaves.
 package export
 
 import (

@@ -180,7 +180,7 @@ func (s *xlsxSheet) about() {
 	}
 }
 
-// cell begins a cell; rest goes on behind `t="`.
+// cell begins a cell; rest is what follows `t="`.
 func (s *xlsxSheet) cell(column, row, style int, rest string) {
 	s.b = append(append(s.b, `<c r="`...), columnName(column)...)
 	s.b = append(strconv.AppendInt(s.b, int64(row), 10), `" s="`...)

@@ -84,8 +84,8 @@ const (
 
 // Rows gives an event's people one after the other, with those of their layers that are
 // stored, in no order that can be relied on: to sort takes PostgreSQL longer than to read.
-// Where since is not 0, only those of whom something was written after that version. It keeps
-// few people in memory at a time.
+// Where since is not 0, only those with something that was written after that version. It
+// keeps few people in memory at a time.
 func (s *Store) Rows(ctx context.Context, q db.Queryer, e events.Event, since int64, each func(Row) error) (err error) {
 	if pool, ok := q.(*sqlx.DB); ok {
 		return db.Snapshot(ctx, pool, func(tx db.Tx) error { return s.Rows(ctx, tx, e, since, each) })

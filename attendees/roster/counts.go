@@ -17,7 +17,7 @@ type Counts struct {
 	Tickets, Forums  map[string]int                // of those who attend
 	Days             map[attendees.Date]int        // on which they registered, in UTC
 	Purposes         map[attendees.PurposeName]int // that have a reason
-	Kept             map[attendees.Field]int       // of whom something is stored
+	Kept             map[attendees.Field]int       // people who have something stored
 	Corrected        int
 
 	Answers           map[attendees.FormID]int // responses, matched or not

@@ -61,8 +61,8 @@ type batch struct {
 	gone   []uuid.UUID // restricted attendees; and responses, which somebody has
 }
 
-// read opens, merges and packs people on all processors, those of whom something was written
-// after a version.
+// read opens, merges and packs people on all processors; only what was written after a
+// version, where since is not 0.
 func (s *Store) read(ctx context.Context, q db.Queryer, e events.Event, since int64, w *words, each func(*batch) error) error {
 	type job struct {
 		rows []reader.Row

@@ -19,7 +19,7 @@ func (s *Store) Look(ctx context.Context, e events.Event, attendee, user uuid.UU
 	return err
 }
 
-// LookIn is one look at somebody of an event. It does not tell at whom.
+// LookIn is one look at somebody of an event. It does not say at which attendee.
 type LookIn struct {
 	Event attendees.EventID `db:"event"`
 	By    uuid.UUID         `db:"looked_by"`

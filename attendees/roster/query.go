@@ -18,15 +18,15 @@ type Query struct {
 	Standing attendees.Standing // empty: attending; AnyStanding: all
 	Forum    string
 	Ticket   string
-	Purpose  attendees.PurposeName // those for whom it has a reason
-	Agreed   bool                  // those alone who have agreed
-	Unagreed bool                  // those alone who have not
-	Attended bool                  // those alone who did
+	Purpose  attendees.PurposeName // only those that it has a reason for
+	Agreed   bool                  // only those who have agreed
+	Unagreed bool                  // only those who have not
+	Attended bool                  // only those who did
 	Words    string                // all of them are somewhere in what is shown
 	Sort     string                // a name of Sorts; empty: name
 	Reverse  bool
 	After    uuid.UUID // the page begins behind this attendee, or ends before the other:
-	Before   uuid.UUID // whoever comes or goes meanwhile
+	Before   uuid.UUID // whoever is added or removed meanwhile
 	Offset   int
 	Limit    int // at most MaxPage
 }
@@ -40,8 +40,8 @@ const MaxPage = 500
 // maxWords bounds how many words of a search count.
 const maxWords = 20
 
-// List gives a page of people, and how many there are in all. Where the attendee is gone
-// whom the page is next to, it is the first.
+// List gives a page of people, and how many there are in all. It is the first
+// page where the attendee that it should be next to is gone.
 func (r *Roster) List(q Query) (page []*Entry, total int) {
 	if _, ok := orders[q.Sort]; !ok {
 		q.Sort = "name"
@@ -82,7 +82,7 @@ func (r *Roster) List(q Query) (page []*Entry, total int) {
 	return page, total
 }
 
-// filter finds everybody whom a query is for.
+// filter finds everybody that a query is for.
 func (r *Roster) filter(q Query) set {
 	hits := slices.Clone(r.live)
 	standing := cmp.Or(q.Standing, attendees.Attending)

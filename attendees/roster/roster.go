@@ -28,7 +28,7 @@ type Roster struct {
 	policy    *attendees.Policy
 	words     *words
 	chunks    []chunk
-	live      set      // who is on the roster, of those whom chunks hold
+	live      set      // who is on the roster: chunks also have earlier versions of people
 	keyed     []uint32 // the same, in the order of their keys
 	unmatched []reader.Response
 

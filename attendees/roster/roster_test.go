@@ -328,7 +328,7 @@ func TestTalliesAreOfTheVersionThatIsAskedFor(t *testing.T) {
 	}
 }
 
-// A former holder is named by the number, whoever is gone by the id alone.
+// A former holder is named by number, everybody else by the id.
 func TestFormerHoldersAreNamedApart(t *testing.T) {
 	t.Parallel()
 	w := coretest.New(t)
@@ -350,7 +350,7 @@ func TestFormerHoldersAreNamedApart(t *testing.T) {
 	}
 }
 
-// BenchmarkRoster measures an event of 100,000, of whom every second has answered: cold, and
+// BenchmarkRoster measures an event of 100,000, half of which have answered: cold, and
 // each kind of page warm, in the middle and at the 99th percentile. MiB is what the roster
 // takes, and peak-MiB what the heap has at most while it is loaded.
 //

@@ -12,7 +12,7 @@ create table receipts (
 	recalled_at timestamptz
 );
 create index on receipts (event_id);
-comment on table receipts is 'every export: what for, by whom and when';
+comment on table receipts is 'every export: what for, who made it and when';
 comment on column receipts.id is 'made at random';
 comment on column receipts.event_id is 'the event';
 comment on column receipts.purpose is 'what it was for';
