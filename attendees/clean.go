@@ -11,11 +11,19 @@ func (a Answer) text() Personal {
 	if len(a) == 1 {
 		return a[0]
 	}
+	return cleanPersonal(Personal(a.joined()))
+}
+
+// joined is an answer as a person writes it, with "; " between several values.
+func (a Answer) joined() string {
+	if len(a) == 1 {
+		return a[0].Reveal()
+	}
 	parts := make([]string, len(a))
 	for i, v := range a {
 		parts[i] = v.Reveal()
 	}
-	return cleanPersonal(Personal(strings.Join(parts, "; ")))
+	return strings.Join(parts, "; ")
 }
 
 const (

@@ -20,16 +20,31 @@ const (
 	FromCorrection   Origin = "correction"
 )
 
-// Layer is what one origin says about an attendee, minimised, its fields grouped by
-// purpose. Only Policy.Minimise, MinimiseResponse and Correct make one of what came from
+// Layer is what one origin says about an attendee, minimised, each answer with the purpose
+// of its link. Only Policy.Minimise, MinimiseResponse and Correct make one of what came from
 // outside, and the store takes nothing else: the compiler keeps the first promise.
+//
+// Its text, which is sealed, is JSON without spaces, its keys in a fixed order, what is
+// empty left out, times in UTC to the second:
+//
+//	{"origin":"registration","id":"7001","standing":"attending","status":"Attending",
+//	 "registered":"2026-10-01T09:00:00Z","changed":"2026-10-01T09:00:00Z",
+//	 "name":"Juno Hale","email":"juno@mail.example","ticket":"General","attended":true}
+//
+//	{"origin":"response","id":"t1","form":"u6nXL7","claims":"7001","submitted":"2026-10-02T10:00:00Z","given":[
+//	 {"for":"participation_agreement","field":"agreed","values":["yes"],"at":"2026-10-02T10:00:00Z"},
+//	 {"for":"forum","field":"forums","values":["Archives","Open Data"]}]}
+//
+// A later holder's registration has "holder" and "held_since", too. A correction's fields
+// name no purpose. Under a hold, "was" lists earlier readings, the newest first. Equal
+// layers have equal texts: a sync compares them to see whether something changed.
 //
 // The zero Layer says nothing.
 type Layer struct{ c func() *content } // a func: package fmt prints what is in unexported fields, and cannot look into one
 
 func wrap(c *content) Layer { return Layer{func() *content { return c }} }
 
-// content is a layer's plain text, as JSON. What a key omits is empty.
+// content is what a layer says.
 type content struct {
 	Origin Origin `json:"origin"`
 	ID     string `json:"id,omitempty"` // the registration's or response's, at its source
@@ -46,10 +61,10 @@ type content struct {
 	Submitted time.Time  `json:"submitted,omitzero"`
 
 	// What the registration itself says, for each purpose that names it.
-	Name     string `json:"name,omitempty"`
-	Email    string `json:"email,omitempty"`
-	Ticket   string `json:"ticket,omitempty"`
-	Attended bool   `json:"attended,omitempty"`
+	Name     Personal `json:"name,omitempty"`
+	Email    Personal `json:"email,omitempty"`
+	Ticket   string   `json:"ticket,omitempty"`
+	Attended bool     `json:"attended,omitempty"`
 
 	Given []given `json:"given,omitempty"` // what links and corrections filled, in the links' order
 
@@ -61,7 +76,7 @@ type content struct {
 type given struct {
 	Purpose PurposeName `json:"for,omitempty"` // a correction's is empty: it counts for all that name the field
 	Field   Field       `json:"field"`
-	Values  []string    `json:"values,omitempty"`
+	Values  []Personal  `json:"values,omitempty"`
 	At      time.Time   `json:"at,omitzero"` // of a yes: when it was said
 }
 
@@ -167,40 +182,39 @@ func (l Layer) Name() Personal { return l.text(l.get().Name, Name) }
 // Email is the address that it gives.
 func (l Layer) Email() Personal { return l.text(l.get().Email, Email) }
 
-func (l Layer) text(own string, f Field) Personal {
+func (l Layer) text(own Personal, f Field) Personal {
 	if own != "" || l.c == nil {
-		return Personal(own)
+		return own
 	}
 	for _, g := range l.c().Given {
 		if g.Field == f && len(g.Values) > 0 {
-			return Personal(g.Values[0])
+			return g.Values[0]
 		}
 	}
 	return ""
 }
 
 // Agreed tells whether it says yes to the agreement.
-func (l Layer) Agreed() bool { return l.yes(Agreed, "") != nil }
+func (l Layer) Agreed() bool { return l.yes(Agreed) != nil }
 
-// yes is the newest yes to a field, of a purpose or, with "", of any.
-func (l Layer) yes(f Field, p PurposeName) *given {
-	var newest *given
+// yes is the latest yes to a field, of all purposes.
+func (l Layer) yes(f Field) *given {
+	var latest *given
 	if l.c == nil {
 		return nil
 	}
 	for i := range l.c().Given {
-		g := &l.c().Given[i]
-		if g.Field == f && (p == "" || g.Purpose == p) && (newest == nil || newest.At.Before(g.At)) {
-			newest = g
+		if g := &l.c().Given[i]; g.Field == f && (latest == nil || latest.At.Before(g.At)) {
+			latest = g
 		}
 	}
-	return newest
+	return latest
 }
 
 // As is the layer of a registration's holder of a number, who got the ticket at since.
 func (l Layer) As(holder int, since time.Time) Layer {
 	c := l.get()
-	c.Holder, c.HeldSince = holder, since.UTC().Truncate(time.Second)
+	c.Holder, c.HeldSince = holder, second(since)
 	return wrap(&c)
 }
 
@@ -212,9 +226,9 @@ func (l Layer) Left() Layer {
 }
 
 // KeepYes is a later reading of the same response, or registration, with each yes of the
-// earlier one, and its version: questions are made again under new ids, and answers are
-// removed at the source, but what was agreed to was agreed to. took tells that a yes would
-// have been lost.
+// earlier one: questions are made again under new ids, and answers are removed at the
+// source, but what was agreed to was agreed to. A yes keeps the version that it was said
+// with, whatever the later reading says. took tells that a yes would have been lost.
 func (l Layer) KeepYes(before Layer) (kept Layer, took bool) {
 	c := l.get()
 	c.Given = slices.Clone(c.Given)
@@ -222,18 +236,29 @@ func (l Layer) KeepYes(before Layer) (kept Layer, took bool) {
 		if yes.Field != Agreed && yes.Field != Consented {
 			continue
 		}
-		if l.yes(yes.Field, yes.Purpose) == nil {
-			c.Given, took = append(c.Given, yes), true
-		} else if !yes.At.Equal(l.yes(yes.Field, yes.Purpose).At) && c.Origin == FromRegistration {
-			// The source tells no time of an answer: the first reading's stays.
-			c.Given[slices.IndexFunc(c.Given, func(g given) bool { return g.Field == yes.Field && g.Purpose == yes.Purpose })].At = yes.At
+		version := before.get().find(AgreementVersion, yes.Purpose)
+		switch now := c.find(yes.Field, yes.Purpose); {
+		case now == nil:
+			took = true
+			c.Given = slices.DeleteFunc(c.Given, func(g given) bool { return g.Field == AgreementVersion && g.Purpose == yes.Purpose })
+			c.Given = append(c.Given, yes)
+		case c.Origin == FromRegistration:
+			now.At = yes.At // the source tells no time of an answer: the first reading's stays
 		}
-		version := func(g given) bool { return g.Field == AgreementVersion && g.Purpose == yes.Purpose }
-		if i := slices.IndexFunc(before.c().Given, version); i >= 0 && !slices.ContainsFunc(c.Given, version) {
-			c.Given = append(c.Given, before.c().Given[i])
+		if version != nil && c.find(AgreementVersion, yes.Purpose) == nil {
+			c.Given = append(c.Given, *version)
 		}
 	}
 	return wrap(&c), took
+}
+
+// find finds what was given for a field and a purpose; nil where nothing was.
+func (c content) find(f Field, p PurposeName) *given {
+	i := slices.IndexFunc(c.Given, func(g given) bool { return g.Field == f && g.Purpose == p })
+	if i < 0 {
+		return nil
+	}
+	return &c.Given[i]
 }
 
 // Keeping is a later reading of somebody on hold: the earlier one stays in it.

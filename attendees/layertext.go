@@ -3,6 +3,7 @@ package attendees
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -11,13 +12,18 @@ import (
 // opens hundreds of thousands. It reads what Layer.Text writes, and leaves anything else,
 // such as an escaped letter or an unknown key, to encoding/json.
 type parser struct {
-	text string // kept: what is read are parts of it
-	at   int
-	odd  bool // it is not as Layer.Text writes it
+	text   string // kept: what is read are parts of it
+	at     int
+	odd    bool       // it is not as Layer.Text writes it
+	values []Personal // all of the layer: what is given are parts of it
+	last   struct {   // the time read last: the next one is often the same
+		text string
+		time time.Time
+	}
 }
 
 func parseContent(text []byte) (*content, bool) {
-	p := &parser{text: string(text), odd: !utf8.Valid(text)}
+	p := &parser{text: string(text), odd: !plain(text)}
 	c := &content{}
 	p.content(c)
 	if !p.odd && p.at == len(p.text) {
@@ -25,6 +31,16 @@ func parseContent(text []byte) (*content, bool) {
 	}
 	c = &content{}
 	return c, json.Unmarshal(text, c) == nil
+}
+
+// plain tells that no letter of a text is escaped, or would have to be.
+func plain(text []byte) bool {
+	for _, b := range text {
+		if b < ' ' || b == '\\' {
+			return false
+		}
+	}
+	return utf8.Valid(text)
 }
 
 // is takes a byte that comes next.
@@ -42,22 +58,16 @@ func (p *parser) want(b byte) {
 	}
 }
 
-// string reads a text without escapes.
+// string reads a text, which has no escapes.
 func (p *parser) string() string {
 	p.want('"')
-	from := p.at
-	for p.at < len(p.text) && !p.odd {
-		switch c := p.text[p.at]; {
-		case c == '"':
-			p.at++
-			return p.text[from : p.at-1]
-		case c == '\\' || c < ' ':
-			p.odd = true
-		}
-		p.at++
+	n := strings.IndexByte(p.text[p.at:], '"')
+	if n < 0 || p.odd {
+		p.odd = true
+		return ""
 	}
-	p.odd = true
-	return ""
+	p.at += n + 1
+	return p.text[p.at-n-1 : p.at-1]
 }
 
 func (p *parser) int() (n int) {
@@ -73,9 +83,12 @@ func (p *parser) int() (n int) {
 // time reads a second in UTC.
 func (p *parser) time() time.Time {
 	s := p.string()
-	t, err := time.Parse(time.RFC3339, s)
-	p.odd = p.odd || err != nil || len(s) != len("2006-01-02T15:04:05Z")
-	return t
+	if s != p.last.text || s == "" {
+		t, err := time.Parse(time.RFC3339, s)
+		p.odd = p.odd || err != nil || len(s) != len("2006-01-02T15:04:05Z")
+		p.last.text, p.last.time = s, t
+	}
+	return p.last.time
 }
 
 // object reads an object's keys, in the order of read, each of which may be missing.
@@ -130,12 +143,13 @@ func (p *parser) content(c *content) {
 		case "submitted":
 			c.Submitted = p.time()
 		case "name":
-			c.Name = p.string()
+			c.Name = Personal(p.string())
 		case "email":
-			c.Email = p.string()
+			c.Email = Personal(p.string())
 		case "ticket":
 			c.Ticket = p.string()
 		case "given":
+			c.Given, p.values = make([]given, 0, 4), make([]Personal, 0, 6)
 			p.list(func() { c.Given = append(c.Given, p.given()) })
 		case "attended":
 			for _, c := range []byte("true") {
@@ -156,7 +170,9 @@ func (p *parser) given() (g given) {
 		case "field":
 			g.Field = Field(p.string())
 		case "values":
-			p.list(func() { g.Values = append(g.Values, p.string()) })
+			from := len(p.values)
+			p.list(func() { p.values = append(p.values, Personal(p.string())) })
+			g.Values = p.values[from:len(p.values):len(p.values)]
 		case "at":
 			g.At = p.time()
 		default:
@@ -178,11 +194,7 @@ func (w *writer) key(name string) {
 }
 
 func (w *writer) string(s string) {
-	odd := !utf8.ValidString(s)
-	for i := 0; i < len(s) && !odd; i++ {
-		odd = s[i] < ' ' || s[i] == '"' || s[i] == '\\'
-	}
-	if odd {
+	if !plain([]byte(s)) || strings.Contains(s, `"`) {
 		quoted, err := json.Marshal(s)
 		if err != nil {
 			panic("attendees: a text is no JSON") // its words would quote it
@@ -223,8 +235,8 @@ func (w *writer) content(c *content) {
 	w.text("form", string(c.Form))
 	w.text("claims", string(c.Claims))
 	w.time("submitted", c.Submitted)
-	w.text("name", c.Name)
-	w.text("email", c.Email)
+	w.text("name", c.Name.Reveal())
+	w.text("email", c.Email.Reveal())
 	w.text("ticket", c.Ticket)
 	if c.Attended {
 		w.key("attended")
@@ -235,7 +247,7 @@ func (w *writer) content(c *content) {
 		*w = append(*w, '{')
 		w.text("for", string(g.Purpose))
 		w.text("field", string(g.Field))
-		w.list("values", len(g.Values), func(i int) { w.string(g.Values[i]) })
+		w.list("values", len(g.Values), func(i int) { w.string(g.Values[i].Reveal()) })
 		w.time("at", g.At)
 		*w = append(*w, '}')
 	})

@@ -26,8 +26,9 @@ type Attendee struct {
 
 	Given     []Given    // what links filled, in their order
 	Corrected []Field    // fields whose corrected value is shown
-	Filled    []Field    // fields of the registration's own that a response filled
+	Filled    []Field    // fields of the registration's own, and of the agreement, that a response filled
 	Answered  []Answered // the responses that it comes from, the newest first
+	Earlier   []Given    // what a hold keeps of earlier readings, their own fields for no purpose
 }
 
 // Given is one field that was filled for one purpose.
@@ -55,68 +56,77 @@ func Merge(p *Policy, registration Layer, responses []Layer, correction Layer) A
 	a := Attendee{
 		ID: AttendeeID(r.ID), Holder: r.Holder, HeldSince: r.HeldSince, Standing: r.Standing, SourceStatus: r.Status,
 		Registered: r.Registered, Changed: r.Changed,
-		Name: Personal(r.Name), Email: Personal(r.Email), Ticket: r.Ticket, Attended: r.Attended,
+		Name: r.Name, Email: r.Email, Ticket: r.Ticket, Attended: r.Attended,
 	}
 	layers := newestFirst(registration, responses)
+	n := 0
 	for _, l := range layers {
-		if l.c().Origin == FromResponse {
-			a.Answered = append(a.Answered, Answered{l.c().Form, l.c().Submitted})
+		n += len(l.c().Given)
+	}
+	a.Given = make([]Given, 0, n)
+	for _, l := range layers {
+		c := l.c()
+		if c.Origin == FromResponse {
+			a.Answered = append(a.Answered, Answered{c.Form, c.Submitted})
 		}
-		for _, g := range l.c().Given {
-			a.fill(g, l)
+		for _, g := range c.Given {
+			a.fill(g, c)
 		}
+		a.keep(c)
 	}
 	a.agree(layers)
-	a.correct(p, correction.get())
+	if correction.c != nil {
+		a.correct(p, correction.c())
+		a.keep(correction.c())
+	}
 	return a
 }
 
 // newestFirst are the layers in the order in which they count.
 func newestFirst(registration Layer, responses []Layer) []Layer {
 	layers := make([]Layer, 0, len(responses)+1)
-	if registration.c != nil {
-		layers = append(layers, registration)
-	}
 	for _, l := range responses {
 		if l.c != nil {
 			layers = append(layers, l)
 		}
 	}
-	from := layers[min(len(layers), 1):]
-	if registration.c == nil {
-		from = layers
-	}
-	slices.SortFunc(from, func(a, b Layer) int {
+	slices.SortFunc(layers, func(a, b Layer) int {
 		return cmp.Or(b.c().Submitted.Compare(a.c().Submitted), strings.Compare(string(a.c().Form), string(b.c().Form)), strings.Compare(a.c().ID, b.c().ID))
 	})
+	if registration.c != nil {
+		layers = slices.Insert(layers, 0, registration)
+	}
 	return layers
 }
 
 // fill takes a field that nothing newer has filled.
-func (a *Attendee) fill(g given, l Layer) {
+func (a *Attendee) fill(g given, from *content) {
+	own := func(field *Personal) {
+		if !field.Empty() {
+			return
+		}
+		if *field = g.Values[0]; from.Origin == FromResponse {
+			a.Filled = append(a.Filled, g.Field)
+		}
+	}
 	switch g.Field {
 	case Name:
-		if a.Name.Empty() {
-			a.Name, a.Filled = Personal(g.Values[0]), append(a.Filled, Name)
-		}
+		own(&a.Name)
 		return
 	case Email:
-		if a.Email.Empty() {
-			a.Email, a.Filled = Personal(g.Values[0]), append(a.Filled, Email)
-		}
+		own(&a.Email)
 		return
 	case Agreed, AgreementVersion:
 		return // see agree
 	}
-	if slices.ContainsFunc(a.Given, func(o Given) bool { return o.Purpose == g.Purpose && o.Field == g.Field && g.Field != Consented }) {
-		return
+	one := Given{Purpose: g.Purpose, Field: g.Field, Values: g.Values, At: g.At, Origin: from.Origin}
+	if g.Field == Consented {
+		one.Version = from.version(g.Purpose)
 	}
-	one := Given{Purpose: g.Purpose, Field: g.Field, Values: personal(g.Values), At: g.At, Origin: l.c().Origin}
-	if g.Field == Consented { // the latest counts, as with an agreement
-		one.Version = l.version(g.Purpose)
-		if i := slices.IndexFunc(a.Given, func(o Given) bool { return o.Purpose == g.Purpose && o.Field == Consented }); i >= 0 {
-			if a.Given[i].At.Before(one.At) {
-				a.Given[i] = one
+	for i := range a.Given {
+		if o := &a.Given[i]; o.Purpose == g.Purpose && o.Field == g.Field {
+			if o.At.Before(g.At) { // of consents the latest counts, as with an agreement
+				*o = one
 			}
 			return
 		}
@@ -124,20 +134,43 @@ func (a *Attendee) fill(g given, l Layer) {
 	a.Given = append(a.Given, one)
 }
 
-func personal(texts []string) []Personal {
-	all := make([]Personal, len(texts))
-	for i, t := range texts {
-		all[i] = Personal(t)
+// keep takes what a hold keeps of earlier readings of a layer, each value once.
+func (a *Attendee) keep(c *content) {
+	if c.Was == nil {
+		return
 	}
-	return all
+	said := c.said()
+	for _, was := range c.Was {
+		for _, g := range was.said() {
+			if !slices.ContainsFunc(said, g.equal) {
+				said = append(said, g)
+				a.Earlier = append(a.Earlier, Given{Purpose: g.Purpose, Field: g.Field, Values: g.Values, At: g.At, Origin: c.Origin})
+			}
+		}
+	}
 }
 
-// version is the version of the text that a layer's yes for a purpose was given to.
-func (l Layer) version(p PurposeName) string {
-	for _, g := range l.c().Given {
-		if g.Field == AgreementVersion && g.Purpose == p {
-			return g.Values[0]
+// said is all that a content says of a person, its own fields included.
+func (c *content) said() (all []given) {
+	for _, own := range []given{{Field: Name, Values: []Personal{c.Name}}, {Field: Email, Values: []Personal{c.Email}}, {Field: Ticket, Values: []Personal{Personal(c.Ticket)}}} {
+		if !own.Values[0].Empty() {
+			all = append(all, own)
 		}
+	}
+	if c.Attended {
+		all = append(all, given{Field: Attended, Values: []Personal{"yes"}})
+	}
+	return append(all, c.Given...)
+}
+
+func (g given) equal(o given) bool {
+	return g.Purpose == o.Purpose && g.Field == o.Field && slices.Equal(g.Values, o.Values) && g.At.Equal(o.At)
+}
+
+// version is the version of the text that a yes for a purpose was given to.
+func (c *content) version(p PurposeName) string {
+	if g := c.find(AgreementVersion, p); g != nil {
+		return g.Values[0].Reveal()
 	}
 	return ""
 }
@@ -145,32 +178,32 @@ func (l Layer) version(p PurposeName) string {
 // agree takes the latest yes with its version, or, where nobody was asked for a yes, the
 // newest version.
 func (a *Attendee) agree(layers []Layer) {
+	var from Origin
 	for _, l := range layers {
-		if yes := l.yes(Agreed, ""); yes != nil && a.AgreedAt.Before(yes.At) {
-			a.AgreedAt, a.AgreementVersion = yes.At, l.version(yes.Purpose)
+		if yes := l.yes(Agreed); yes != nil && a.AgreedAt.Before(yes.At) {
+			a.AgreedAt, a.AgreementVersion, from = yes.At, l.c().version(yes.Purpose), l.c().Origin
 		}
 	}
-	if !a.AgreedAt.IsZero() {
-		return
-	}
 	for _, l := range layers {
-		for _, g := range l.c().Given {
-			if g.Field == AgreementVersion && a.AgreementVersion == "" {
-				a.AgreementVersion = g.Values[0]
-			}
+		i := slices.IndexFunc(l.c().Given, func(g given) bool { return g.Field == AgreementVersion })
+		if a.AgreedAt.IsZero() && a.AgreementVersion == "" && i >= 0 {
+			a.AgreementVersion, from = l.c().Given[i].Values[0].Reveal(), l.c().Origin
 		}
+	}
+	if from == FromResponse {
+		a.Filled = append(a.Filled, AgreedAt, AgreementVersion)
 	}
 }
 
 // correct puts corrected values over the others. One that says what its source says by now
 // has ended.
-func (a *Attendee) correct(p *Policy, c content) {
+func (a *Attendee) correct(p *Policy, c *content) {
 	for _, g := range c.Given {
-		text := strings.Join(g.Values, "; ")
-		if a.Text(g.Field) == text {
+		if a.says(g) {
 			continue
 		}
 		a.Corrected = append(a.Corrected, g.Field)
+		text := Answer(g.Values).joined()
 		switch g.Field {
 		case Name:
 			a.Name = Personal(text)
@@ -188,20 +221,28 @@ func (a *Attendee) correct(p *Policy, c content) {
 	}
 }
 
+// says tells that a field has a correction's values already, for every purpose that has it.
+func (a *Attendee) says(correction given) bool {
+	text := Answer(correction.Values).joined()
+	return a.Text(correction.Field) == text && !slices.ContainsFunc(a.Given, func(g Given) bool {
+		return g.Field == correction.Field && Answer(g.Values).joined() != text
+	})
+}
+
 // correctGiven corrects a field for every purpose that has it; where none does, for the
 // first that names it.
-func (a *Attendee) correctGiven(p *Policy, g given) {
+func (a *Attendee) correctGiven(p *Policy, c given) {
 	some := false
-	for i, o := range a.Given {
-		if o.Field == g.Field {
-			a.Given[i].Values, a.Given[i].Origin, a.Given[i].Corrected, some = personal(g.Values), FromCorrection, true, true
+	for i := range a.Given {
+		if g := &a.Given[i]; g.Field == c.Field {
+			g.Values, g.Origin, g.Corrected, some = c.Values, FromCorrection, true, true
 		}
 	}
-	i := slices.IndexFunc(p.Purposes, func(u Purpose) bool { return u.Allows(g.Field) })
-	if !some && i >= 0 && len(g.Values) > 0 {
-		a.Given = append(a.Given, Given{Purpose: p.Purposes[i].Name, Field: g.Field, Values: personal(g.Values), Origin: FromCorrection, Corrected: true})
+	i := slices.IndexFunc(p.Purposes, func(u Purpose) bool { return u.Allows(c.Field) })
+	if !some && i >= 0 {
+		a.Given = append(a.Given, Given{Purpose: p.Purposes[i].Name, Field: c.Field, Values: c.Values, Origin: FromCorrection, Corrected: true})
 	}
-	a.Given = slices.DeleteFunc(a.Given, func(o Given) bool { return len(o.Values) == 0 })
+	a.Given = slices.DeleteFunc(a.Given, func(g Given) bool { return len(g.Values) == 0 })
 }
 
 // Ended is a correction without the fields that their source agrees with by now; the zero
@@ -240,24 +281,10 @@ func (a Attendee) Text(f Field) string {
 	}
 	for _, g := range a.Given {
 		if g.Field == f {
-			texts := make([]string, len(g.Values))
-			for i, v := range g.Values {
-				texts[i] = v.Reveal()
-			}
-			return strings.Join(texts, "; ")
+			return Answer(g.Values).joined()
 		}
 	}
 	return ""
-}
-
-// Values are what was given for a field and a purpose.
-func (a Attendee) Values(p PurposeName, f Field) []Personal {
-	for _, g := range a.Given {
-		if g.Purpose == p && g.Field == f {
-			return g.Values
-		}
-	}
-	return nil
 }
 
 // Forums are the forums that were chosen, each once.

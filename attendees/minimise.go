@@ -1,6 +1,7 @@
 package attendees
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,16 +19,17 @@ func (p *Policy) Minimise(r Registration, links FieldLinks) Layer {
 		Registered: second(r.Created), Changed: second(r.Changed),
 	}
 	if p.Allows(Name) {
-		c.Name = nameOf(r.Name).Reveal()
+		c.Name = nameOf(r.Name)
 	}
 	if p.Allows(Email) {
-		c.Email = cleanPersonal(r.Email).Reveal()
+		c.Email = cleanPersonal(r.Email)
 	}
 	if p.Allows(Ticket) {
 		c.Ticket = clean(r.Ticket, maxText)
 	}
 	c.Attended = r.Attended && p.Allows(Attended)
-	c.Given = p.given(r.Answers, links, r.Created) // the source tells no time of an answer
+	// The source tells no time of an answer.
+	c.Given = p.given(r.Answers, links, cmp.Or(c.Registered, c.Changed))
 	return wrap(c)
 }
 
@@ -36,17 +38,24 @@ func (p *Policy) MinimiseResponse(r Response, links FieldLinks) Layer {
 	return wrap(&content{
 		Origin: FromResponse, ID: clean(string(r.ID), maxID), Form: FormID(clean(string(r.Form), maxID)),
 		Claims: AttendeeID(clean(string(r.Attendee), maxID)), Submitted: second(r.Submitted),
-		Given: p.given(r.Answers, links, r.Submitted),
+		Given: p.given(r.Answers, links, second(r.Submitted)),
 	})
 }
 
+// second is a time as a layer has it. What RFC 3339 cannot write is none: no source may
+// make a layer that cannot be read back.
 func second(t time.Time) time.Time {
-	if t.IsZero() {
-		return t
+	t = t.UTC().Truncate(time.Second)
+	if t.Year() < 1 || t.Year() > 9999 {
+		return time.Time{}
 	}
-	return t.UTC().Truncate(time.Second)
+	return t
 }
 
+// undated is when somebody agreed where the source tells no time at all: a yes counts.
+var undated = time.Unix(0, 0).UTC()
+
+// given is what answers say, each with its link's purpose, in the order of the links.
 func (p *Policy) given(answers map[QuestionID]Answer, links FieldLinks, at time.Time) []given {
 	var all []given
 	for _, l := range links {
@@ -64,17 +73,15 @@ func (p *Policy) given(answers map[QuestionID]Answer, links FieldLinks, at time.
 			if !Agrees(answer) {
 				continue
 			}
-			g.Values, g.At = []string{"yes"}, second(at)
+			g.Values, g.At = []Personal{"yes"}, cmp.Or(at, undated)
 		case Name:
-			g.Values = []string{nameOf(answer.text()).Reveal()}
+			g.Values = []Personal{nameOf(answer.text())}
 		case Email, AgreementVersion, Affiliation:
-			g.Values = []string{answer.text().Reveal()}
+			g.Values = []Personal{answer.text()}
 		default:
-			for _, v := range answer {
-				g.Values = append(g.Values, v.Reveal())
-			}
+			g.Values = answer
 		}
-		if g.Values[0] != "" {
+		if !g.Values[0].Empty() {
 			all = append(all, g)
 		}
 	}
@@ -86,16 +93,14 @@ func (p *Policy) Correct(current Layer, f Field, value Personal, at time.Time) (
 	if !slices.Contains(Correctable(), f) || !p.Allows(f) {
 		return current, fmt.Errorf("field %q cannot be corrected", f)
 	}
-	var values []string
+	parts := Answer{value}
 	if f == Forums {
+		parts = nil
 		for part := range strings.SplitSeq(value.Reveal(), ";") {
-			if part = clean(part, maxText); part != "" && len(values) < maxChoices {
-				values = append(values, part)
-			}
+			parts = append(parts, Personal(part))
 		}
-	} else if text := clean(value.Reveal(), maxText); text != "" {
-		values = []string{text}
 	}
+	values := cleanAnswer(parts)
 	if f == Attended && (len(values) != 1 || values[0] != "yes" && values[0] != "no") {
 		return current, fmt.Errorf("field %q is corrected to yes or no", f)
 	}
@@ -129,10 +134,14 @@ func (p *Policy) Again(l Layer, withdrawn ...PurposeName) Layer {
 		return slices.ContainsFunc(p.Purposes, func(u Purpose) bool { return allows(u.Name, f) })
 	}
 	c := *l.c()
-	for f, text := range map[Field]*string{Name: &c.Name, Email: &c.Email, Ticket: &c.Ticket} {
-		if !some(f) {
-			*text = ""
-		}
+	if !some(Name) {
+		c.Name = ""
+	}
+	if !some(Email) {
+		c.Email = ""
+	}
+	if !some(Ticket) {
+		c.Ticket = ""
 	}
 	c.Attended = c.Attended && some(Attended)
 	c.Given = slices.DeleteFunc(slices.Clone(c.Given), func(g given) bool {

@@ -8,8 +8,18 @@ import (
 	"time"
 )
 
-// Record is what a duty keeps of an attendee once the event is blocked: Merge's result, as
-// plain as it can be, since an officer may read it years later with another program.
+// Record is what a duty keeps of an attendee once the event is blocked, or, of an attendee on
+// hold, everything. Its text, which is sealed, is JSON as plain as it can be, since an
+// officer may read it years later with another program:
+//
+//	{"event":"1","attendee":"7001","standing":"attending","registered":"2026-10-01T09:00:00Z","fields":[
+//	 {"field":"name","values":["Juno Hale"],"origin":"registration","purposes":["participation_agreement"]},
+//	 {"field":"agreed_at","values":["2026-10-02T10:00:00Z"],"origin":"response","purposes":["participation_agreement"]}],
+//	 "responses":[{"form":"u6nXL7","submitted":"2026-10-02T10:00:00Z"}]}
+//
+// "holder" counts the ticket's earlier holders, "origin" may also be "correction", and then
+// "corrected" is true. A consent, "consented", has two values: when it was given, and to
+// which version. "earlier" lists values that have since changed and that a hold keeps.
 type Record struct {
 	Event      EventID        `json:"event"`
 	Attendee   AttendeeID     `json:"attendee"`
@@ -17,6 +27,7 @@ type Record struct {
 	Standing   Standing       `json:"standing,omitempty"`
 	Registered time.Time      `json:"registered,omitzero"`
 	Fields     []RecordField  `json:"fields"`
+	Earlier    []RecordField  `json:"earlier,omitempty"`
 	Responses  []RecordAnswer `json:"responses,omitempty"`
 }
 
@@ -26,7 +37,7 @@ type RecordField struct {
 	Values    []string      `json:"values"`
 	Origin    Origin        `json:"origin"`
 	Corrected bool          `json:"corrected,omitempty"`
-	Purposes  []PurposeName `json:"purposes"`
+	Purposes  []PurposeName `json:"purposes"` // that have a reason for it
 }
 
 // RecordAnswer is one response that the record comes from.
@@ -36,47 +47,59 @@ type RecordAnswer struct {
 }
 
 // Record makes the record of an attendee: with what purposes with a duty name, or, where
-// whole, with everything.
+// whole, with all that is stored, whether or not a purpose still has a reason for it.
 func (a Attendee) Record(p *Policy, event EventID, whole bool) Record {
 	r := Record{Event: event, Attendee: a.ID, Holder: a.Holder, Standing: a.Standing, Registered: a.Registered, Fields: []RecordField{}}
-	keeps := func(u Purpose) bool { return whole || u.Sealed }
 	for _, f := range []Field{Name, Email, Ticket, Attended, AgreementVersion, AgreedAt} {
-		var purposes []PurposeName
+		one := RecordField{Field: f, Values: []string{a.Text(f)}, Origin: FromRegistration, Corrected: slices.Contains(a.Corrected, f), Purposes: []PurposeName{}}
 		for _, u := range p.Purposes {
-			if keeps(u) && u.Allows(f) && a.For(u) {
-				purposes = append(purposes, u.Name)
+			if (whole || u.Sealed) && u.Allows(f) && a.For(u) {
+				one.Purposes = append(one.Purposes, u.Name)
 			}
 		}
-		text := a.Text(f)
-		if len(purposes) == 0 || text == "" {
+		stored := whole && (f != Attended || a.Attended)
+		if one.Values[0] == "" || len(one.Purposes) == 0 && !stored {
 			continue
 		}
-		one := RecordField{Field: f, Values: []string{text}, Origin: FromRegistration, Corrected: slices.Contains(a.Corrected, f), Purposes: purposes}
 		switch {
 		case one.Corrected:
 			one.Origin = FromCorrection
-		case slices.Contains(a.Filled, f), (f == AgreedAt || f == AgreementVersion) && len(a.Answered) > 0:
+		case slices.Contains(a.Filled, f):
 			one.Origin = FromResponse
 		}
 		r.Fields = append(r.Fields, one)
 	}
 	for _, g := range a.Given {
-		if u, ok := p.Purpose(g.Purpose); !ok || !keeps(u) {
-			continue
+		if u, ok := p.Purpose(g.Purpose); whole || ok && u.Sealed && a.For(u) {
+			r.Fields = append(r.Fields, g.record())
 		}
-		one := RecordField{Field: g.Field, Origin: g.Origin, Corrected: g.Corrected, Purposes: []PurposeName{g.Purpose}}
-		for _, v := range g.Values {
-			one.Values = append(one.Values, v.Reveal())
+	}
+	if whole {
+		for _, g := range a.Earlier {
+			r.Earlier = append(r.Earlier, g.record())
 		}
-		if g.Field == Consented {
-			one.Values = []string{g.At.Format(time.RFC3339), g.Version}
-		}
-		r.Fields = append(r.Fields, one)
 	}
 	for _, x := range a.Answered {
-		r.Responses = append(r.Responses, RecordAnswer{x.Form, x.Submitted})
+		r.Responses = append(r.Responses, RecordAnswer(x))
 	}
 	return r
+}
+
+func (g Given) record() RecordField {
+	one := RecordField{Field: g.Field, Origin: g.Origin, Corrected: g.Corrected, Purposes: []PurposeName{}}
+	if g.Purpose != "" {
+		one.Purposes = append(one.Purposes, g.Purpose)
+	}
+	for _, v := range g.Values {
+		one.Values = append(one.Values, v.Reveal())
+	}
+	switch g.Field {
+	case Consented:
+		one.Values = []string{g.At.Format(time.RFC3339), g.Version}
+	case Agreed:
+		one.Values = []string{g.At.Format(time.RFC3339)}
+	}
+	return one
 }
 
 var errRecord = errors.New("a record cannot be read")

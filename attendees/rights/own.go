@@ -287,19 +287,8 @@ func (u *under) registration(ctx context.Context, h *Holding, p reader.Person, i
 // show fills a record with what is shown of an attendee.
 func (u *under) show(own *OwnRecord, a attendees.Attendee) {
 	own.ID, own.Registered = holderID(a.ID, a.Holder, a.Standing), a.Registered
-	whole := a.Record(&attendees.Policy{Purposes: everything(u.Policy)}, "", true)
-	own.Fields = u.fields(whole)
+	own.Fields = u.fields(a.Record(u.Policy, "", true))
 	own.Fields = append(own.Fields, OwnField{Field: "status", Values: []attendees.Personal{attendees.Personal(a.Standing)}, From: attendees.Eventbrite})
-}
-
-// everything is a policy's purposes as if each had a duty: what is stored is shown whatever
-// it is stored for.
-func everything(p *attendees.Policy) []attendees.Purpose {
-	all := slices.Clone(p.Purposes)
-	for i := range all {
-		all[i].Sealed = true
-	}
-	return all
 }
 
 // holderID is an attendee's id as people see it: a former holder's names the holder.
@@ -438,7 +427,7 @@ func (u *under) answers(ctx context.Context, e events.Event, f *found, mine map[
 		}
 		a := attendees.Merge(u.Policy, attendees.Layer{}, []attendees.Layer{r.Layer}, attendees.Layer{})
 		a.Standing = attendees.Attending
-		for _, field := range u.fields(a.Record(&attendees.Policy{Purposes: everything(u.Policy)}, "", true)) {
+		for _, field := range u.fields(a.Record(u.Policy, "", true)) {
 			if field.Field != attendees.Attended {
 				field.From = attendees.Typeform
 				one.Fields = append(one.Fields, field)
