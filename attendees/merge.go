@@ -303,6 +303,34 @@ func (a Attendee) Forums() []Personal {
 	return all
 }
 
+// Shown is what organisers see of an attendee: the fields of the purposes that have a reason
+// for them, and no others.
+func (a Attendee) Shown(p *Policy) Attendee {
+	some := func(f Field) bool {
+		return slices.ContainsFunc(p.Purposes, func(u Purpose) bool { return u.Allows(f) && a.For(u) })
+	}
+	all := a
+	if !some(Name) {
+		all.Name = ""
+	}
+	if !some(Email) {
+		all.Email = ""
+	}
+	if !some(Ticket) {
+		all.Ticket = ""
+	}
+	if !some(AgreementVersion) {
+		all.AgreementVersion = ""
+	}
+	all.Attended = a.Attended && some(Attended)
+	all.Earlier = nil
+	all.Given = slices.DeleteFunc(slices.Clone(a.Given), func(g Given) bool {
+		u, ok := p.Purpose(g.Purpose)
+		return !ok || !a.For(u)
+	})
+	return all
+}
+
 // For tells whether a purpose has a reason for this attendee. A registration is one for a
 // purpose with a duty, and for one whose fields the registration itself fills. Otherwise
 // something must have been given for the purpose; where it names consented, the consent.

@@ -26,7 +26,7 @@ type Entry struct {
 }
 
 func entryOf(p reader.Person, policy *attendees.Policy) Entry {
-	return Entry{ID: p.ID, Attendee: p.Merged(policy), HasAgreed: p.Agreed, Former: p.Former}
+	return Entry{ID: p.ID, Attendee: p.Merged(policy).Shown(policy), HasAgreed: p.Agreed, Former: p.Former}
 }
 
 // Handle is how pages and commands name an attendee: a former holder as ID~N.
