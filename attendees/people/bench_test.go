@@ -23,13 +23,16 @@ func crowd(n int) []attendees.Registration {
 	return all
 }
 
-// page is how many registrations a page of the source brings to one transaction.
-const page = 1000
-
-// BenchmarkSave stores 20,000 attendees from memory, and compares that with a \copy of the same
-// sealed rows into the same tables and indexes.
+// BenchmarkSave stores 20,000 attendees from memory, in one batch and in pages of a thousand,
+// and compares that with a \copy of the same sealed rows into the same tables and indexes.
 func BenchmarkSave(b *testing.B) {
-	var ours, theirs time.Duration
+	for _, page := range []int{20_000, 1000} {
+		b.Run(fmt.Sprintf("by %d", page), func(b *testing.B) { save(b, page) })
+	}
+}
+
+func save(b *testing.B, page int) {
+	ours, theirs := time.Hour, time.Hour // the best of each: other work on the machine disturbs both
 	all := crowd(20_000)
 	for b.Loop() {
 		b.StopTimer()
@@ -39,16 +42,16 @@ func BenchmarkSave(b *testing.B) {
 		for at := 0; at < len(all); at += page {
 			w.Save(all[at : at+page]...)
 		}
-		ours += time.Since(began)
+		ours = min(ours, time.Since(began))
 		b.StopTimer()
 		file := filepath.Join(b.TempDir(), "rows")
 		psql(b, w, `\copy (select * from attendees order by ctid) to '`+file+`'`, `truncate attendees`)
 		began = time.Now()
 		psql(b, w, `\copy attendees from '`+file+`'`)
-		theirs += time.Since(began)
+		theirs = min(theirs, time.Since(began))
 		b.StartTimer()
 	}
-	b.ReportMetric(float64(len(all)*b.N)/ours.Seconds(), "people/s")
+	b.ReportMetric(float64(len(all))/ours.Seconds(), "people/s")
 	b.ReportMetric(ours.Seconds()/theirs.Seconds(), "×copy")
 }
 

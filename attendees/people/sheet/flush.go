@@ -17,7 +17,7 @@ import (
 // that row order tells nothing.
 func (sh *Sheet) Flush(ctx context.Context) error {
 	for _, p := range sh.People {
-		if p.dirty && !p.removed {
+		if p.dirty && !p.removed && !p.late() {
 			sh.derive(p)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // Load loads all holders of registrations, with their responses and corrections, and what
 // is decided about them.
 func (sh *Sheet) Load(ctx context.Context, bases ...uuid.UUID) error {
-	if len(bases) == 0 {
+	if len(bases) == 0 || !sh.some.People {
 		return nil
 	}
 	var rows []row
@@ -46,7 +46,7 @@ func highs(bases []uuid.UUID) []uuid.UUID {
 
 // loadAt loads the attendees who have addresses.
 func (sh *Sheet) loadAt(ctx context.Context, indexes [][]byte) error {
-	if len(indexes) == 0 {
+	if len(indexes) == 0 || !sh.some.People {
 		return nil
 	}
 	var rows []row

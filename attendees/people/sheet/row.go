@@ -48,6 +48,9 @@ func (sh *Sheet) writePeople(ctx context.Context, all []*Person) error {
 	event := sh.Event.Key.String()
 	return sh.write(ctx, len(all), `copy attendees (id, event_id, source, standing, state, reason, address_index, name_hash, shared, agreed, counts_as_agreed, version, came_on, layer) from stdin`, func(i int) []any {
 		p := all[i]
+		if p.late() {
+			sh.derive(p)
+		}
 		return []any{
 			p.ID.String(), event, string(p.Source), string(p.Standing), string(p.State), string(p.Reason), p.AddressIndex, db.Bytes(p.NameHash),
 			p.Shared, p.Agreed, p.CountsAsAgreed, sh.Event.Version, sh.since(p.CameOn), db.Bytes(sh.seal(p.ID, p.Registration)),

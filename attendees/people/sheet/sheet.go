@@ -56,6 +56,7 @@ type Sheet struct {
 
 // some is what an event has any of: what it has none of is not asked for.
 type some struct {
+	People      bool `db:"people"`
 	Responses   bool `db:"responses"`
 	Waiting     bool `db:"waiting"` // responses that are matched to nobody
 	Corrections bool `db:"corrections"`
@@ -72,6 +73,9 @@ type Person struct {
 	index                            []byte // AddressIndex, as it is stored
 	fresh, dirty, removed, corrected bool
 }
+
+// late tells that the attendee is derived on the way to the database, which works meanwhile.
+func (p *Person) late() bool { return p.fresh && p.Correction.IsZero() }
 
 // Answer is one response on a sheet.
 type Answer struct {
@@ -106,7 +110,8 @@ func (d *Desk) Open(ctx context.Context, tx db.Tx, e events.Event) (*Sheet, erro
 		return nil, err
 	}
 	err = db.Get(ctx, tx, &sh.some, `
-		select exists (select from responses where event_id = $1) as responses,
+		select exists (select from attendees where event_id = $1) as people,
+			exists (select from responses where event_id = $1) as responses,
 			exists (select from responses where event_id = $1 and attendee_id is null) as waiting,
 			exists (select from corrections where event_id = $1) as corrections,
 			exists (select from bars where event_id = $1) as bars,
@@ -155,7 +160,9 @@ func (sh *Sheet) Present(base uuid.UUID) *Person {
 func (sh *Sheet) Add(base uuid.UUID, holder int, l attendees.Layer) *Person {
 	p := &Person{fresh: true, dirty: true}
 	p.ID, p.Source, p.State = seal.Holder(base, holder), sh.Event.Source, attendees.Open
-	p.Registration = sh.again(p.ID, l)
+	if p.Registration = l; len(sh.Bars[p.ID]) > 0 {
+		p.Registration = sh.again(p.ID, l)
+	}
 	sh.put(p)
 	return p
 }
