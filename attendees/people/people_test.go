@@ -1,11 +1,11 @@
 package people_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -331,28 +331,86 @@ func TestMoreThanAHandfulIsNotBelievedToBeGone(t *testing.T) {
 	}
 }
 
+// texts are all that the layers of an event's people say.
+func texts(w *coretest.World, event attendees.EventID) (all string) {
+	w.Helper()
+	err := w.Reader.Read(w.Context(), w.Pool, w.Stored(event), 0, func(p reader.Person) error {
+		all += string(p.Registration.Text())
+		for _, l := range p.Layers() {
+			all += string(l.Text())
+		}
+		return nil
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return all
+}
+
 func TestUnderAHoldNothingLeavesALayer(t *testing.T) {
 	t.Parallel()
+	for _, whole := range []bool{false, true} { // a hold on her, or on the event
+		w := coretest.New(t)
+		w.Link("1")
+		w.Save(coretest.Ticket("1", "1", "Ada Lind", "ada@n.example"))
+		r := yes("t", "1", "ada@n.example")
+		r.Answers["aff"] = attendees.Answer{"Quill Clinic"}
+		w.Answer(r)
+		hold := func(held bool) {
+			w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
+				if whole {
+					return w.Events.Hold(ctx, tx, e, held)
+				}
+				return w.People.Hold(ctx, tx, e, w.Key("1", "1"), held)
+			})
+		}
+		hold(true)
+		later := yes("t", "", "ada@n.example")
+		later.Answers["aff"] = attendees.Answer{"New Clinic"}
+		w.Answer(later)
+		if n, err := w.People.Gone(t.Context(), "1", []attendees.AttendeeID{"1"}, 1, false); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		if !strings.Contains(texts(w, "1"), `"attending"`) {
+			t.Errorf("whole %v: that she attended left the layer", whole)
+		}
+		w.Save(coretest.Ticket("1", "1", "Ada Lind-Berg", "ada@n.example"))
+		if _, err := w.People.Renew(t.Context(), "1"); err != nil {
+			t.Fatal(err)
+		}
+		for _, before := range []string{`Ada Lind"`, "Quill Clinic", `"gone"`} {
+			if !strings.Contains(texts(w, "1"), before) {
+				t.Errorf("whole %v: %s left the layers", whole, before)
+			}
+		}
+		hold(false)
+		if _, err := w.People.Renew(t.Context(), "1"); err != nil {
+			t.Fatal(err)
+		}
+		for _, before := range []string{`Ada Lind"`, "Quill Clinic", `"gone"`} {
+			if strings.Contains(texts(w, "1"), before) {
+				t.Errorf("whole %v: after the hold %s is still in the layers", whole, before)
+			}
+		}
+	}
+}
+
+func TestTheOrderOfRowsTellsNothing(t *testing.T) {
+	t.Parallel()
 	w := coretest.New(t)
-	w.Save(coretest.Ticket("1", "1", "Ada Lind", "ada@n.example"))
-	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
-		return w.People.Hold(ctx, tx, e, w.Key("1", "1"), true)
-	})
-	w.Save(coretest.Ticket("1", "1", "Ada Lind-Berg", "ada@n.example"))
-	text := func() (all string) {
-		_ = w.Reader.Read(t.Context(), w.Pool, w.Stored("1"), 0, func(p reader.Person) error { all += string(p.Registration.Text()); return nil })
-		return all
+	w.Link("1")
+	w.Save(crowd(50)...)
+	var all []attendees.Response
+	for i := range 50 {
+		all = append(all, yes(fmt.Sprint("t", i), fmt.Sprint(1_000_000+i), ""))
 	}
-	if !bytes.Contains([]byte(text()), []byte("Ada Lind\"")) {
-		t.Error("the earlier name left the layer")
-	}
-	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
-		return w.People.Hold(ctx, tx, e, w.Key("1", "1"), false)
-	})
-	if _, err := w.People.Renew(t.Context(), "1"); err != nil {
-		t.Fatal(err)
-	}
-	if bytes.Contains([]byte(text()), []byte("Ada Lind\"")) {
-		t.Error("after the hold the earlier name is still there")
+	w.Answer(all...)
+	for table, query := range map[string]string{
+		"attendees": `select id::text from attendees order by ctid`, "responses": `select id::text from responses order by ctid`,
+	} {
+		var ids []string
+		if err := w.Pool.Select(&ids, query); err != nil || len(ids) != 50 || !slices.IsSorted(ids) {
+			t.Errorf("%d %s are written in the order in which they came: %v", len(ids), table, err)
+		}
 	}
 }

@@ -196,13 +196,13 @@ func TestBetweenHoldersInDoubtAResponseIsAClaim(t *testing.T) {
 	}
 }
 
-// consent makes the forum rest on consent.
-func consent(w *coretest.World) {
+// consent makes the forum rest on consent, which a link of an event asks for.
+func consent(w *coretest.World, event attendees.EventID) {
 	w.Helper()
 	w.Policy.Purposes[1].Basis = "a"
-	w.Policy.Purposes[1].Fields = append(w.Policy.Purposes[1].Fields, attendees.Consented)
+	w.Policy.Purposes[1].Fields = []attendees.Field{attendees.Name, attendees.Email, attendees.Affiliation, attendees.Consented}
 	w.Form.Questions = append(w.Form.Questions, attendees.Question{ID: "f7", Ref: "share"})
-	err := w.Events.Forms.Link(w.Context(), "1", w.Form, attendees.Forum, attendees.FieldLinks{
+	err := w.Events.Forms.Link(w.Context(), event, w.Form, attendees.Forum, attendees.FieldLinks{
 		{Purpose: attendees.Forum, Field: attendees.Affiliation, Question: "aff"}, {Purpose: attendees.Forum, Field: attendees.Consented, Question: "share"},
 	})
 	if err != nil {
@@ -214,7 +214,7 @@ func TestWithdrawnConsentIsLeftOutOfWhatComesLater(t *testing.T) {
 	t.Parallel()
 	w := coretest.New(t)
 	w.Link("1")
-	consent(w)
+	consent(w, "1")
 	said := func(id string) attendees.Response {
 		r := yes(id, "a", "")
 		r.Answers["aff"], r.Answers["share"] = attendees.Answer{"Quill Clinic"}, attendees.Answer{"yes"}
@@ -232,6 +232,19 @@ func TestWithdrawnConsentIsLeftOutOfWhatComesLater(t *testing.T) {
 		}
 		if saved := w.Answer(said("t"), said("u")); saved.Changed != 0 {
 			t.Errorf("%+v: read again, something changes", saved)
+		}
+	}
+	byAddress := said("v")
+	byAddress.Attendee, byAddress.Answers["email"] = "", attendees.Answer{"ada@n.example"}
+	w.Answer(byAddress)
+	w.Event("2")
+	w.Link("2")
+	consent(w, "2")
+	w.Save(at(1, coretest.Ticket("a", "2", "Ada Lind", "ada@n.example")))
+	w.Answer(said("x"))
+	for _, event := range []attendees.EventID{"1", "2"} {
+		if w.Shown(event)["a/0"].Text(attendees.Affiliation) != "" {
+			t.Errorf("event %s: what rests on the consent is there", event)
 		}
 	}
 	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {

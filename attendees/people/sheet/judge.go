@@ -115,7 +115,7 @@ func (sh *Sheet) Rematch(ctx context.Context, touched []*Person) (found int, err
 	err = sh.loadAnswers(ctx, `
 		select `+answerColumns+`
 		from responses r
-		where r.event_id = $1 and r.attendee_id is null and r.matched_by <> 'hand'
+		where r.event_id = $1 and r.attendee_id is null
 		  and (r.claims = any($2::uuid[]) or r.address_index = any($3))`, sh.Event.Key, Texts(bases), indexes)
 	if err != nil {
 		return 0, err
