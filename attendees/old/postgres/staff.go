@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 
-	"github.com/lib/pq"
 
 	"lethe/attendees/old/attendees"
 	"lethe/attendees/staff"
@@ -51,15 +50,6 @@ func (s *Store) DropSpent(ctx context.Context) error {
 		return err
 	}
 	return s.dropVisits(ctx)
-}
-
-// stringArray is a list as a column of texts; an empty one is not null.
-func stringArray[T ~string](list []T) pq.StringArray {
-	array := make(pq.StringArray, len(list))
-	for i, t := range list {
-		array[i] = string(t)
-	}
-	return array
 }
 
 // keyed are the HMACs of a text for one use under all secrets, the newest first.
