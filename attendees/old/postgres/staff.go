@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 
-
 	"lethe/attendees/old/attendees"
 	"lethe/attendees/staff"
 )
