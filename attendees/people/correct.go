@@ -66,14 +66,22 @@ func (s *Store) Correct(ctx context.Context, tx db.Tx, e events.Event, id uuid.U
 	if err != nil {
 		return err
 	}
-	if p.State == attendees.Restricted {
-		return sh.SealMore(ctx, p, p.Reason, contact, fresh)
+	if err := s.correct(ctx, sh, p, fresh, contact); err != nil {
+		return err
 	}
-	sh.Correct(p, p.Correction.Also(fresh))
 	if _, err := sh.Rematch(ctx, []*sheet.Person{p}); err != nil {
 		return err
 	}
 	return sh.Flush(ctx)
+}
+
+// correct corrects an attendee on a sheet. Of a restricted one it is sealed with the rest.
+func (s *Store) correct(ctx context.Context, sh *sheet.Sheet, p *sheet.Person, l attendees.Layer, contact attendees.Personal) error {
+	if p.State == attendees.Restricted {
+		return sh.SealMore(ctx, p, p.Reason, contact, l)
+	}
+	sh.Correct(p, p.Correction.Also(l))
+	return nil
 }
 
 // sealAlone seals a text of an attendee of a blocked event, where several people have the

@@ -155,7 +155,9 @@ func (s *Store) follow(ctx context.Context, from, to *sheet.Sheet, old, new *she
 	}
 	new.CountsAsAgreed = new.CountsAsAgreed || old.CountsAsAgreed
 	if !old.Correction.IsZero() {
-		to.Correct(new, old.Correction)
+		if err := s.correct(ctx, to, new, old.Correction, ""); err != nil {
+			return err
+		}
 		from.Correct(old, attendees.Layer{})
 	}
 	for _, a := range slices.Clone(old.Responses) {

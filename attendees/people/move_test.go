@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"lethe/attendees"
 	"lethe/attendees/coretest"
 	"lethe/attendees/db"
@@ -119,6 +121,43 @@ func TestWhatIsDecidedAboutSomebodyMovesWithThem(t *testing.T) {
 	if w.Save(at(2, coretest.Ticket("a", "2", "Ada Lind", "ada@n.example"))); len(w.Shown("2")) != 1 {
 		t.Error("restricted in event 1, she is shown in event 2")
 	}
+}
+
+func TestWhatComesBackToSomebodyRestrictedIsSealed(t *testing.T) {
+	t.Parallel()
+	w := coretest.New(t)
+	w.Event("2")
+	w.Link("1")
+	w.Link("2")
+	w.Save(coretest.Ticket("a", "1", "Ada Lind", "ada@n.example"))
+	w.Save(at(1, coretest.Ticket("a", "2", "Ada Lind", "ada@n.example")))
+	w.Answer(yes("t", "a", "ada@n.example")) // in event 1 it is hers, who is gone, too
+	_, there, err := w.People.Find(t.Context(), w.Pool, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	correct(w, "2", there, attendees.Ticket, "Students", "ada@n.example")
+	e, h := w.Stored("1"), w.Secrets.AllHashes()[0]
+	here := uuid.UUID(h.Registration("1", string(e.Source), "a"))
+	restrict(w, "1", here, attendees.RestrictionAsked)
+	if saved := w.Save(at(2, coretest.Ticket("a", "1", "Ada Lind", "ada@n.example"))); saved.Moved != 1 {
+		t.Fatalf("%+v, want one moved", saved)
+	}
+	if len(w.Shown("1")) != 0 || count(w, `select (select count(*) from corrections) + (select count(*) from responses where layer is not null)`) != 0 {
+		t.Error("what came back lies open")
+	}
+	lift(w, "1", here)
+	if a := w.Shown("1")["a/0"]; a.AgreedAt.IsZero() || a.Ticket != "Students" {
+		t.Error("what came back is not there when it is lifted")
+	}
+}
+
+func count(w *coretest.World, query string) (n int) {
+	w.Helper()
+	if err := w.Pool.Get(&n, query); err != nil {
+		w.Fatal(err)
+	}
+	return n
 }
 
 func TestATicketThatIsMovedAndHandedOverBringsNothingAlong(t *testing.T) {

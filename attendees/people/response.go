@@ -234,13 +234,9 @@ func (s *Store) response(ctx context.Context, sh *sheet.Sheet, l attendees.Layer
 		return nil, false, nil
 	}
 	a = sh.Answers[key]
-	switch {
-	case a == nil && owned:
+	if a == nil && owned {
 		saved.Skipped++
 		return nil, false, nil
-	case a != nil && a.Attendee != nil && a.Layer.IsZero(): // sealed, with what it said
-		saved.Same++
-		return a, false, nil
 	}
 	a, changed, took := sh.Read(l)
 	switch {
@@ -286,24 +282,19 @@ func (s *Store) DropUnmatched(ctx context.Context, event attendees.EventID) (n i
 // another has found their attendee.
 func (s *Store) dropCopies(ctx context.Context) (err error) {
 	defer db.Wrap(&err, "drop copies of matched responses")
-	all, err := s.events.List(ctx)
-	if err != nil {
-		return err
+	var open []struct {
+		Key    uuid.UUID         `db:"id"`
+		ID     attendees.EventID `db:"source_id"`
+		Secret string            `db:"secret"`
+		Waits  bool              `db:"waits"`
 	}
-	all = slices.DeleteFunc(all, func(e events.Event) bool { return e.State != attendees.Open })
-	var waits []uuid.UUID
-	err = db.Select(ctx, s.pool, &waits, `
-		select distinct r.event_id
-		from responses r
-		join (
-			select l.form_id
-			from links l
-			join events e on e.id = l.event_id
-			where e.state = 'open'
-			group by l.form_id
-			having count(distinct e.id) > 1
-		) as shared using (form_id)
-		where r.attendee_id is null`)
+	err = db.Select(ctx, s.pool, &open, `
+		select e.id, e.source_id, e.secret, exists (select from responses r where r.event_id = e.id and r.attendee_id is null) as waits
+		from events e
+		where e.state = 'open' and exists (
+			select from links l
+			join links o on o.form_id = l.form_id and o.event_id <> l.event_id
+			where l.event_id = e.id and l.form_id <> $1)`, attendees.EventbriteForm)
 	if err != nil {
 		return err
 	}
@@ -312,19 +303,23 @@ func (s *Store) dropCopies(ctx context.Context) (err error) {
 		key   uuid.UUID
 	}
 	copies := map[uuid.UUID][]copied{} // by the keys that they have elsewhere
-	for _, e := range all {
-		if !slices.Contains(waits, e.Key) {
+	for _, here := range open {
+		if !here.Waits {
 			continue
 		}
-		err := s.reader.ReadUnmatched(ctx, s.pool, e, 0, func(r reader.Response) error {
+		e, err := s.events.ByKey(ctx, s.pool, here.Key)
+		if err != nil {
+			return err
+		}
+		err = s.reader.ReadUnmatched(ctx, s.pool, e, 0, func(r reader.Response) error {
 			form, id := r.Layer.Response()
-			for _, o := range all {
-				h, err := s.secrets.Hashes(o.Secret)
+			for _, there := range open {
+				h, err := s.secrets.Hashes(there.Secret)
 				if err != nil {
-					return fmt.Errorf("event %s: %w", o.ID, err)
+					return fmt.Errorf("event %s: %w", there.ID, err)
 				}
-				if key := h.Response(string(o.ID), string(form), string(id)); o.Key != e.Key {
-					copies[key] = append(copies[key], copied{e.ID, r.ID})
+				if key := h.Response(string(there.ID), string(form), string(id)); there.Key != here.Key {
+					copies[key] = append(copies[key], copied{here.ID, r.ID})
 				}
 			}
 			return nil
@@ -338,22 +333,16 @@ func (s *Store) dropCopies(ctx context.Context) (err error) {
 		select id
 		from responses
 		where id = any($1::uuid[]) and attendee_id is not null`, sheet.Texts(slices.Collect(maps.Keys(copies))))
-	if err != nil {
-		return err
-	}
 	for _, id := range matched {
 		for _, c := range copies[id] {
-			err := s.onSheet(ctx, c.event, func(sh *sheet.Sheet) error {
+			err = errors.Join(err, s.onSheet(ctx, c.event, func(sh *sheet.Sheet) error {
 				err := sh.LoadAnswers(ctx, c.key)
 				if a := sh.Answers[c.key]; a != nil && a.Attendee == nil {
 					sh.Drop(a)
 				}
 				return err
-			})
-			if err != nil {
-				return err
-			}
+			}))
 		}
 	}
-	return nil
+	return err
 }

@@ -107,7 +107,6 @@ func (s *Store) SaveRegistrations(ctx context.Context, b Batch) (saved Saved, er
 type desk struct {
 	store  *Store
 	tx     db.Tx
-	keys   []uuid.UUID // in their order
 	locked map[uuid.UUID]events.Event
 	sheets map[uuid.UUID]*sheet.Sheet
 }
@@ -115,7 +114,7 @@ type desk struct {
 // take takes the rows of events for a transaction that writes to them.
 func (s *Store) take(ctx context.Context, tx db.Tx, keys ...uuid.UUID) (*desk, error) {
 	locked, err := s.events.Write(ctx, tx, keys...)
-	return &desk{s, tx, keys, locked, map[uuid.UUID]*sheet.Sheet{}}, err
+	return &desk{s, tx, locked, map[uuid.UUID]*sheet.Sheet{}}, err
 }
 
 // of is the sheet of an event; nil where nothing that sources say of it is stored.
@@ -135,11 +134,9 @@ func (d *desk) of(ctx context.Context, key uuid.UUID) (*sheet.Sheet, error) {
 }
 
 func (d *desk) flush(ctx context.Context) error {
-	for _, key := range slices.Compact(d.keys) {
-		if sh := d.sheets[key]; sh != nil {
-			if err := sh.Flush(ctx); err != nil {
-				return err
-			}
+	for _, sh := range d.sheets {
+		if err := sh.Flush(ctx); err != nil {
+			return err
 		}
 	}
 	return nil

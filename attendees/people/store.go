@@ -13,6 +13,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -159,22 +161,15 @@ func HolderID(id attendees.AttendeeID, holder int) attendees.AttendeeID {
 // cutHolder takes an attendee's id apart: 5001~1 is the first holder of ticket 5001; nth is
 // counted from 0 and negative for the present holder.
 func cutHolder(id attendees.AttendeeID) (bare attendees.AttendeeID, nth int) {
-	for i := len(id) - 1; i > 0; i-- {
-		if id[i] == '~' {
-			n := 0
-			for _, c := range id[i+1:] {
-				if c < '0' || c > '9' || n > seal.MaxHolder {
-					return id, -1
-				}
-				n = 10*n + int(c-'0')
-			}
-			if n == 0 {
-				return id, -1
-			}
-			return id[:i], n - 1
-		}
+	i := strings.LastIndexByte(string(id), '~')
+	if i <= 0 {
+		return id, -1
 	}
-	return id, -1
+	n, err := strconv.ParseUint(string(id[i+1:]), 10, 8)
+	if err != nil || n == 0 {
+		return id, -1
+	}
+	return id[:i], int(n) - 1
 }
 
 // Sweep drops markers of removed rows that are older than a day, whatever event they are of,

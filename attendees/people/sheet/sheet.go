@@ -209,8 +209,9 @@ func (sh *Sheet) Leave(p *Person) {
 	}
 }
 
-// Read gives a response a reading, as Set does: a new one where it is not stored. took tells
-// that it would have taken a yes away.
+// Read gives a response a reading, as Set does: a new one where it is not stored. That of a
+// restricted attendee stays sealed, with what it said. took tells that the reading would have
+// taken a yes away.
 func (sh *Sheet) Read(l attendees.Layer) (a *Answer, changed, took bool) {
 	key := sh.ResponseKey(l.Response())
 	if a = sh.Answers[key]; a == nil {
@@ -218,6 +219,9 @@ func (sh *Sheet) Read(l attendees.Layer) (a *Answer, changed, took bool) {
 		a.ID = key
 		a.Form, _ = l.Response()
 		sh.Answers[key], sh.some.Responses = a, true
+	}
+	if p := sh.People[a.owner()]; p != nil && p.State == attendees.Restricted {
+		return a, false, false
 	}
 	if a.Attendee != nil {
 		l = sh.again(*a.Attendee, l)
