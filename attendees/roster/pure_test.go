@@ -40,7 +40,10 @@ var anybody = rapid.Custom(func(t *rapid.T) *Entry {
 		for range rapid.IntRange(1, 3).Draw(t, "values") {
 			g.Values = append(g.Values, attendees.Personal(text.Draw(t, "value")))
 		}
-		e.Given = append(e.Given, g)
+		// Merging leaves one of each purpose and field.
+		if !slices.ContainsFunc(e.Given, func(o attendees.Given) bool { return o.Purpose == g.Purpose && o.Field == g.Field }) {
+			e.Given = append(e.Given, g)
+		}
 	}
 	if rapid.Bool().Draw(t, "more") {
 		e.Corrected, e.Attendee.Filled = []attendees.Field{attendees.Name}, []attendees.Field{attendees.Email, attendees.Name}
