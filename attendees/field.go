@@ -20,7 +20,7 @@ const (
 	AgreedAt         Field = "agreed_at"
 	Affiliation      Field = "affiliation"
 	Forums           Field = "forums"
-	// Answers stands for the answers that an organiser maps by a name of her own:
+	// Answers are the answers that an organiser maps by a name of her own:
 	// a link fills "answers.chair", a policy allows "answers".
 	Answers Field = "answers"
 	// Agreed is what a link fills: a yes or a no. Kept is the time of the yes,

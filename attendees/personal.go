@@ -7,8 +7,8 @@ import (
 )
 
 // Personal is a piece of personal data. It prints, logs and marshals as
-// "[personal]": only Reveal gives the text, so whoever wants to
-// see every use of personal data in the program searches for "Reveal(".
+// "[personal]": only Reveal gives the text, so to
+// see every use of personal data in the program, search for "Reveal(".
 //
 // What no string type can do: package fmt calls no method of what lies in an unexported
 // field, so whatever keeps personal data there must not be printed, and none for %p, nor

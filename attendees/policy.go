@@ -40,7 +40,7 @@ type Policy struct {
 	// PersonOpensMonths is for how long a sealed record opens for its own person: after
 	// that her mailbox may have a new owner.
 	PersonOpensMonths int
-	// EvidenceYears is for how long it can be shown whom an entry of the ledger was about.
+	// EvidenceYears is for how long it can be shown who an entry of the ledger was about.
 	EvidenceYears int
 
 	Upstream     Upstream            // what becomes of responses at their source; "" is UpstreamAsk
@@ -54,7 +54,7 @@ type Policy struct {
 	// Organization is who decides about the data, as people know it; Contact is where they
 	// write, an address. Empty: the page says nothing of it.
 	Organization, Contact string
-	// Authority is whom people complain to (GDPR Art. 77).
+	// Authority is where people complain (GDPR Art. 77).
 	Authority Authority
 	// Processors hold data for the organisation, each where and on what basis it says.
 	Processors []Processor

@@ -7,8 +7,8 @@ import (
 )
 
 // Propose guesses from types, titles and refs of a form's questions which of them
-// fills which field of a purpose: a start for whoever links the form, and never linked
-// unseen. It knows English, German, French and Spanish, proposes at most one question
+// fills which field of a purpose: a start for the organiser who links the form, and never
+// linked unseen. It knows English, German, French and Spanish, proposes at most one question
 // a field, and none that invites long text.
 func Propose(p Purpose, questions []Question) []FieldLink {
 	var links []FieldLink

@@ -129,8 +129,8 @@ func (e Event) Late() bool {
 	return e.ReopenedAt != nil && e.EndsOn.Before(e.Today(*e.ReopenedAt))
 }
 
-// Misjudged tells that the event is blocked or deleted and ends in the future: whoever
-// registers for it is turned away, until staff reopen it if it is blocked.
+// Misjudged tells that the event is blocked or deleted and ends in the future: new
+// registrations for it are refused, until staff reopen it if it is blocked.
 func (e Event) Misjudged(now time.Time) bool {
 	from := e.described()
 	return e.State != attendees.Open && (from.End.After(now) || from.End.IsZero() && from.Start.After(now))

@@ -134,7 +134,7 @@ func (s *Forms) Unlink(ctx context.Context, tx db.Tx, e Event, form attendees.Fo
 	if err := s.changed(ctx, tx, e, form); err != nil {
 		return false, err
 	}
-	// The row stays: its generation refuses the progress of whoever reads it just now.
+	// The row stays: its generation refuses the progress of a job that reads it just now.
 	_, err = db.Exec(ctx, tx, `
 		update feeds
 		set finished_at = null, failed_at = null, failure = '', attention = ''

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// Certificate is one entry for somebody to keep: with the proof that it stands in the
-// tree that was signed. It can be checked without a database.
+// Certificate is one entry for somebody to keep, with the proof that it is in the tree
+// that was signed. It can be checked without a database.
 type Certificate struct {
 	Index      int64
 	Leaf       []byte
@@ -98,7 +98,7 @@ func ParseCertificate(text string) (Certificate, error) {
 // of a tree that holds more than will ever be done.
 const maxCertificate = maxLeaf + 64*64 + 1024
 
-// Verify checks that the entry stands in the tree that was signed, and that the opening
+// Verify checks that the entry is in the tree that was signed, and that the opening
 // is its own.
 func (c Certificate) Verify(v *Verifiers) (Entry, Checkpoint, error) {
 	checkpoint, err := v.Open(c.Checkpoint)

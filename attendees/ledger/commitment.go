@@ -10,7 +10,7 @@ import (
 const SaltSize = 16
 
 // Opening opens the commitment of one entry: with it, and the organisation's secret,
-// one can show whom the entry was about; once it is pruned nobody can.
+// one can show who the entry was about; once it is pruned nobody can.
 type Opening struct {
 	Index   int64  // of the entry
 	Salt    []byte // SaltSize random bytes

@@ -21,7 +21,7 @@ type Copy struct {
 	// Whole is up to which byte the file can be trusted to have been written whole: a
 	// crash while it grows may leave half a line, which is no damage.
 	Whole int64
-	Torn  bool // something stands behind that
+	Torn  bool // something follows that
 }
 
 // Grown is the text by which a copy grows, its first line included where it is new.
@@ -43,7 +43,7 @@ const maxLine = maxLeaf + 16
 // errUnbegun says that a copy was cut off before its first line was whole.
 var errUnbegun = fmt.Errorf("it was never begun: %w", fs.ErrNotExist)
 
-// ReadCopy reads a copy; fs.ErrNotExist says that none was begun. What stands behind its last checkpoint line is left out and
+// ReadCopy reads a copy; fs.ErrNotExist says that none was begun. What follows its last checkpoint line is left out and
 // not counted in Whole: it was never finished.
 func ReadCopy(r io.Reader) (Copy, error) {
 	var c Copy
@@ -84,8 +84,8 @@ func ReadCopy(r io.Reader) (Copy, error) {
 	}
 }
 
-// Verify checks a copy as Table.Verify does, and that each checkpoint stands right
-// behind the entries that it covers.
+// Verify checks a copy as Table.Verify does, and that each checkpoint comes right
+// after the entries that it covers.
 func (c Copy) Verify(v *Verifiers) (Checkpoint, error) {
 	return Table{Leaves: c.Leaves, Checkpoints: c.Checkpoints}.Verify(v)
 }

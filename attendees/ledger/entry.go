@@ -85,7 +85,7 @@ const (
 	maxLeaf = 4096
 )
 
-// Leaf is the entry as it stands in the tree: one line of JSON, always the same bytes
+// Leaf is the entry as the tree has it: one line of JSON, always the same bytes
 // for the same entry.
 func (e Entry) Leaf() ([]byte, error) {
 	if e.Kind == "" || len(e.Reason) > maxText || !utf8.ValidString(e.Reason+e.Event+e.Form+e.Purpose+e.Rule+e.Until+e.Right+e.Outcome+e.Received+e.BlockOn+e.DeleteOn+string(e.Doubt)+string(e.Kind)) {

@@ -88,7 +88,7 @@ func (f File) AtLeast(v *Verifiers) (n int64, err error) {
 	return max(n, covered), nil
 }
 
-// Append lets the copy grow by what it does not have yet: more is asked for what comes
+// Append appends to the copy what it does not have yet: more is asked for what comes
 // behind its entries, and for all openings that are kept. It holds the file meanwhile,
 // takes half a line that a crash has left away, and comes back when all is on the disk.
 func (f File) Append(more func(have [][]byte) ([]Group, []Opening, error)) (err error) {

@@ -105,7 +105,7 @@ func (s *Store) checkReplaying(ctx context.Context) error {
 	return err
 }
 
-// GrowCopy lets the copy grow by what was recorded since, and notes that it was
+// GrowCopy appends to the copy what was recorded since, and notes that it was
 // confirmed.
 func (s *Store) GrowCopy(ctx context.Context, f File) error {
 	if err := s.CheckCopy(ctx, f); err != nil {
@@ -114,7 +114,7 @@ func (s *Store) GrowCopy(ctx context.Context, f File) error {
 	return s.growCopy(ctx, f)
 }
 
-// RestoreCopy writes a missing copy anew. It is for after a Replay from one that was kept
+// RestoreCopy writes a missing copy again. It is for after a Replay from one that was kept
 // elsewhere, which has shown that the ledger has everything; a copy that is there grows.
 func (s *Store) RestoreCopy(ctx context.Context, f File) error {
 	if err := s.CheckCopy(ctx, f); err != nil && !errors.Is(err, ErrNoCopy) {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// The openings beside a copy are a text file of their own, so that it can be written anew
+// The openings next to a copy are a text file of their own, so that it can be rewritten
 // when some are pruned: a line each, "INDEX SALT ID KEY", by rising index.
 
 func (f File) openings() string { return f.Path + ".openings" }
@@ -56,8 +56,8 @@ func (f File) Openings() (map[int64]Opening, error) {
 	return openings, err
 }
 
-// keepOpenings lets the file have those openings alone: new ones are appended; where it has
-// others, or half a line that a crash left, it is written anew.
+// keepOpenings makes the file hold exactly those openings: new ones are appended; where it has
+// others, or half a line that a crash left, it is rewritten.
 func (f File) keepOpenings(all []Opening) error {
 	have, err := f.readOpenings()
 	if err != nil {

@@ -187,7 +187,7 @@ func ReadHashes(ctx context.Context, q db.Queryer, indexes []int64) ([]tlog.Hash
 	return out, nil
 }
 
-// Read reads the whole ledger, as it stands at one moment.
+// Read reads the whole ledger, as it is at one moment.
 func (s *Store) Read(ctx context.Context) (Table, error) {
 	var t Table
 	tx, err := s.pool.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})

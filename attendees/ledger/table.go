@@ -160,7 +160,7 @@ func (t Table) read(v *Verifiers) ([]readLeaf, []openCheckpoint) {
 	return leaves, signed
 }
 
-// Compare tells how a copy stands to the table: how many entries both have, alike. A
+// Compare tells how far a copy agrees with the table: how many first entries are the same in both. A
 // *Damage names the first entry in which they differ.
 func Compare(table, copied [][]byte) (common int64, err error) {
 	for i := range min(len(table), len(copied)) {

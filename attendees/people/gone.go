@@ -74,7 +74,7 @@ func (l *Listing) has(base uuid.UUID) bool {
 	return found
 }
 
-// Missing are the attendees of an open event whom a complete listing did not name, by their
+// Missing are the attendees of an open event that a complete listing did not name, by their
 // ids at the source: each is to be asked for by its id before it is believed to be gone. of
 // is how many attend.
 func (s *Store) Missing(ctx context.Context, l *Listing) (missing []attendees.AttendeeID, of int, err error) {
@@ -93,7 +93,7 @@ func (s *Store) Missing(ctx context.Context, l *Listing) (missing []attendees.At
 	return missing, of, err
 }
 
-// Gone makes attendees gone whom their source does not know any more. More than a handful
+// Gone makes attendees gone that their source does not know any more. More than a handful
 // is believed only where staff confirm it: otherwise they are asked, and nothing happens.
 func (s *Store) Gone(ctx context.Context, event attendees.EventID, ids []attendees.AttendeeID, of int, confirmed bool) (n int, err error) {
 	defer db.Wrap(&err, "let attendees of event %s be gone", event)

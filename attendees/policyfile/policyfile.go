@@ -72,7 +72,7 @@ func Parse(text []byte, file string) (attendees.Policy, error) {
 const (
 	// maxGraceDays: who keeps people open for over a year after an event has not blocked them.
 	maxGraceDays = 366
-	// maxUnmatchedDays: a response that is nobody's after three months stays nobody's.
+	// maxUnmatchedDays: a response without an attendee after three months stays without one.
 	maxUnmatchedDays = 90
 	// maxPersonOpensMonths: no mailbox is its owner's for longer than ten years with certainty.
 	maxPersonOpensMonths = 120
@@ -225,7 +225,7 @@ func (r *policyReader) oneOf(s *string, what string, all ...string) error {
 	return nil
 }
 
-// seal reads to whom records are sealed.
+// seal reads who records are sealed to.
 func (r *policyReader) seal(officersOnly *bool) error {
 	var to string
 	err := r.oneOf(&to, "way to seal", "officer", "officer_and_person")

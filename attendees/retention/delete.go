@@ -72,7 +72,7 @@ func (s *Store) Delete(ctx context.Context, id attendees.EventID) (n int, err er
 }
 
 // takeStock notes of an open event what is to outlive its working key: counts, what is to be
-// deleted at sources, and whoever is on hold. Where that key is gone there is nothing to note.
+// deleted at sources, and people on hold. Where that key is gone there is nothing to note.
 func (s *Store) takeStock(ctx context.Context, id attendees.EventID) (done bool, err error) {
 	e, err := s.events.Get(ctx, s.pool, id)
 	if err != nil || e.State != attendees.Open {

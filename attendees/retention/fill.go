@@ -133,7 +133,7 @@ func (p *preparation) one(one reader.Person, out *part) {
 	if one.Shared || p.shared[string(one.AddressIndex)] {
 		address = ""
 	}
-	own := one.Registration.Name() // a corrected one says nothing about whom the source names
+	own := one.Registration.Name() // a corrected one does not say who the source names
 	if own.Empty() {
 		own = a.Name
 	}

@@ -37,7 +37,7 @@ type holdText struct {
 const farthestWest = 12 * time.Hour
 
 // HoldDay is the day by which holds end: one is active until its last day is over everywhere,
-// whatever zone its event, this machine and whoever set it are in.
+// whatever zone its event, this machine and the person who set it are in.
 func HoldDay(now time.Time) attendees.Date { return attendees.DateOf(now.UTC().Add(-farthestWest)) }
 
 func holdPlace(event uuid.UUID) seal.Place {

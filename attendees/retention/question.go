@@ -15,8 +15,8 @@ import (
 )
 
 // Answer answers the agreement question of a blocked event. With Drop the doubt key is
-// destroyed: records of attendees who never agreed open to nobody, and are deleted; whoever
-// is on hold waits for its end. With Keep they stay like the others. Drop is refused where a
+// destroyed: records of attendees who never agreed open to nobody, and are deleted; those
+// on hold wait for its end. With Keep they stay like the others. Drop is refused where a
 // source that failed answers again: the event is to be reopened then, and read. It returns how
 // many were dropped.
 func (s *Store) Answer(ctx context.Context, id attendees.EventID, answer events.Question, reason string) (n int64, err error) {

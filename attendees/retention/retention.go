@@ -275,7 +275,7 @@ func (s *Store) endPeppers(ctx context.Context) (n int, err error) {
 }
 
 // pruneOpenings drops openings of ledger entries that are older than the policy's evidence
-// years: from then on nobody can show whom an entry was about. Those of active holds stay.
+// years: from then on nobody can show who an entry was about. Those of active holds stay.
 func (s *Store) pruneOpenings(ctx context.Context) (err error) {
 	defer db.Wrap(&err, "prune openings")
 	before := attendees.DateOf(s.now().UTC()).AddYears(-s.policy.EvidenceYears).String()

@@ -18,7 +18,7 @@ import (
 type Decision struct {
 	Grant  bool
 	Reason string // in the ledger and in the letter, without personal data
-	// Letter replaces what Draft wrote; Result in it stands for what was done. Empty: the
+	// Letter replaces what Draft wrote; Result in it is replaced by what was done. Empty: the
 	// draft itself.
 	Letter string
 	Extra  string // one free paragraph for the letter

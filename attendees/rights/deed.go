@@ -15,7 +15,7 @@ import (
 	"lethe/attendees/retention"
 )
 
-// Subject is one attendee whom a deed is about.
+// Subject is an attendee that a deed is about.
 type Subject struct {
 	Event attendees.EventID
 	Key   uuid.UUID

@@ -25,8 +25,8 @@ type Query struct {
 	Words    string                // all of them are somewhere in what is shown
 	Sort     string                // a name of Sorts; empty: name
 	Reverse  bool
-	After    uuid.UUID // the page begins behind this attendee, or ends before the other:
-	Before   uuid.UUID // whoever is added or removed meanwhile
+	After    uuid.UUID // the page begins after this attendee, or ends before the other:
+	Before   uuid.UUID // stable while others come and go
 	Offset   int
 	Limit    int // at most MaxPage
 }

@@ -148,12 +148,12 @@ func (h Hashes) sum(use string, parts ...string) (sum [IndexSize]byte) {
 }
 
 // Registration gives the row key of the first holder of a registration; an event of ""
-// stands for all events. Holder gives those of the others.
+// means all events. Holder gives those of the others.
 func (h Hashes) Registration(event, source, id string) [16]byte {
 	return rowKey(h.sum("registration", event, source, id))
 }
 
-// Response gives the row key of a response; an event of "" stands for all events.
+// Response gives the row key of a response; an event of "" means all events.
 func (h Hashes) Response(event, form, id string) [16]byte {
 	return rowKey(h.sum("response", event, form, id))
 }

@@ -33,7 +33,7 @@ type Name string
 const (
 	Working Name = "working"     // opens layers
 	Kept    Name = "kept"        // opens the records that a duty keeps
-	Doubt   Name = "doubt"       // opens the records of attendees of whom it is open whether they agreed
+	Doubt   Name = "doubt"       // opens the records of attendees who may or may not have agreed
 	Held    Name = "held"        // opens everything of attendees who were on hold when the event was blocked
 	Lock    Name = seal.LockName // opens what is sealed for one attendee, and the officers' copies of the others
 )

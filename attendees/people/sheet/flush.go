@@ -122,8 +122,8 @@ func (sh *Sheet) samePerson(a, b *Person) bool {
 	return (a.Standing != attendees.Attending || b.Standing != attendees.Attending) && bytes.Equal(sh.nameHash(a), sh.nameHash(b))
 }
 
-// nameHash is of the name that the registration itself gives: a corrected one says nothing
-// about whom the source names.
+// nameHash is of the name that the registration itself gives: a corrected one does not
+// say who the source names.
 func (sh *Sheet) nameHash(p *Person) []byte {
 	if p.Registration.IsZero() {
 		return p.NameHash

@@ -163,7 +163,7 @@ func (sh *Sheet) Place(ctx context.Context, a *Answer) error {
 	})
 }
 
-// match gives a response to an attendee; nil takes it from whoever has it.
+// match gives a response to an attendee; nil takes it from the one who has it.
 func (sh *Sheet) match(a *Answer, p *Person, how string) {
 	if a.Attendee != nil {
 		if old := sh.People[*a.Attendee]; old != nil {
@@ -183,7 +183,7 @@ func (sh *Sheet) match(a *Answer, p *Person, how string) {
 // ByHand is how staff match. What they matched, or took from somebody, is not judged again.
 const ByHand = "hand"
 
-// Give matches a response to an attendee; nil takes it from whoever has it. What comes for one
+// Give matches a response to an attendee; nil takes it from the one who has it. What comes for one
 // who is restricted is sealed.
 func (sh *Sheet) Give(ctx context.Context, a *Answer, p *Person, how string) error {
 	sh.match(a, p, how)
