@@ -109,7 +109,12 @@ func TestOrdinaryUserMayDoAllThis(t *testing.T) {
 		t.Skip(err)
 	}
 	binary := filepath.Join(dir, "localpg.test")
-	if err := os.WriteFile(binary, self, 0o755); err != nil {
+	// A process that another test starts meanwhile would inherit the open file, and Linux runs
+	// none that is open for writing.
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(binary, self, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	tmp := filepath.Join(dir, "tmp")
