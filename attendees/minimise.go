@@ -78,7 +78,12 @@ func (p *Policy) given(answers map[QuestionID]Answer, links FieldLinks, at time.
 			g.Values = []Personal{nameOf(answer.text())}
 		case Email, AgreementVersion, Affiliation:
 			g.Values = []Personal{answer.text()}
+		case Forums:
+			g.Values = answer
 		default:
+			if _, ok := l.Field.AnswerName(); !ok {
+				continue // no answer fills it
+			}
 			g.Values = answer
 		}
 		if !g.Values[0].Empty() {
