@@ -83,10 +83,18 @@ type given struct {
 // errLayer says no more: what cannot be read is personal.
 var errLayer = errors.New("a layer cannot be read")
 
+// sound tells that what was parsed can be a layer: only a correction says that something is
+// empty.
+func (c *content) sound() bool {
+	return c != nil && c.Origin != "" &&
+		!slices.ContainsFunc(c.Given, func(g given) bool { return len(g.Values) == 0 && c.Origin != FromCorrection }) &&
+		!slices.ContainsFunc(c.Was, func(was *content) bool { return !was.sound() })
+}
+
 // ParseLayer reads the text of a layer that was opened.
 func ParseLayer(text []byte) (Layer, error) {
 	c, ok := parseContent(text)
-	if !ok || c.Origin == "" {
+	if !ok || !c.sound() {
 		return Layer{}, errLayer
 	}
 	return wrap(c), nil
@@ -122,7 +130,7 @@ func SplitLayers(text []byte) ([]Layer, error) {
 	}
 	layers := make([]Layer, len(all))
 	for i, c := range all {
-		if c == nil || c.Origin == "" {
+		if !c.sound() {
 			return nil, errLayer
 		}
 		layers[i] = wrap(c)

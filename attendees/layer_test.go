@@ -86,6 +86,8 @@ func FuzzParseLayer(f *testing.F) {
 	f.Add(string(ticket("1", "Vera Nyman", "vera@n.example").As(2, noon).Text()))
 	f.Add(string(response("t1", noon, map[attendees.QuestionID]attendees.Answer{"agree": {"true"}, "forums": {"A \"quoted\" one", "B"}}).Text()))
 	f.Add(`{"origin":"registration","changed":""}`)
+	f.Add(`{"origin":"response","id":"t","given":[{"for":"forum","field":"agreed"}]}`)
+	f.Add(`{"origin":"correction","given":[{"field":"forums"},{"field":"agreement_version"},{"field":"consented"}],"was":[{"origin":"correction"}]}`)
 	f.Add(`{"origin":"registration","id":"1","name":"Zo\u00eb","changed":"2026-02-31T25:00:00Z"}`)
 	f.Add(`{"origin":"response","submitted":"2024-02-29T23:59:59Z","given":[{"for":"forum","field":"forums","values":["x"]}],"holder":07}`)
 	f.Fuzz(func(t *testing.T, text string) {
@@ -106,6 +108,12 @@ func FuzzParseLayer(f *testing.F) {
 		}
 		if err != nil {
 			return
+		}
+		none := attendees.Layer{}
+		if l.Origin() == attendees.FromCorrection { // nothing that is parsed makes Merge or Record panic
+			attendees.Merge(&policy, none, nil, l).Record(&policy, "1", true)
+		} else {
+			attendees.Merge(&policy, l, []attendees.Layer{l, l}, none).Record(&policy, "1", true)
 		}
 		again, err := attendees.ParseLayer(l.Text())
 		if err != nil || !bytes.Equal(again.Text(), l.Text()) || again.Name() != l.Name() || again.Email() != l.Email() || !json.Valid(l.Text()) {

@@ -28,7 +28,7 @@ type Attendee struct {
 	Corrected []Field    // fields whose corrected value is shown
 	Filled    []Field    // fields of the registration's own, and of the agreement, that a response filled
 	Answered  []Answered // the responses that it comes from, the newest first
-	Earlier   []Given    // what a hold keeps of earlier readings, their own fields for no purpose
+	Layers    []Layer    // all that it comes from, in the order in which they count
 }
 
 // Given is one field that was filled for one purpose.
@@ -72,19 +72,19 @@ func Merge(p *Policy, registration Layer, responses []Layer, correction Layer) A
 		for _, g := range c.Given {
 			a.fill(g, c)
 		}
-		a.keep(c)
 	}
 	a.agree(layers)
 	if correction.c != nil {
 		a.correct(p, correction.c())
-		a.keep(correction.c())
+		layers = append(layers, correction)
 	}
+	a.Layers = layers
 	return a
 }
 
 // newestFirst are the layers in the order in which they count.
 func newestFirst(registration Layer, responses []Layer) []Layer {
-	layers := make([]Layer, 0, len(responses)+1)
+	layers := make([]Layer, 0, len(responses)+2) // with the correction
 	for _, l := range responses {
 		if l.c != nil {
 			layers = append(layers, l)
@@ -132,39 +132,6 @@ func (a *Attendee) fill(g given, from *content) {
 		}
 	}
 	a.Given = append(a.Given, one)
-}
-
-// keep takes what a hold keeps of earlier readings of a layer, each value once.
-func (a *Attendee) keep(c *content) {
-	if c.Was == nil {
-		return
-	}
-	said := c.said()
-	for _, was := range c.Was {
-		for _, g := range was.said() {
-			if !slices.ContainsFunc(said, g.equal) {
-				said = append(said, g)
-				a.Earlier = append(a.Earlier, Given{Purpose: g.Purpose, Field: g.Field, Values: g.Values, At: g.At, Origin: c.Origin})
-			}
-		}
-	}
-}
-
-// said is all that a content says of a person, its own fields included.
-func (c *content) said() (all []given) {
-	for _, own := range []given{{Field: Name, Values: []Personal{c.Name}}, {Field: Email, Values: []Personal{c.Email}}, {Field: Ticket, Values: []Personal{Personal(c.Ticket)}}} {
-		if !own.Values[0].Empty() {
-			all = append(all, own)
-		}
-	}
-	if c.Attended {
-		all = append(all, given{Field: Attended, Values: []Personal{"yes"}})
-	}
-	return append(all, c.Given...)
-}
-
-func (g given) equal(o given) bool {
-	return g.Purpose == o.Purpose && g.Field == o.Field && slices.Equal(g.Values, o.Values) && g.At.Equal(o.At)
 }
 
 // version is the version of the text that a yes for a purpose was given to.
@@ -323,7 +290,7 @@ func (a Attendee) Shown(p *Policy) Attendee {
 		all.AgreementVersion = ""
 	}
 	all.Attended = a.Attended && some(Attended)
-	all.Earlier = nil
+	all.Layers = nil
 	all.Given = slices.DeleteFunc(slices.Clone(a.Given), func(g Given) bool {
 		u, ok := p.Purpose(g.Purpose)
 		return !ok || !a.For(u)

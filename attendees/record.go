@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 	"time"
 )
@@ -19,7 +20,8 @@ import (
 //
 // "holder" counts the ticket's earlier holders, "origin" may also be "correction", and then
 // "corrected" is true. A consent, "consented", has two values: when it was given, and to
-// which version. "earlier" lists values that have since changed and that a hold keeps.
+// which version. "other" lists what else is stored of somebody
+// on hold: values of earlier readings and older responses, and those that were corrected.
 type Record struct {
 	Event      EventID        `json:"event"`
 	Attendee   AttendeeID     `json:"attendee"`
@@ -27,7 +29,7 @@ type Record struct {
 	Standing   Standing       `json:"standing,omitempty"`
 	Registered time.Time      `json:"registered,omitzero"`
 	Fields     []RecordField  `json:"fields"`
-	Earlier    []RecordField  `json:"earlier,omitempty"`
+	Other      []RecordField  `json:"other,omitempty"`
 	Responses  []RecordAnswer `json:"responses,omitempty"`
 }
 
@@ -75,14 +77,59 @@ func (a Attendee) Record(p *Policy, event EventID, whole bool) Record {
 		}
 	}
 	if whole {
-		for _, g := range a.Earlier {
-			r.Earlier = append(r.Earlier, g.record())
-		}
+		r.Other = a.other()
 	}
 	for _, x := range a.Answered {
 		r.Responses = append(r.Responses, RecordAnswer(x))
 	}
 	return r
+}
+
+// other is what layers say, their earlier readings included, and nobody is shown.
+func (a Attendee) other() (all []RecordField) {
+	for _, l := range a.Layers {
+		for _, c := range append([]*content{l.c()}, l.c().Was...) {
+			for _, g := range c.said() {
+				if len(g.Values) == 0 || a.shows(g) {
+					continue
+				}
+				one := Given{Purpose: g.Purpose, Field: g.Field, Values: g.Values, At: g.At, Origin: c.Origin}
+				if g.Field == Consented {
+					one.Version = c.version(g.Purpose)
+				}
+				if one := one.record(); !slices.ContainsFunc(all, func(o RecordField) bool { return reflect.DeepEqual(o, one) }) {
+					all = append(all, one)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// shows tells that something said is what is shown.
+func (a Attendee) shows(g given) bool {
+	switch g.Field {
+	case Name, Email, Ticket, Attended, AgreementVersion:
+		return a.Text(g.Field) == Answer(g.Values).joined()
+	case Agreed:
+		return a.AgreedAt.Equal(g.At)
+	}
+	return slices.ContainsFunc(a.Given, func(o Given) bool {
+		return o.Field == g.Field && (o.Purpose == g.Purpose || g.Purpose == "") && slices.Equal(o.Values, g.Values) && (g.Field != Consented || o.At.Equal(g.At))
+	})
+}
+
+// said is all that a content says of a person, its own fields included.
+func (c *content) said() (all []given) {
+	for _, own := range []given{{Field: Name, Values: Answer{c.Name}}, {Field: Email, Values: Answer{c.Email}}, {Field: Ticket, Values: Answer{Personal(c.Ticket)}}} {
+		if !own.Values[0].Empty() {
+			all = append(all, own)
+		}
+	}
+	if c.Attended {
+		all = append(all, given{Field: Attended, Values: Answer{"yes"}})
+	}
+	return append(all, c.Given...)
 }
 
 func (g Given) record() RecordField {
