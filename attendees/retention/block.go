@@ -2,10 +2,8 @@ package retention
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 
-	"github.com/google/uuid"
 	"github.com/lib/pq"
 
 	"lethe/attendees"
@@ -147,37 +145,35 @@ func (s *Store) CleanUp(ctx context.Context, id attendees.EventID) (err error) {
 	if err := s.dropDead(ctx, e); err != nil {
 		return err
 	}
-	for _, statement := range []string{
-		// Nobody keeps those without a record; who had the same address is marked.
-		`with gone as (
-			delete from attendees a
-			where a.event_id = $1 and a.id between $2 and $3 and a.state = 'open'
-			  and not exists (select from records r where r.event_id = $1 and r.attendee_id = a.id and r.kind <> 'corrected')
-			returning a.address_index
-			), left_by as (select distinct address_index from gone where address_index <> '')
-			update attendees a
-			set shared = true
-			from left_by l
-			where a.event_id = $1 and a.address_index = l.address_index and not a.shared
-			  and exists (select from records r where r.event_id = $1 and r.attendee_id = a.id and r.kind <> 'corrected')`,
-		`update attendees a
-			set layer = null, state = 'blocked', name_hash = r.name_hash, counts_as_agreed = a.agreed or a.counts_as_agreed
-			from records r, preparations p
-			where a.event_id = $1 and a.id between $2 and $3 and a.state = 'open'
-			  and r.event_id = $1 and r.attendee_id = a.id and p.event_id = $1 and r.generation = any(p.generations)`,
-		`update attendees
-			set layer = null, state = 'blocked'
-			where event_id = $1 and id between $2 and $3 and state = 'open'`, // sealed at an earlier blocking
-		`delete from responses where event_id = $1 and id between $2 and $3`,
-		`delete from corrections where event_id = $1 and attendee_id between $2 and $3`,
-		`delete from removed where event_id = $1 and id between $2 and $3`,
-		`delete from looks where event_id = $1 and attendee_id between $2 and $3`,
-	} {
-		if err := s.walk(ctx, e, statement); err != nil {
-			return err
-		}
-	}
-	if err := s.Upstream.letGo(ctx, e); err != nil {
+	err = s.sweep(ctx, e,
+		// Whoever has a record stays, without a layer; the others go, and who had the same
+		// address is marked. Rows are written again: that is faster than to change them.
+		`with old as (
+				delete from attendees
+				where event_id = $1 and state = 'open'
+				returning id, source, standing, reason, address_index, shared, agreed or counts_as_agreed as agreed, version, came_on
+			), recorded as (
+				select distinct on (r.attendee_id) r.attendee_id as id, r.name_hash
+				from records r
+				join preparations p on p.event_id = r.event_id
+				where r.event_id = $1 and r.kind <> 'corrected'
+				order by r.attendee_id, r.generation = any(p.generations) desc, r.recorded_on desc
+			), left_by as (
+				select distinct address_index
+				from old
+				where address_index <> '' and id not in (select id from recorded)
+			)
+			insert into attendees (id, event_id, source, standing, state, reason, address_index, name_hash, shared, agreed, counts_as_agreed, version, came_on)
+			select o.id, $1, o.source, o.standing, 'blocked', o.reason, o.address_index, r.name_hash,
+				o.shared or o.address_index in (select address_index from left_by), o.agreed, o.agreed, o.version, o.came_on
+			from old o
+			join recorded r on r.id = o.id
+			order by o.id`,
+		`delete from responses where event_id = $1`,
+		`delete from corrections where event_id = $1`,
+		`delete from removed where event_id = $1`,
+		`delete from looks where event_id = $1`)
+	if err != nil {
 		return err
 	}
 	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
@@ -192,28 +188,21 @@ func (s *Store) CleanUp(ctx context.Context, id attendees.EventID) (err error) {
 	return s.vault.Rewrite(ctx)
 }
 
-// walkBatch is about how many rows a sweep changes in one statement: a second's work.
-const walkBatch = 100_000
-
-// walk runs a statement for one part of an event's rows after the other. It takes the event
-// and a range of keys: these are hashes, so that equal ranges have about as many of them.
-func (s *Store) walk(ctx context.Context, e events.Event, statement string) error {
-	var n int
-	err := db.Get(ctx, s.pool, &n, `
-		select (select count(*) from attendees where event_id = $1) + (select count(*) from responses where event_id = $1)`, e.Key)
-	parts := n/walkBatch + 1
-	for i := 0; err == nil && i < parts; i++ {
-		low, high := edge(i, parts), edge(i+1, parts)
-		_, err = db.Exec(ctx, s.pool, statement, e.Key, low, high)
+// sweep runs statements about the rows of an event that nobody reads any more, one after the
+// other: there is no need for batches, since nobody waits for them, and one that is cut off
+// has done nothing.
+func (s *Store) sweep(ctx context.Context, e events.Event, statements ...string) error {
+	for _, statement := range statements {
+		err := db.InTx(ctx, s.pool, func(tx db.Tx) error {
+			if _, err := db.Exec(ctx, tx, `set local work_mem = '64MB'`); err != nil { // rows are joined in memory
+				return err
+			}
+			_, err := db.Exec(ctx, tx, statement, e.Key)
+			return err
+		})
+		if err != nil {
+			return err
+		}
 	}
-	return err
-}
-
-// edge is the key at which a part of all keys begins; the last part ends at the last key.
-func edge(part, parts int) (key uuid.UUID) {
-	if part == parts {
-		return uuid.Max
-	}
-	binary.BigEndian.PutUint32(key[:], uint32(uint64(part)<<32/uint64(parts)))
-	return key
+	return nil
 }

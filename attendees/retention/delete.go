@@ -55,6 +55,11 @@ func (s *Store) Delete(ctx context.Context, id attendees.EventID) (n int, err er
 	if err := s.deleteRows(ctx, e); err != nil {
 		return 0, err
 	}
+	if stay.all() > 0 {
+		if err := s.dropDead(ctx, e); err != nil {
+			return 0, err
+		}
+	}
 	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
 		if e, err = s.events.WriteOne(ctx, tx, id); err != nil {
 			return err
@@ -64,9 +69,6 @@ func (s *Store) Delete(ctx context.Context, id attendees.EventID) (n int, err er
 	})
 	if err != nil {
 		return 0, err
-	}
-	if err := s.Upstream.letGo(ctx, e); err != nil {
-		return n, err
 	}
 	return n, s.vault.Rewrite(ctx)
 }
@@ -162,19 +164,13 @@ func (s *Store) destroyForDeletion(ctx context.Context, tx db.Tx, e events.Event
 
 // deleteRows deletes the rows of an event's people but those who stay: nobody waits for them.
 func (s *Store) deleteRows(ctx context.Context, e events.Event) error {
-	for _, statement := range []string{
-		`delete from records where event_id = $1 and attendee_id between $2 and $3 and attendee_id not in (select attendee_id from staying($1))`,
-		`delete from responses where event_id = $1 and id between $2 and $3`,
-		`delete from corrections where event_id = $1 and attendee_id between $2 and $3`,
-		`delete from removed where event_id = $1 and id between $2 and $3`,
-		`delete from looks where event_id = $1 and attendee_id between $2 and $3 and attendee_id not in (select attendee_id from staying($1))`,
-		`delete from attendees where event_id = $1 and id between $2 and $3 and id not in (select attendee_id from staying($1))`,
-	} {
-		if err := s.walk(ctx, e, statement); err != nil {
-			return err
-		}
-	}
-	return s.dropDead(ctx, e)
+	return s.sweep(ctx, e,
+		`delete from records where event_id = $1 and attendee_id not in (select attendee_id from staying($1))`,
+		`delete from responses where event_id = $1`,
+		`delete from corrections where event_id = $1`,
+		`delete from removed where event_id = $1`,
+		`delete from looks where event_id = $1 and attendee_id not in (select attendee_id from staying($1))`,
+		`delete from attendees where event_id = $1 and id not in (select attendee_id from staying($1))`)
 }
 
 // finishDeletion writes the ledger's entry, and, where nobody stays, takes away what else

@@ -1,11 +1,13 @@
 package retention
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"runtime"
+	"slices"
 
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 	"golang.org/x/sync/errgroup"
 
 	"lethe/attendees"
@@ -16,11 +18,9 @@ import (
 
 // sealedRecord is one record on its way into the table.
 type sealedRecord struct {
-	attendee     uuid.UUID
-	kind         string
-	generation   []byte
-	sealed, half []byte
-	name         []byte
+	attendee           uuid.UUID
+	name               vault.Name
+	sealed, half, hash []byte
 }
 
 // responseAtSource is one response whose source has it still.
@@ -42,7 +42,7 @@ const (
 	// prepareBatch is how many people are sealed at a time by one processor.
 	prepareBatch = 500
 	// writeBatch is how many records are written in one transaction.
-	writeBatch = 20_000
+	writeBatch = 5000
 )
 
 // fill reads the people, seals their records on all processors, and writes them.
@@ -141,7 +141,7 @@ func (p *preparation) one(one reader.Person, out *part) {
 	under := func(name vault.Name) {
 		k, kind := p.keys[name], string(name)
 		text := a.Record(p.policy, p.event.ID, name == vault.Held).Text()
-		record := sealedRecord{attendee: one.ID, kind: kind, generation: k.Cipher.Generation(), sealed: k.Cipher.Seal(nil, one.ID, 0, kind, text), name: hash}
+		record := sealedRecord{attendee: one.ID, name: name, sealed: k.Cipher.Seal(nil, one.ID, 0, kind, text), hash: hash}
 		if k.Halves != nil {
 			record.half = k.Halves.Seal(address, one.ID, 0, kind, text)
 		}
@@ -171,27 +171,41 @@ func (p *preparation) one(one reader.Person, out *part) {
 	}
 }
 
-// write writes records as they come, some thousand in one transaction.
+// write writes records as they come, some thousand in one transaction, sorted: their order
+// tells nothing.
 func (p *preparation) write(ctx context.Context, parts <-chan part) error {
-	var records []sealedRecord
-	var upstream []responseAtSource
+	records, upstream := map[vault.Name][]sealedRecord{}, map[attendees.FormID][]responseAtSource{}
+	n := 0
 	flush := func() error {
-		err := db.InTx(ctx, p.pool, func(tx db.Tx) error {
-			if err := p.copyRecords(ctx, tx, records); err != nil {
-				return err
+		n = 0
+		return db.InTx(ctx, p.pool, func(tx db.Tx) error {
+			for name, some := range records {
+				if err := p.writeRecords(ctx, tx, name, some); err != nil {
+					return err
+				}
+				records[name] = some[:0]
 			}
-			return p.copyUpstream(ctx, tx, upstream)
+			for form, some := range upstream {
+				if err := p.writeUpstream(ctx, tx, form, some); err != nil {
+					return err
+				}
+				upstream[form] = some[:0]
+			}
+			return nil
 		})
-		records, upstream = records[:0], upstream[:0]
-		return err
 	}
 	for one := range parts {
-		records, upstream = append(records, one.records...), append(upstream, one.upstream...)
-		p.sealed, p.doubted, p.dropped = p.sealed+one.sealed, p.doubted+one.doubted, p.dropped+one.dropped
-		for what, n := range one.counts {
-			p.counts[what] += n
+		for _, r := range one.records {
+			records[r.name] = append(records[r.name], r)
 		}
-		if len(records)+len(upstream) >= writeBatch {
+		for _, r := range one.upstream {
+			upstream[r.form] = append(upstream[r.form], r)
+		}
+		p.sealed, p.doubted, p.dropped = p.sealed+one.sealed, p.doubted+one.doubted, p.dropped+one.dropped
+		for what, k := range one.counts {
+			p.counts[what] += k
+		}
+		if n += len(one.records) + len(one.upstream); n >= writeBatch {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -200,40 +214,63 @@ func (p *preparation) write(ctx context.Context, parts <-chan part) error {
 	return flush()
 }
 
-func (p *preparation) copyRecords(ctx context.Context, tx db.Tx, all []sealedRecord) (err error) {
+// pack is the bytes of many rows in one value, which travels as it is, where lib/pq copies
+// bytes in hexadecimal. Each row begins with a key.
+type pack struct {
+	bytes   []byte
+	lengths [4]pq.Int32Array // where each row begins, and the lengths of its parts
+}
+
+// newPack makes room for n rows that are about as long as one.
+func newPack(n, one int) (p pack) {
+	p.bytes = make([]byte, 0, n*(one+one/8+48))
+	return p
+}
+
+func (p *pack) add(key uuid.UUID, parts ...[]byte) {
+	p.lengths[0] = append(p.lengths[0], int32(len(p.bytes)+1))
+	p.bytes = append(p.bytes, key[:]...)
+	for i, b := range parts {
+		p.lengths[i+1] = append(p.lengths[i+1], int32(len(b)))
+		p.bytes = append(p.bytes, b...)
+	}
+}
+
+func (p *preparation) writeRecords(ctx context.Context, tx db.Tx, name vault.Name, all []sealedRecord) error {
 	if len(all) == 0 {
 		return nil
 	}
-	copied, err := tx.PrepareContext(ctx, `copy records (event_id, attendee_id, kind, generation, sealed, half, name_hash, recorded_on) from stdin`)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, copied.Close()) }()
-	event, today := p.event.Key.String(), p.today()
+	slices.SortFunc(all, func(a, b sealedRecord) int { return bytes.Compare(a.attendee[:], b.attendee[:]) })
+	rows := newPack(len(all), len(all[0].sealed)+len(all[0].half))
 	for _, r := range all {
-		if _, err := copied.ExecContext(ctx, event, r.attendee.String(), r.kind, r.generation, r.sealed, db.Bytes(r.half), r.name, today); err != nil {
-			return err
-		}
+		rows.add(r.attendee, r.hash, r.sealed, r.half)
 	}
-	_, err = copied.ExecContext(ctx)
+	_, err := db.Exec(ctx, tx, `
+		insert into records (event_id, kind, generation, recorded_on, attendee_id, name_hash, sealed, half)
+		select $1, $2, $3, $4::date, encode(substring(bytes from r.at for 16), 'hex')::uuid,
+			nullif(substring(bytes from r.at + 16 for r.hash), ''),
+			substring(bytes from r.at + 16 + r.hash for r.sealed),
+			nullif(substring(bytes from r.at + 16 + r.hash + r.sealed for r.half), '')
+		from (select $5::bytea as bytes offset 0) as packed, unnest($6::int[], $7::int[], $8::int[], $9::int[]) as r (at, hash, sealed, half)`,
+		p.event.Key, name, p.keys[name].Cipher.Generation(), p.today(), rows.bytes, rows.lengths[0], rows.lengths[1], rows.lengths[2], rows.lengths[3])
 	return err
 }
 
-func (p *preparation) copyUpstream(ctx context.Context, tx db.Tx, all []responseAtSource) (err error) {
+func (p *preparation) writeUpstream(ctx context.Context, tx db.Tx, form attendees.FormID, all []responseAtSource) error {
 	if len(all) == 0 {
 		return nil
 	}
-	copied, err := tx.PrepareContext(ctx, `copy upstream (id, event_id, form_id, attendee_id, sealed) from stdin`)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, copied.Close()) }()
+	slices.SortFunc(all, func(a, b responseAtSource) int { return bytes.Compare(a.id[:], b.id[:]) })
+	rows := newPack(len(all), len(all[0].sealed))
 	for _, r := range all {
-		if _, err := copied.ExecContext(ctx, r.id.String(), p.event.Key.String(), string(r.form), r.attendee.String(), r.sealed); err != nil {
-			return err
-		}
+		rows.add(r.id, r.attendee[:], r.sealed)
 	}
-	_, err = copied.ExecContext(ctx)
+	_, err := db.Exec(ctx, tx, `
+		insert into upstream (event_id, form_id, id, attendee_id, sealed)
+		select $1, $2, encode(substring(bytes from r.at for 16), 'hex')::uuid, encode(substring(bytes from r.at + 16 for 16), 'hex')::uuid,
+			substring(bytes from r.at + 32 for r.sealed)
+		from (select $3::bytea as bytes offset 0) as packed, unnest($4::int[], $5::int[]) as r (at, sealed)`,
+		p.event.Key, form, rows.bytes, rows.lengths[0], rows.lengths[2])
 	return err
 }
 

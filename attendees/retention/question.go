@@ -55,9 +55,6 @@ func (s *Store) Answer(ctx context.Context, id attendees.EventID, answer events.
 	if err != nil {
 		return 0, err
 	}
-	if err := s.Upstream.letGo(ctx, e); err != nil {
-		return n, err
-	}
 	return n, s.vault.Rewrite(ctx)
 }
 

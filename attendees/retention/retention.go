@@ -212,7 +212,8 @@ func (s *Store) doRun(ctx context.Context, ready func(Plan) ([]Planned, error)) 
 		done.Deleted, done.People = append(done.Deleted, e.ID), done.People+n
 	}
 	done.Peppers, err = s.endPeppers(ctx)
-	failed = append(failed, err, s.people.Sweep(ctx), s.pruneOpenings(ctx), s.record(ctx, done), s.vault.Rewrite(ctx))
+	_, asked := s.Upstream.Due(ctx)
+	failed = append(failed, err, asked, s.people.Sweep(ctx), s.pruneOpenings(ctx), s.record(ctx, done), s.vault.Rewrite(ctx))
 	return done, errors.Join(failed...)
 }
 

@@ -21,12 +21,6 @@ const seenAfter = 24 * time.Hour
 // Upstream is what is to be deleted at sources.
 type Upstream struct{ store *Store }
 
-// letGo is release, in a transaction of its own.
-func (s *Upstream) letGo(ctx context.Context, e events.Event) (err error) {
-	defer db.Wrap(&err, "let responses to event %s go at their source", e.ID)
-	return db.InTx(ctx, s.store.pool, func(tx db.Tx) error { return s.release(ctx, tx, e) })
-}
-
 // release makes those responses of an event due at their source whose attendees are not stored
 // any more, and, of a blocked event without an open question, those whose form's policy wants
 // them gone once they are sealed. Where the policy says so, staff are asked.
@@ -139,7 +133,7 @@ func (s *Upstream) Due(ctx context.Context) (due []Due, err error) {
 		if !slices.Contains(some, e.Key) {
 			continue
 		}
-		if err := s.letGo(ctx, e); err != nil {
+		if err := db.InTx(ctx, s.store.pool, func(tx db.Tx) error { return s.release(ctx, tx, e) }); err != nil {
 			return nil, err
 		}
 		var forms []attendees.FormID

@@ -102,7 +102,7 @@ returns table (attendee_id uuid, restricted boolean, recorded boolean)
 language sql stable as $$
 	select a.id, true, true
 	from attendees a
-	where a.event_id = event and a.state = 'restricted' and a.reason in ('restriction', 'objection')
+	where a.event_id = event and a.reason <> '' and a.state = 'restricted' and a.reason in ('restriction', 'objection')
 	union all
 	select a.id, false, exists (select from records r where r.event_id = event and r.attendee_id = a.id and r.kind = 'held')
 	from bars b
