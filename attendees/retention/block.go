@@ -142,6 +142,9 @@ func (s *Store) CleanUp(ctx context.Context, id attendees.EventID) (err error) {
 	if err != nil || e.State != attendees.Blocked || e.Cleaned {
 		return err
 	}
+	if err := s.vault.Rewrite(ctx); err != nil {
+		return err
+	}
 	if err := s.dropDead(ctx, e); err != nil {
 		return err
 	}
@@ -176,16 +179,12 @@ func (s *Store) CleanUp(ctx context.Context, id attendees.EventID) (err error) {
 	if err != nil {
 		return err
 	}
-	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
+	return db.InTx(ctx, s.pool, func(tx db.Tx) error {
 		if e, err = s.events.Look(ctx, tx, id); err != nil || e.State != attendees.Blocked {
 			return err
 		}
 		return s.events.Cleaned(ctx, tx, e)
 	})
-	if err != nil {
-		return err
-	}
-	return s.vault.Rewrite(ctx)
 }
 
 // sweep runs statements about the rows of an event that nobody reads any more, one after the

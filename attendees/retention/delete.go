@@ -43,6 +43,9 @@ func (s *Store) Delete(ctx context.Context, id attendees.EventID) (n int, err er
 	if err != nil {
 		return 0, err
 	}
+	if err := s.vault.Rewrite(ctx); err != nil { // before there is much else for a checkpoint to write
+		return 0, err
+	}
 	if stay.all() > 0 {
 		if err := s.CleanUp(ctx, id); err != nil { // so that those who stay are blocked
 			return 0, err
@@ -67,10 +70,7 @@ func (s *Store) Delete(ctx context.Context, id attendees.EventID) (n int, err er
 		n, err = s.finishDeletion(ctx, tx, &e, stay)
 		return err
 	})
-	if err != nil {
-		return 0, err
-	}
-	return n, s.vault.Rewrite(ctx)
+	return n, err
 }
 
 // takeStock notes of an open event what is to outlive its working key: counts, what is to be
