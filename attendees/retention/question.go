@@ -18,7 +18,7 @@ import (
 // destroyed: records of attendees who never agreed open to nobody, and are deleted; those
 // on hold wait for its end. With Keep they stay like the others. Drop is refused where a
 // source that failed answers again: the event is to be reopened then, and read. It returns how
-// many were dropped.
+// many records were dropped.
 func (s *Store) Answer(ctx context.Context, id attendees.EventID, answer events.Question, reason string) (n int64, err error) {
 	defer db.Wrap(&err, "answer the agreement question of event %s", id)
 	var e events.Event
@@ -81,7 +81,7 @@ func (s *Store) keep(ctx context.Context, tx db.Tx, e events.Event) error {
 
 // settle removes what nothing keeps in a blocked event any more, for a caller who has its row
 // in tx: records that only a hold had kept, and, once staff said to drop them, those in doubt.
-// Keys under which nobody lies are destroyed. It returns how many people lost a record.
+// Keys under which nobody lies are destroyed. It returns how many records went.
 func (s *Store) settle(ctx context.Context, tx db.Tx, e events.Event) (n int64, err error) {
 	var keeps []pq.ByteaArray
 	if err := db.Select(ctx, tx, &keeps, `select keeps from preparations where event_id = $1`, e.Key); err != nil || len(keeps) == 0 {
