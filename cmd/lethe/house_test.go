@@ -20,7 +20,7 @@ import (
 var floors = [][]string{
 	{"lethe/attendees", "lethe/migrations", "lethe/sync/internal/rest", "lethe/attendees/db/localpg"},
 	{"lethe/attendees/db"},
-	{"lethe/attendees/seal", "lethe/attendees/policyfile", "lethe/attendees/ledger", "lethe/attendees/mail", "lethe/attendees/db/pgtest"},
+	{"lethe/attendees/seal", "lethe/attendees/policyfile", "lethe/attendees/ledger", "lethe/attendees/mail", "lethe/attendees/db/pgtest", "lethe/attendees/lifetest/life"},
 	{"lethe/attendees/events", "lethe/attendees/vault"},
 	{"lethe/attendees/reader", "lethe/attendees/rights/words", "lethe/attendees/rights/deadline"},
 	{"lethe/attendees/people/sheet"},
@@ -46,10 +46,11 @@ var mute = []string{
 	"lethe/attendees", "lethe/attendees/seal", "lethe/attendees/policyfile", "lethe/attendees/old/attendees", "lethe/attendees/old/seal", "lethe/attendees/old/export",
 	"lethe/attendees/old/rights", "lethe/attendees/web", "lethe/sync/eventbrite", "lethe/sync/typeform",
 	"lethe/sync/eventbrite/eventbritetest", "lethe/sync/typeform/typeformtest", "lethe/sync/internal/rest", "lethe/attendees/lifetest",
+	"lethe/attendees/lifetest/life",
 }
 
 // testSupport is for tests alone: the program contains none of it.
-var testSupport = []string{"lethe/attendees/db/pgtest", "lethe/attendees/coretest", "lethe/attendees/lifetest"}
+var testSupport = []string{"lethe/attendees/db/pgtest", "lethe/attendees/coretest", "lethe/attendees/lifetest", "lethe/attendees/lifetest/life"}
 
 // roomFree are names under which everything and nothing fits.
 var roomFree = []string{"util", "utils", "common", "helpers", "models", "types"}

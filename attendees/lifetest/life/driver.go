@@ -1,4 +1,4 @@
-package lifetest
+package life
 
 import (
 	"errors"
@@ -33,10 +33,14 @@ type Driver interface {
 	// Counts are those that are left of an event once it is blocked, by what was counted:
 	// registered, attended, agreed.
 	Counts(event string) (map[string]int, error)
-	// Stored is of whom, and of which answers, anything is stored, opened or not.
+	// Stored tells which people anything is stored of, and which answers the server can
+	// open.
 	Stored(event string) (Stored, error)
 	// Tasks is what staff are asked.
 	Tasks() ([]Task, error)
+
+	// End gives back what the life took: there are hundreds of them.
+	End()
 }
 
 // What Do may return.
@@ -107,31 +111,31 @@ const (
 
 // What people and staff do.
 const (
-	Restrict     Kind = "restrict" // Who, at their request
-	Object       Kind = "object"
-	Lift         Kind = "lift"     // by Address, or, where it is empty, by an officer
-	Withdraw     Kind = "withdraw" // Who, from Purpose
-	Erase        Kind = "erase"    // as far as no duty stops it
-	Forget       Kind = "forget"   // now, whatever a duty says
-	Correct      Kind = "correct"  // Who's Field to Value, asked for from Address
-	Hold         Kind = "hold"     // Event as a whole, or Who; it has Number
-	Release      Kind = "release"  // the hold of Number
-	Keep         Kind = "keep"     // the agreement question of Event is answered
-	Drop         Kind = "drop"
-	Accept       Kind = "accept" // the planned dates of Event
-	Reopen       Kind = "reopen" // Event
-	Match        Kind = "match"  // Answer of Event to Who, by hand
-	Narrow       Kind = "narrow" // the policy's forum names affiliation no more, and stored layers are minimised again
-	Widen        Kind = "widen"  // it does again
-	AddOfficer   Kind = "add officer"
-	ChangeOffice Kind = "change officers" // all others leave
-	AddSecret    Kind = "add secret"
+	Restrict       Kind = "restrict" // Who, at their request
+	Object         Kind = "object"
+	Lift           Kind = "lift"     // by Address, or, where it is empty, by an officer
+	Withdraw       Kind = "withdraw" // Who, from Purpose
+	Erase          Kind = "erase"    // as far as no duty stops it
+	Forget         Kind = "forget"   // now, whatever a duty says
+	Correct        Kind = "correct"  // Who's Field to Value, asked for from Address
+	Hold           Kind = "hold"     // Event as a whole, or Who; it has Number
+	Release        Kind = "release"  // the hold of Number
+	Keep           Kind = "keep"     // the agreement question of Event is answered
+	Drop           Kind = "drop"
+	Accept         Kind = "accept" // the plan, of all events
+	Reopen         Kind = "reopen" // Event
+	Match          Kind = "match"  // Answer of Event to Who, by hand
+	Narrow         Kind = "narrow" // the policy's forum names affiliation no more, and stored layers are minimised again
+	Widen          Kind = "widen"  // it does again
+	AddOfficer     Kind = "add officer"
+	ChangeOfficers Kind = "change officers" // all others leave
+	AddSecret      Kind = "add secret"
 )
 
 // What becomes due.
 const (
 	SetClock Kind = "clock" // to Now
-	Night    Kind = "night" // the sweep: whatever time alone ends
+	Night    Kind = "night" // the sweep: what ends by time
 	// Block and Delete are of Event. With Cut they are cut off: after that many of the steps
 	// prepare, commit and clean up; or, 1, in the middle of the first.
 	Block  Kind = "block"
@@ -230,7 +234,7 @@ type Row struct {
 }
 
 // Own is what is stored of one event under an address. Either Shared, or Who with the
-// rest, or answers that are nobody's or somebody else's.
+// rest, or a response under the address that is unmatched or somebody else's.
 type Own struct {
 	Event  string
 	Shared bool // several people have the address, and staff help
@@ -243,13 +247,16 @@ type Own struct {
 
 // Record is one sealed record that opens.
 type Record struct {
-	Who    Who
-	Kind   string            // kept, doubt, held, restricted (all of its numbers merged), lifted or corrected
+	Who Who
+	// Kind is kept, doubt (while the question is open), held, restricted (all of its numbers
+	// merged), lifted or corrected (the newest of each field). Several of one kind come in
+	// the order in which they were made.
+	Kind   string
 	Fields map[string]string // as of a Row
 	Also   []string          // values besides, such as earlier readings under a hold
 }
 
-// Stored is of whom and of what anything is stored.
+// Stored is which people anything is stored of, and which answers open.
 type Stored struct {
 	People  []Who
 	Answers []string
