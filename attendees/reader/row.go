@@ -74,13 +74,9 @@ func (p *Person) set(facts uint32) {
 	p.Shared, p.Agreed, p.CountsAsAgreed, p.Former = facts&64 != 0, facts&128 != 0, facts&256 != 0, facts&512 != 0
 }
 
-const (
-	// maxAnswers is up to how many responses are read at once, before their people: they take
-	// less than half a kilobyte each.
-	maxAnswers = 60_000
-	// together is how many people are read at a time where there are more.
-	together = 2000
-)
+// maxAnswers is about how many responses are read at once, before their people: they take
+// less than half a kilobyte each.
+const maxAnswers = 60_000
 
 // Rows gives an event's people one after the other, with those of their layers that are
 // stored, in no order that can be relied on: to sort takes PostgreSQL longer than to read.
@@ -114,50 +110,37 @@ func (s *Store) Rows(ctx context.Context, q db.Queryer, e events.Event, since in
 	if err != nil {
 		return err
 	}
-	if answers <= maxAnswers {
-		known := map[uuid.UUID]*more{}
-		if answers > 0 {
-			err = r.answers(ctx, known, `
-				select `+answerColumns+`
-				from responses
-				where event_id = $1 and attendee_id is not null`, `
-				select uuid_send(attendee_id), layer
-				from corrections
-				where event_id = $1`, e.Key)
-		}
-		if err != nil {
+	parts := min(256, answers/maxAnswers+1)
+	for i := range parts {
+		if err := r.part(ctx, i, parts, each); err != nil {
 			return err
 		}
-		return r.people(ctx, func(row Row) error {
-			row.more = known[row.id]
-			return each(row)
-		}, `
-			select `+rowColumns+`
-			from attendees a
-			where a.event_id = $1`, e.Key)
 	}
-	_, err = db.Exec(ctx, q, `
-		declare people no scroll cursor for
-		select `+rowColumns+`
-		from attendees a
-		where a.event_id = $1`, e.Key)
+	return nil
+}
+
+// part reads the people of one of several parts of about one size, by the first byte of their
+// keys, which are hashes. The planner cannot see through that, so it does not walk an index.
+func (r *reader) part(ctx context.Context, i, parts int, each func(Row) error) error {
+	from, to := 256*i/parts, 256*(i+1)/parts-1
+	known := map[uuid.UUID]*more{}
+	err := r.answers(ctx, known, `
+		select `+answerColumns+`
+		from responses
+		where event_id = $1 and get_byte(uuid_send(attendee_id), 0) between $2 and $3`, `
+		select uuid_send(attendee_id), layer
+		from corrections
+		where event_id = $1 and get_byte(uuid_send(attendee_id), 0) between $2 and $3`, r.event.Key, from, to)
 	if err != nil {
 		return err
 	}
-	for {
-		some := make([]Row, 0, together)
-		err := r.people(ctx, gather(&some), `fetch 2000 from people`)
-		if err == nil {
-			err = r.answered(ctx, some, each)
-		}
-		if err != nil {
-			return err
-		}
-		if len(some) < together {
-			_, err := db.Exec(ctx, q, `close people`)
-			return err
-		}
-	}
+	return r.people(ctx, func(row Row) error {
+		row.more = known[row.id]
+		return each(row)
+	}, `
+		select `+rowColumns+`
+		from attendees a
+		where a.event_id = $1 and get_byte(uuid_send(a.id), 0) between $2 and $3`, r.event.Key, from, to)
 }
 
 func gather(all *[]Row) func(Row) error {
@@ -235,7 +218,7 @@ func (r *reader) answered(ctx context.Context, rows []Row, each func(Row) error)
 const answerColumns = `uuid_send(attendee_id) || uuid_send(id) || address_index, matched_by, came_on, layer`
 
 // answers reads responses and corrections by two queries, and keeps them by attendee.
-func (r *reader) answers(ctx context.Context, known map[uuid.UUID]*more, responses, corrections string, arg any) error {
+func (r *reader) answers(ctx context.Context, known map[uuid.UUID]*more, responses, corrections string, args ...any) error {
 	of := func(id []byte) *more {
 		m := known[uuid.UUID(id)]
 		if m == nil {
@@ -254,7 +237,7 @@ func (r *reader) answers(ctx context.Context, known map[uuid.UUID]*more, respons
 		m := of(head[:16])
 		m.responses, m.said = append(m.responses, one), append(m.said, r.keep(layer))
 		return nil
-	}, responses, arg)
+	}, responses, args...)
 	if err != nil {
 		return err
 	}
@@ -264,5 +247,5 @@ func (r *reader) answers(ctx context.Context, known map[uuid.UUID]*more, respons
 		}
 		of(head).correction = r.keep(layer)
 		return nil
-	}, corrections, arg)
+	}, corrections, args...)
 }
