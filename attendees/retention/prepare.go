@@ -83,6 +83,9 @@ func (s *Store) prepare(ctx context.Context, id attendees.EventID, leaving bool)
 		if e.Version != p.event.Version {
 			return ErrChanged
 		}
+		if err := p.decide(ctx, tx); err != nil {
+			return err
+		}
 		if err := p.look(ctx, tx); err != nil {
 			return err
 		}
@@ -94,7 +97,7 @@ func (s *Store) prepare(ctx context.Context, id attendees.EventID, leaving bool)
 	return db.InTx(ctx, s.pool, func(tx db.Tx) error { return p.end(ctx, tx) })
 }
 
-// begin decides how an event is sealed, and makes the keys.
+// begin makes the keys of a preparation, for which it has the event's row for a moment.
 func (p *preparation) begin(ctx context.Context, tx db.Tx, id attendees.EventID) (err error) {
 	if p.event, err = p.events.Look(ctx, tx, id); err != nil {
 		return err
@@ -115,7 +118,7 @@ func (p *preparation) begin(ctx context.Context, tx db.Tx, id attendees.EventID)
 		return err
 	}
 	p.whole, p.asks = e.Held, events.AsksToAgree(links, e.ID)
-	if err := p.decide(ctx, tx); err != nil {
+	if p.heldOnly, err = p.set(ctx, tx, `select hash from bars where event_id = $1 and what = 'held'`); err != nil {
 		return err
 	}
 	if err := p.vault.DropPrepared(ctx, tx, reader.Ref(e)); err != nil {
@@ -206,10 +209,6 @@ func (p *preparation) decide(ctx context.Context, tx db.Tx) error {
 		join attendees a on a.id between r.claims and overlay(r.claims::text placing 'ff' from 35)::uuid
 		where r.event_id = $1 and r.attendee_id is null and r.agreed
 		group by r.claims`)
-	if err != nil {
-		return err
-	}
-	p.heldOnly, err = p.set(ctx, tx, `select hash from bars where event_id = $1 and what = 'held'`)
 	return err
 }
 
