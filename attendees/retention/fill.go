@@ -43,6 +43,8 @@ const (
 	prepareBatch = 500
 	// writeBatch is how many records are written in one transaction.
 	writeBatch = 5000
+	// writers is how many connections write: one would keep one processor idle.
+	writers = 2
 )
 
 // fill reads the people, seals their records on all processors, and writes them.
@@ -93,7 +95,9 @@ func (p *preparation) fill(ctx context.Context, tx db.Tx) error {
 		defer close(parts)
 		return workers.Wait()
 	})
-	group.Go(func() error { return p.write(ctx, parts) })
+	for range writers {
+		group.Go(func() error { return p.write(ctx, parts) })
+	}
 	return group.Wait()
 }
 
@@ -201,10 +205,7 @@ func (p *preparation) write(ctx context.Context, parts <-chan part) error {
 		for _, r := range one.upstream {
 			upstream[r.form] = append(upstream[r.form], r)
 		}
-		p.sealed, p.doubted, p.dropped = p.sealed+one.sealed, p.doubted+one.doubted, p.dropped+one.dropped
-		for what, k := range one.counts {
-			p.counts[what] += k
-		}
+		p.add(one)
 		if n += len(one.records) + len(one.upstream); n >= writeBatch {
 			if err := flush(); err != nil {
 				return err
@@ -212,6 +213,16 @@ func (p *preparation) write(ctx context.Context, parts <-chan part) error {
 		}
 	}
 	return flush()
+}
+
+// add counts a part.
+func (p *preparation) add(one part) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sealed, p.doubted, p.dropped = p.sealed+one.sealed, p.doubted+one.doubted, p.dropped+one.dropped
+	for what, k := range one.counts {
+		p.counts[what] += k
+	}
 }
 
 // pack is the bytes of many rows in one value, which travels as it is, where lib/pq copies

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -54,6 +55,7 @@ type preparation struct {
 	heldOnly map[uuid.UUID]bool // attendees who are on hold by themselves
 	hashes   seal.Hashes
 
+	mu                       sync.Mutex // of what is counted
 	sealed, doubted, dropped int
 	counts                   map[string]int
 }
