@@ -18,7 +18,7 @@ func (e Event) Pending() bool { return e.State != attendees.Deleted && e.far() }
 // applied 30 days ago.
 func (e Event) far() bool {
 	days := func(a, b attendees.Date) bool { n := a.Days(b); return n > freeDays || n < -freeDays }
-	return days(e.PlannedDeleteOn, e.AcceptedDeleteOn) || e.State == attendees.Open && days(e.PlannedBlockOn, e.AcceptedBlockOn)
+	return days(e.Planned.DeleteOn, e.Accepted.DeleteOn) || e.State == attendees.Open && days(e.Planned.BlockOn, e.Accepted.BlockOn)
 }
 
 // plan gives an event what source and policy say now. What is blocked stays blocked: only
@@ -26,56 +26,45 @@ func (e Event) far() bool {
 func (e *Event) plan(p attendees.Schedule, now time.Time) {
 	// Small steps add up: what they are compared with moves only with what applied for a while.
 	if now.Sub(e.AppliedAt) >= freeDays*24*time.Hour {
-		e.AcceptedRule, e.AcceptedBlockOn, e.AcceptedDeleteOn = e.Rule, e.BlockOn, e.DeleteOn
+		e.Accepted = e.Dates
 	}
-	e.PlannedDeleteOn, e.PlannedRule = p.DeleteOn, p.Rule.Name
+	planned := Dates{p.Rule.Name, p.BlockOn, p.DeleteOn}
 	if e.State == attendees.Open {
-		e.EndsOn, e.PlannedBlockOn = p.EndsOn, p.BlockOn
+		e.EndsOn = p.EndsOn
 	} else {
-		e.PlannedDeleteOn = later(e.PlannedDeleteOn, e.BlockOn)
+		planned.BlockOn, planned.DeleteOn = e.Planned.BlockOn, later(p.DeleteOn, e.BlockOn)
 	}
-	block, delete, rule := e.PlannedBlockOn, e.PlannedDeleteOn, e.PlannedRule
+	e.Planned = planned
 	if e.far() {
-		block = later(block, e.AcceptedBlockOn)
-		if delete.Before(e.AcceptedDeleteOn) {
-			delete, rule = e.AcceptedDeleteOn, e.AcceptedRule
+		planned.BlockOn = later(planned.BlockOn, e.Accepted.BlockOn)
+		if planned.DeleteOn.Before(e.Accepted.DeleteOn) {
+			planned.DeleteOn, planned.Rule = e.Accepted.DeleteOn, e.Accepted.Rule
 		}
 	}
-	e.apply(block, delete, rule, now)
+	e.apply(planned, now)
 }
 
 // apply puts dates in force.
-func (e *Event) apply(block, delete attendees.Date, rule string, now time.Time) {
+func (e *Event) apply(d Dates, now time.Time) {
 	if e.State != attendees.Open {
-		block = e.BlockOn
+		d.BlockOn = e.BlockOn
 	}
-	if block != e.BlockOn || delete != e.DeleteOn || rule != e.Rule {
-		e.BlockOn, e.DeleteOn, e.Rule, e.AppliedAt = block, delete, rule, now
+	if d != e.Dates {
+		e.Dates, e.AppliedAt = d, now
 	}
 }
 
 // accept puts the planned dates in force; later changes are compared with them.
 func (e *Event) accept(now time.Time) {
 	if e.State != attendees.Open { // it may have been blocked since it was planned
-		e.PlannedDeleteOn = later(e.PlannedDeleteOn, e.BlockOn)
+		e.Planned.DeleteOn = later(e.Planned.DeleteOn, e.BlockOn)
 	}
-	e.apply(e.PlannedBlockOn, e.PlannedDeleteOn, e.PlannedRule, now)
-	e.AcceptedRule, e.AcceptedBlockOn, e.AcceptedDeleteOn = e.Rule, e.BlockOn, e.DeleteOn
-	e.AppliedAt = now
+	e.apply(e.Planned, now)
+	e.Accepted, e.AppliedAt = e.Dates, now
 }
-
-// dates are a block date, and a delete date with its rule.
-type dates struct {
-	block, delete attendees.Date
-	rule          string
-}
-
-func (e Event) inForce() dates  { return dates{e.BlockOn, e.DeleteOn, e.Rule} }
-func (e Event) planned() dates  { return dates{e.PlannedBlockOn, e.PlannedDeleteOn, e.PlannedRule} }
-func (e Event) accepted() dates { return dates{e.AcceptedBlockOn, e.AcceptedDeleteOn, e.AcceptedRule} }
 
 func sameDates(a, b Event) bool {
-	return a.EndsOn == b.EndsOn && a.inForce() == b.inForce() && a.planned() == b.planned() && a.accepted() == b.accepted()
+	return a.EndsOn == b.EndsOn && a.Dates == b.Dates && a.Planned == b.Planned && a.Accepted == b.Accepted
 }
 
 func later(a, b attendees.Date) attendees.Date {

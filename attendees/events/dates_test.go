@@ -142,7 +142,7 @@ func TestAnEventPostponedOnceItIsBlockedIsKeptByItsNewEnd(t *testing.T) {
 	w.accept("1")
 	want(t, "accepted", dates(w.event("1")), later+"false")
 	want(t, "it was a mistake, which waits", dates(w.save("1", was)), later+"true")
-	want(t, "before its block date: it is not deleted before it was blocked", w.save("1", was.AddDate(-20, 0, 0)).PlannedDeleteOn.String(), "2027-07-20")
+	want(t, "before its block date: it is not deleted before it was blocked", w.save("1", was.AddDate(-20, 0, 0)).Planned.DeleteOn.String(), "2027-07-20")
 	w.save("1", was)
 	w.accept("1")
 	want(t, "put right", dates(w.event("1")), first+"false")
@@ -264,14 +264,14 @@ func TestWhateverDatesASourceNamesTheScheduleRunsForwards(t *testing.T) {
 				}
 			}
 			e := w.event(id)
-			if e.DeleteOn.Days(e.AcceptedDeleteOn) < -30 || e.State == attendees.Open && e.BlockOn.Days(e.AcceptedBlockOn) < -30 {
-				r.Fatalf("in force is %s, far before what was accepted, %s and %s", dates(e), e.AcceptedBlockOn, e.AcceptedDeleteOn)
+			if e.DeleteOn.Days(e.Accepted.DeleteOn) < -30 || e.State == attendees.Open && e.BlockOn.Days(e.Accepted.BlockOn) < -30 {
+				r.Fatalf("in force is %s, far before what was accepted, %s and %s", dates(e), e.Accepted.BlockOn, e.Accepted.DeleteOn)
 			}
 			if e.State == attendees.Blocked && before.State == attendees.Blocked && e.BlockOn != before.BlockOn {
 				r.Fatal("a blocked event has another block date")
 			}
-			if now, later := e.PlannedDeleteOn.Days(e.DeleteOn), e.Pending(); now > 0 || now < 0 && !later {
-				r.Fatalf("in force is %s, planned %s", dates(e), e.PlannedDeleteOn)
+			if now, later := e.Planned.DeleteOn.Days(e.DeleteOn), e.Pending(); now > 0 || now < 0 && !later {
+				r.Fatalf("in force is %s, planned %s", dates(e), e.Planned.DeleteOn)
 			}
 		}
 	})

@@ -48,15 +48,12 @@ func (s *Store) save(ctx context.Context, tx db.Tx, source attendees.SourceName,
 		if err != nil {
 			return false, err
 		}
-		if isNew {
-			e.EndsOn, e.PlannedBlockOn, e.PlannedDeleteOn, e.PlannedRule = p.EndsOn, p.BlockOn, p.DeleteOn, p.Rule.Name
+		if e.plan(p, now); isNew {
 			e.accept(now)
-			return s.insert(ctx, tx, e)
 		}
-		e.plan(p, now)
 	}
-	if err := s.update(ctx, tx, before, &e); err != nil || e.State != attendees.Blocked {
-		return false, err
+	if err := s.write(ctx, tx, before, &e); err != nil || e.State != attendees.Blocked {
+		return isNew, err
 	}
 	about := Task{Kind: TaskReopen, Event: e.Key}
 	if e.Misjudged(now) {
@@ -84,39 +81,31 @@ func moment(t time.Time) *time.Time {
 	return &t
 }
 
-// insert stores a new event, unless somebody else has just discovered it, too.
-func (s *Store) insert(ctx context.Context, tx db.Tx, e Event) (isNew bool, err error) {
-	n, err := db.Exec(ctx, tx, `
-		insert into events (id, source, source_id, organization_id, name, status, time_zone, starts_at, ends_at, ends_on, first_seen_on,
-			rule, block_on, delete_on, planned_rule, planned_block_on, planned_delete_on, accepted_rule, accepted_block_on, accepted_delete_on,
-			applied_at, secret)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $12, $13, $14, $12, $13, $14, $15, $16)
-		on conflict (id) do nothing`,
-		e.Key, e.Source, e.ID, e.Organization, e.Name, e.Status, e.Zone, e.StartsAt, e.EndsAt, e.EndsOn, e.FirstSeenOn,
-		e.Rule, e.BlockOn, e.DeleteOn, e.AppliedAt, s.secret)
-	return n > 0, err
-}
-
-// update stores what has changed of an event whose row tx has; other dates raise its
-// version. One that was past its block date, and is not any more, is read again: what came
-// meanwhile was stored, and what changed was not asked for.
-func (s *Store) update(ctx context.Context, tx db.Tx, before Event, e *Event) error {
+// write stores what has changed of an event whose row tx has, or one that is new; other dates
+// raise its version. One that was past its block date, and is not any more, is read again:
+// what came meanwhile was stored, and what changed was not asked for.
+func (s *Store) write(ctx context.Context, tx db.Tx, before Event, e *Event) error {
+	known, raise := before.Secret != "", 0
 	switch {
-	case !sameDates(before, *e):
+	case known && !sameDates(before, *e):
+		raise = 1
 		e.Version++
-	case before.described() == e.described() && before.AppliedAt.Equal(e.AppliedAt):
+	case known && before.described() == e.described() && before.AppliedAt.Equal(e.AppliedAt):
 		return nil
 	}
 	_, err := db.Exec(ctx, tx, `
-		update events
-		set organization_id = $2, name = $3, status = $4, time_zone = $5, starts_at = $6, ends_at = $7, ends_on = $8,
-		    rule = $9, block_on = $10, delete_on = $11, planned_rule = $12, planned_block_on = $13, planned_delete_on = $14,
-		    accepted_rule = $15, accepted_block_on = $16, accepted_delete_on = $17, applied_at = $18, version = $19
-		where id = $1`,
-		e.Key, e.Organization, e.Name, e.Status, e.Zone, e.StartsAt, e.EndsAt, e.EndsOn,
-		e.Rule, e.BlockOn, e.DeleteOn, e.PlannedRule, e.PlannedBlockOn, e.PlannedDeleteOn,
-		e.AcceptedRule, e.AcceptedBlockOn, e.AcceptedDeleteOn, e.AppliedAt, e.Version)
-	if now := s.now(); err == nil && before.State == attendees.Open && before.Past(now) && !e.Past(now) {
+		insert into events as e (id, source, source_id, first_seen_on, secret, organization_id, name, status, time_zone, starts_at, ends_at, ends_on,
+			rule, block_on, delete_on, planned_rule, planned_block_on, planned_delete_on, accepted_rule, accepted_block_on, accepted_delete_on,
+			applied_at, version)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+		on conflict (id) do update set
+			(organization_id, name, status, time_zone, starts_at, ends_at, ends_on, rule, block_on, delete_on, planned_rule, planned_block_on,
+				planned_delete_on, accepted_rule, accepted_block_on, accepted_delete_on, applied_at, version)
+			= ($6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, e.version + $23)`,
+		e.Key, e.Source, e.ID, e.FirstSeenOn, s.secret, e.Organization, e.Name, e.Status, e.Zone, e.StartsAt, e.EndsAt, e.EndsOn,
+		e.Rule, e.BlockOn, e.DeleteOn, e.Planned.Rule, e.Planned.BlockOn, e.Planned.DeleteOn,
+		e.Accepted.Rule, e.Accepted.BlockOn, e.Accepted.DeleteOn, e.AppliedAt, raise)
+	if now := s.now(); err == nil && known && before.State == attendees.Open && before.Past(now) && !e.Past(now) {
 		return s.ReadAgain(ctx, tx, *e)
 	}
 	return err
@@ -147,12 +136,12 @@ func (s *Store) Replan(ctx context.Context) (n int, err error) {
 			if err := s.Preview(&e); err != nil {
 				return err
 			}
-			return s.update(ctx, tx, before, &e)
+			return s.write(ctx, tx, before, &e)
 		})
 		if err != nil {
 			return n, err
 		}
-		if before.inForce() != e.inForce() || before.planned() != e.planned() {
+		if before.Dates != e.Dates || before.Planned != e.Planned {
 			n++
 		}
 	}
@@ -177,5 +166,5 @@ func (s *Store) Accept(ctx context.Context, tx db.Tx, e Event) (_ Event, err err
 	defer db.Wrap(&err, "accept the dates of event %s", e.ID)
 	before := e
 	e.accept(s.now())
-	return e, s.update(ctx, tx, before, &e)
+	return e, s.write(ctx, tx, before, &e)
 }

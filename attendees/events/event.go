@@ -36,19 +36,10 @@ type Event struct {
 	EndsOn       attendees.Date           `db:"ends_on"`
 	FirstSeenOn  attendees.Date           `db:"first_seen_on"`
 	State        attendees.State          `db:"state"`
-	// The dates that apply, with their rule.
-	Rule     string         `db:"rule"`
-	BlockOn  attendees.Date `db:"block_on"`
-	DeleteOn attendees.Date `db:"delete_on"`
-	// What source and policy say now; it does not apply yet where it is far from Accepted.
-	PlannedRule     string         `db:"planned_rule"`
-	PlannedBlockOn  attendees.Date `db:"planned_block_on"`
-	PlannedDeleteOn attendees.Date `db:"planned_delete_on"`
-	// What changes are compared with.
-	AcceptedRule     string         `db:"accepted_rule"`
-	AcceptedBlockOn  attendees.Date `db:"accepted_block_on"`
-	AcceptedDeleteOn attendees.Date `db:"accepted_delete_on"`
-	AppliedAt        time.Time      `db:"applied_at"`
+	Dates                                 // that apply
+	Planned      Dates                    `db:"planned"`  // by source and policy as they are now: they do not apply yet where they are far from Accepted
+	Accepted     Dates                    `db:"accepted"` // what changes are compared with
+	AppliedAt    time.Time                `db:"applied_at"`
 
 	Secret     string   `db:"secret"`
 	Version    int64    `db:"version"`
@@ -65,8 +56,15 @@ type Event struct {
 }
 
 const eventColumns = `id, source_id, source, organization_id, name, status, time_zone, starts_at, ends_at, ends_on, first_seen_on, state,
-	rule, block_on, delete_on, planned_rule, planned_block_on, planned_delete_on, accepted_rule, accepted_block_on, accepted_delete_on,
-	applied_at, secret, version, generation, held, question, read_at, reconciled_at, blocked_at, reopened_at, deleted_at, cleaned`
+	rule, block_on, delete_on, planned_rule as "planned.rule", planned_block_on as "planned.block_on", planned_delete_on as "planned.delete_on",
+	accepted_rule as "accepted.rule", accepted_block_on as "accepted.block_on", accepted_delete_on as "accepted.delete_on", applied_at, secret, version, generation, held, question, read_at, reconciled_at, blocked_at, reopened_at, deleted_at, cleaned`
+
+// Dates are when an event is blocked and deleted, and by which rule.
+type Dates struct {
+	Rule     string         `db:"rule"`
+	BlockOn  attendees.Date `db:"block_on"`
+	DeleteOn attendees.Date `db:"delete_on"`
+}
 
 // Question is whether attendees who never agreed are kept, where so few agreed that the
 // form may be the wrong one. The empty Question was not asked.

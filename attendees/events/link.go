@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
@@ -16,12 +17,12 @@ import (
 // Link says that a form belongs to an event, for one purpose, and which of its questions
 // fill which fields.
 type Link struct {
-	Event   attendees.EventID
-	Form    attendees.FormID
-	Title   string // of the form
-	Purpose attendees.PurposeName
-	Fields  attendees.FieldLinks // in their order
-	Linked  time.Time
+	Event   attendees.EventID     `db:"event"`
+	Form    attendees.FormID      `db:"form_id"`
+	Title   string                `db:"title"` // of the form
+	Purpose attendees.PurposeName `db:"purpose"`
+	Linked  time.Time             `db:"linked_at"`
+	Fields  attendees.FieldLinks  `db:"-"` // in their order
 }
 
 // Forms keeps which forms are linked to which events, with their questions.
@@ -48,10 +49,12 @@ func LinkField(form attendees.Form, purpose attendees.Purpose, w attendees.Field
 // before is read again. It refuses an event that is not open.
 func (s *Forms) Link(ctx context.Context, event attendees.EventID, form attendees.Form, purpose attendees.PurposeName, fields attendees.FieldLinks) (err error) {
 	defer db.Wrap(&err, "link form %s to event %s", form.ID, event)
-	for i, f := range fields {
-		if slices.ContainsFunc(fields[:i], func(before attendees.FieldLink) bool { return before.Field == f.Field }) {
+	names, questions := pq.StringArray{}, pq.StringArray{}
+	for _, f := range fields {
+		if slices.Contains(names, string(f.Field)) {
 			return fmt.Errorf("two questions fill field %s: choose one", f.Field)
 		}
+		names, questions = append(names, string(f.Field)), append(questions, string(f.Question))
 	}
 	return db.InTx(ctx, s.store.pool, func(tx db.Tx) error {
 		e, err := s.store.WriteOne(ctx, tx, event)
@@ -63,22 +66,13 @@ func (s *Forms) Link(ctx context.Context, event attendees.EventID, form attendee
 		case e.State == attendees.Blocked:
 			return fmt.Errorf("it was blocked on %s, and nothing more is imported: `lethe events reopen %s` comes first", e.BlockOn, e.ID)
 		}
-		if err := s.drop(ctx, tx, e, form.ID, purpose); err != nil {
-			return err
-		}
 		_, err = db.Exec(ctx, tx, `
-			insert into links (event_id, form_id, purpose, linked_at)
-			values ($1, $2, $3, $4)`, e.Key, form.ID, purpose, s.store.now())
+			insert into links (event_id, form_id, purpose, linked_at, fields, questions)
+			values ($1, $2, $3, $4, $5, $6)
+			on conflict (event_id, form_id, purpose) do update set linked_at = $4, fields = $5, questions = $6`,
+			e.Key, form.ID, purpose, s.store.now(), names, questions)
 		if err != nil {
 			return err
-		}
-		for i, f := range fields {
-			_, err := db.Exec(ctx, tx, `
-				insert into link_fields (event_id, form_id, purpose, field, question, position)
-				values ($1, $2, $3, $4, $5, $6)`, e.Key, form.ID, purpose, f.Field, f.Question, i)
-			if err != nil {
-				return err
-			}
 		}
 		if _, err := s.saveForm(ctx, tx, form, event); err != nil {
 			return err
@@ -96,24 +90,7 @@ func (s *Forms) changed(ctx context.Context, tx db.Tx, e Event, form attendees.F
 	if form != attendees.EventbriteForm {
 		return s.store.Feeds.Rewind(ctx, tx, FormFeed(form))
 	}
-	if _, err := db.Exec(ctx, tx, `update events set read_at = null where id = $1`, e.Key); err != nil {
-		return err
-	}
-	return s.store.Feeds.Rewind(ctx, tx, EventFeed(e.ID))
-}
-
-// drop takes a link away; with "", those of all purposes.
-func (s *Forms) drop(ctx context.Context, tx db.Tx, e Event, form attendees.FormID, purpose attendees.PurposeName) error {
-	_, err := db.Exec(ctx, tx, `
-		delete from link_fields
-		where event_id = $1 and form_id = $2 and ($3 = '' or purpose = $3)`, e.Key, form, purpose)
-	if err != nil {
-		return err
-	}
-	_, err = db.Exec(ctx, tx, `
-		delete from links
-		where event_id = $1 and form_id = $2 and ($3 = '' or purpose = $3)`, e.Key, form, purpose)
-	return err
+	return s.store.unread(ctx, tx, e)
 }
 
 // Unlink takes a form from an event, for one purpose or, with "", for all, for a caller who
@@ -121,14 +98,10 @@ func (s *Forms) drop(ctx context.Context, tx db.Tx, e Event, form attendees.Form
 // caller's to remove. Of a form that belongs to no event any more nothing is reported.
 func (s *Forms) Unlink(ctx context.Context, tx db.Tx, e Event, form attendees.FormID, purpose attendees.PurposeName) (was bool, err error) {
 	defer db.Wrap(&err, "unlink form %s from event %s", form, e.ID)
-	err = db.Get(ctx, tx, &was, `
-		select exists (
-			select from links
-			where event_id = $1 and form_id = $2 and ($3 = '' or purpose = $3))`, e.Key, form, purpose)
-	if err != nil || !was {
-		return false, err
-	}
-	if err := s.drop(ctx, tx, e, form, purpose); err != nil {
+	n, err := db.Exec(ctx, tx, `
+		delete from links
+		where event_id = $1 and form_id = $2 and ($3 = '' or purpose = $3)`, e.Key, form, purpose)
+	if err != nil || n == 0 {
 		return false, err
 	}
 	if err := s.changed(ctx, tx, e, form); err != nil {
@@ -146,32 +119,22 @@ func (s *Forms) Unlink(ctx context.Context, tx db.Tx, e Event, form attendees.Fo
 func (s *Forms) Links(ctx context.Context, q db.Queryer, of ...uuid.UUID) (links []Link, err error) {
 	defer db.Wrap(&err, "list links")
 	var rows []struct {
-		Event    attendees.EventID     `db:"event"`
-		Form     attendees.FormID      `db:"form_id"`
-		Title    string                `db:"title"`
-		Purpose  attendees.PurposeName `db:"purpose"`
-		Linked   time.Time             `db:"linked_at"`
-		Field    attendees.Field       `db:"field"`
-		Question attendees.QuestionID  `db:"question"`
+		Link
+		Names     pq.StringArray `db:"fields"`
+		Questions pq.StringArray `db:"questions"`
 	}
 	err = db.Select(ctx, q, &rows, `
-		select e.source_id as event, l.form_id, coalesce(f.title, '') as title, l.purpose, l.linked_at,
-			coalesce(lf.field, '') as field, coalesce(lf.question, '') as question
+		select e.source_id as event, l.form_id, coalesce(f.title, '') as title, l.purpose, l.linked_at, l.fields, l.questions
 		from links l
 		join events e on e.id = l.event_id
-		left join link_fields lf using (event_id, form_id, purpose)
 		left join forms f on f.id = l.form_id
 		where cardinality($1::uuid[]) = 0 or l.event_id = any($1::uuid[])
-		order by e.source_id, l.form_id, l.purpose, lf.position`, uuids(of))
+		order by e.source_id, l.form_id, l.purpose`, uuids(of))
 	for _, r := range rows {
-		n := len(links)
-		if n == 0 || links[n-1].Event != r.Event || links[n-1].Form != r.Form || links[n-1].Purpose != r.Purpose {
-			links = append(links, Link{Event: r.Event, Form: r.Form, Title: r.Title, Purpose: r.Purpose, Linked: r.Linked})
-			n++
+		for i, name := range r.Names {
+			r.Fields = append(r.Fields, attendees.FieldLink{Purpose: r.Purpose, Field: attendees.Field(name), Question: attendees.QuestionID(r.Questions[i])})
 		}
-		if r.Field != "" {
-			links[n-1].Fields = append(links[n-1].Fields, attendees.FieldLink{Purpose: r.Purpose, Field: r.Field, Question: r.Question})
-		}
+		links = append(links, r.Link)
 	}
 	return links, err
 }

@@ -54,7 +54,7 @@ func (s *Forms) saveForm(ctx context.Context, tx db.Tx, f attendees.Form, event 
 		)
 		select count(*)
 		from fresh
-		where ref in (select question from link_fields where form_id = $5)`, form, refs, ids, s.store.now(), f.ID)
+		where ref in (select unnest(questions) from links where form_id = $5)`, form, refs, ids, s.store.now(), f.ID)
 	return changed || linked > 0, err
 }
 
@@ -159,7 +159,7 @@ func (s *Forms) Questions(ctx context.Context, form attendees.FormID) (refs map[
 	err = db.Select(ctx, s.store.pool, &rows, `
 		select question_id as id, ref
 		from questions
-		where form_id = $1 and ref in (select question from link_fields where form_id = $1)`, form)
+		where form_id = $1 and ref in (select unnest(questions) from links where form_id = $1)`, form)
 	refs = make(map[attendees.QuestionID]attendees.QuestionID, len(rows))
 	for _, r := range rows {
 		refs[r.ID] = r.Ref

@@ -13,10 +13,7 @@ import (
 // ReadAgain has an event's own listing and its forms read from their beginnings.
 func (s *Store) ReadAgain(ctx context.Context, tx db.Tx, e Event) (err error) {
 	defer db.Wrap(&err, "have event %s read again", e.ID)
-	if _, err := db.Exec(ctx, tx, `update events set read_at = null where id = $1`, e.Key); err != nil {
-		return err
-	}
-	if err := s.Feeds.Rewind(ctx, tx, EventFeed(e.ID)); err != nil {
+	if err := s.unread(ctx, tx, e); err != nil {
 		return err
 	}
 	forms, err := s.formsOf(ctx, tx, e)
@@ -26,6 +23,14 @@ func (s *Store) ReadAgain(ctx context.Context, tx db.Tx, e Event) (err error) {
 		}
 	}
 	return err
+}
+
+// unread has an event's own listing read from its beginning.
+func (s *Store) unread(ctx context.Context, tx db.Tx, e Event) error {
+	if _, err := db.Exec(ctx, tx, `update events set read_at = null where id = $1`, e.Key); err != nil {
+		return err
+	}
+	return s.Feeds.Rewind(ctx, tx, EventFeed(e.ID))
 }
 
 func (s *Store) formsOf(ctx context.Context, q db.Queryer, e Event) (forms []attendees.FormID, err error) {

@@ -3,7 +3,6 @@ package events
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
@@ -81,17 +80,11 @@ func (s *Store) Reopen(ctx context.Context, tx db.Tx, e Event) (_ Event, err err
 		return e, err
 	}
 	e.accept(now)
-	if err := s.update(ctx, tx, before, &e); err != nil {
+	if err := s.write(ctx, tx, before, &e); err != nil {
 		return e, err
 	}
 	if err := s.Tasks.Settle(ctx, tx, Task{Kind: TaskReopen, Event: e.Key}); err != nil {
 		return e, err
 	}
 	return e, s.ReadAgain(ctx, tx, e)
-}
-
-// Misjudged lists events that end in the future and are blocked or deleted.
-func (s *Store) Misjudged(ctx context.Context) (all []Event, err error) {
-	all, err = s.List(ctx)
-	return slices.DeleteFunc(all, func(e Event) bool { return !e.Misjudged(s.now()) }), err
 }

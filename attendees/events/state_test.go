@@ -3,6 +3,7 @@ package events_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ func TestABlockedEventThatEndsInTheFutureIsListedAskedAboutAndReopened(t *testin
 	w.block("1", "")
 	listed := func() int {
 		t.Helper()
-		wrong, err := w.store.Misjudged(t.Context())
+		wrong, err := w.misjudged()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +81,7 @@ func TestADeletedEventThatEndsInTheFutureIsListedAndStaysDeleted(t *testing.T) {
 	w.save("1", w.now.AddDate(0, -4, 0))
 	w.in("1", func(ctx context.Context, tx db.Tx, e events.Event) error { return w.store.Delete(ctx, tx, e) })
 	w.save("1", w.now.AddDate(0, 1, 0))
-	if wrong, err := w.store.Misjudged(t.Context()); err != nil || len(wrong) != 1 || wrong[0].DeletedAt == nil {
+	if wrong, err := w.misjudged(); err != nil || len(wrong) != 1 || wrong[0].DeletedAt == nil {
 		t.Errorf("listed are %d (%v), want it: new registrants are turned away", len(wrong), err)
 	}
 	if err := w.reopen("1"); err == nil || !strings.Contains(err.Error(), "it is deleted") {
@@ -159,4 +160,10 @@ func TestTheDatabaseRefusesAScheduleThatRunsBackwards(t *testing.T) {
 			t.Errorf("%s before its end: %v", column, err)
 		}
 	}
+}
+
+// misjudged are the events that end in the future and are blocked or deleted.
+func (w *world) misjudged() (all []events.Event, err error) {
+	all, err = w.store.List(w.Context())
+	return slices.DeleteFunc(all, func(e events.Event) bool { return !e.Misjudged(w.now) }), err
 }

@@ -128,7 +128,7 @@ func (p Plan) dueToDelete(now time.Time) (due []Planned) {
 func (p Plan) Hash() string {
 	lines := make([]string, 0, len(p.Events))
 	for _, e := range p.Events {
-		line := fmt.Sprintf("%q %s %s %s %s %s %s", e.ID, e.BlockOn, e.DeleteOn, e.Rule, e.PlannedBlockOn, e.PlannedDeleteOn, e.PlannedRule)
+		line := fmt.Sprintf("%q %s %s %s %s %s %s", e.ID, e.BlockOn, e.DeleteOn, e.Rule, e.Planned.BlockOn, e.Planned.DeleteOn, e.Planned.Rule)
 		for _, h := range e.Holds {
 			line += fmt.Sprintf(" %d %q %s", h.ID, h.Attendee, h.Until)
 		}
@@ -163,7 +163,7 @@ func (s *Store) Accept(ctx context.Context, hash string) (n int, err error) {
 			if err != nil {
 				return err
 			}
-			if e.PlannedBlockOn != one.PlannedBlockOn || e.PlannedDeleteOn != one.PlannedDeleteOn {
+			if e.Planned.BlockOn != one.Planned.BlockOn || e.Planned.DeleteOn != one.Planned.DeleteOn {
 				return fmt.Errorf("event %s has other dates by now: look at the plan again", e.ID)
 			}
 			if e, err = s.events.Accept(ctx, tx, e); err != nil {

@@ -118,7 +118,10 @@ create table links (
 	form_id   text not null,
 	purpose   text not null,
 	linked_at timestamptz not null,
-	primary key (event_id, form_id, purpose)
+	fields    text[] not null,
+	questions text[] not null,
+	primary key (event_id, form_id, purpose),
+	check (cardinality(fields) = cardinality(questions))
 );
 create index on links (form_id);
 comment on table links is 'which forms belong to which event, for which purpose';
@@ -126,33 +129,19 @@ comment on column links.event_id is 'the event';
 comment on column links.form_id is 'Typeform''s form id, or "eventbrite" for the event''s own questions';
 comment on column links.purpose is 'why its answers are kept';
 comment on column links.linked_at is 'when it was last linked';
-
-create table link_fields (
-	event_id uuid not null,
-	form_id  text not null,
-	purpose  text not null,
-	field    text not null,
-	question text not null,
-	position integer not null,
-	primary key (event_id, form_id, purpose, field)
-);
-comment on table link_fields is 'which question of a linked form fills which field';
-comment on column link_fields.event_id is 'the event';
-comment on column link_fields.form_id is 'the form';
-comment on column link_fields.purpose is 'the purpose';
-comment on column link_fields.field is 'the field of the purpose that is filled';
-comment on column link_fields.question is 'the question''s ref, or its id where it has none';
-comment on column link_fields.position is 'its place among the link''s fields, which is its place in exports';
+comment on column links.fields is 'the fields of the purpose that are filled, in the order of exports';
+comment on column links.questions is 'which question fills each: its ref, or its id where it has none';
 
 create view gone_questions as
-	select distinct l.event_id, l.form_id, l.question
-	from link_fields l
+	select distinct l.event_id, l.form_id, linked.question
+	from links l
+	cross join unnest(l.questions) as linked (question)
 	join events e on e.id = l.event_id
 	where e.state = 'open'
 	  and not exists (
 		select from questions q
 		where q.form_id = case l.form_id when 'eventbrite' then 'eventbrite/' || e.source_id else l.form_id end
-		  and q.ref = l.question
+		  and q.ref = linked.question
 		  and q.gone_at is null);
 comment on view gone_questions is 'linked questions that their form does not have any more: nobody can answer them';
 comment on column gone_questions.event_id is 'the event';
@@ -225,4 +214,4 @@ comment on column tasks.done_by is 'who said so: a user''s id or a machine''s ac
 
 -- +goose Down
 drop view gone_questions;
-drop table tasks, feeds, purpose_fields, link_fields, links, questions, forms, events, organizations;
+drop table tasks, feeds, purpose_fields, links, questions, forms, events, organizations;
