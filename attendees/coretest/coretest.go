@@ -89,15 +89,28 @@ func On(t testing.TB, pool *sqlx.DB) *World {
 func Again(t testing.TB, pool *sqlx.DB, officer seal.Officer) *World {
 	t.Helper()
 	policy := attendees.BuiltIn()
-	w := &World{TB: t, Pool: pool, Policy: &policy, Now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
-	var err error
-	if w.Secrets, err = seal.NewKeyring(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32))); err != nil {
-		t.Fatal(err)
-	}
-	w.Officer = officer
-	officers, err := seal.ParseOfficers(w.Officer.Public())
+	w := &World{TB: t, Pool: pool, Policy: &policy, Officer: officer, Now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
+	officers, err := seal.ParseOfficers(officer.Public())
 	if err != nil {
 		t.Fatal(err)
+	}
+	w.Build(officers, Secret(7))
+	w.Form = attendees.Form{ID: "f", Questions: []attendees.Question{
+		{ID: "f1", Ref: "full_name"}, {ID: "f2", Ref: "email"}, {ID: "f3", Ref: "agree"}, {ID: "f4", Ref: "agreement_version"}, {ID: "f6", Ref: "aff"},
+	}}
+	w.Event("1")
+	return w
+}
+
+// Secret is one of the secrets that tests have.
+func Secret(n byte) string { return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{n}, 32)) }
+
+// Build makes the stores, as a process does that starts: nil officers have no key.
+func (w *World) Build(officers *seal.Officers, secrets string) {
+	w.Helper()
+	var err error
+	if w.Secrets, err = seal.NewKeyring(secrets); err != nil {
+		w.Fatal(err)
 	}
 	clock := func() time.Time { return w.Now }
 	w.Events = events.New(w.Pool, w.Policy, w.Secrets.Newest(), clock)
@@ -112,11 +125,6 @@ func Again(t testing.TB, pool *sqlx.DB, officer seal.Officer) *World {
 		Pool: w.Pool, Events: w.Events, Vault: w.Vault, People: w.People, Reader: w.Reader, Exports: w.Exports, Retention: w.Retention, Ledger: w.Ledger,
 		Secrets: w.Secrets, Policy: w.Policy, Now: clock,
 	})
-	w.Form = attendees.Form{ID: "f", Questions: []attendees.Question{
-		{ID: "f1", Ref: "full_name"}, {ID: "f2", Ref: "email"}, {ID: "f3", Ref: "agree"}, {ID: "f4", Ref: "agreement_version"}, {ID: "f6", Ref: "aff"},
-	}}
-	w.Event("1")
-	return w
 }
 
 // Event makes an event that ends in a month.
@@ -200,13 +208,13 @@ func (w *World) TryAnswer(all ...attendees.Response) (people.Saved, error) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	r := people.Reading{Form: "f", Links: links, Layers: map[attendees.EventID][]attendees.Layer{}}
+	r := people.Reading{Form: w.Form.ID, Links: links, Layers: map[attendees.EventID][]attendees.Layer{}}
 	for _, l := range links {
 		if _, done := r.Layers[l.Event]; done {
 			continue
 		}
 		for _, one := range all {
-			r.Layers[l.Event] = append(r.Layers[l.Event], w.Policy.MinimiseResponse(one, events.FieldLinks(links, l.Event, "f")))
+			r.Layers[l.Event] = append(r.Layers[l.Event], w.Policy.MinimiseResponse(one, events.FieldLinks(links, l.Event, w.Form.ID)))
 		}
 	}
 	return w.People.SaveResponses(w.Context(), r)
@@ -315,7 +323,7 @@ func (w *World) links(event attendees.EventID) []events.Link {
 func (w *World) Dry(event attendees.EventID) {
 	w.Helper()
 	w.In(event, func(ctx context.Context, tx db.Tx, e events.Event) error { return w.Events.MarkRead(ctx, tx, e, true) })
-	f, err := w.Events.Feeds.Get(w.Context(), w.Pool, events.FormFeed("f"))
+	f, err := w.Events.Feeds.Get(w.Context(), w.Pool, events.FormFeed(w.Form.ID))
 	if err != nil {
 		w.Fatal(err)
 	}

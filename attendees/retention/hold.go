@@ -21,6 +21,7 @@ type Hold struct {
 	ID       int
 	Event    attendees.EventID
 	Attendee attendees.AttendeeID // empty: all of the event
+	Key      uuid.UUID            // the attendee's; zero, to add one: found by its id
 	Reason   string
 	Until    attendees.Date // its last day; zero: until it is released
 	By       string
@@ -51,13 +52,12 @@ type Holds struct{ store *Store }
 // gives it its number.
 func (s *Holds) Add(ctx context.Context, h Hold) (_ Hold, err error) {
 	defer db.Wrap(&err, "add a hold")
-	var key uuid.UUID
-	if h.Attendee != "" {
+	if h.Attendee != "" && h.Key == uuid.Nil {
 		e, found, err := s.store.people.Find(ctx, s.store.pool, h.Attendee)
 		if err != nil {
 			return h, err
 		}
-		h.Event, key = e.ID, found
+		h.Event, h.Key = e.ID, found
 	}
 	h.AddedAt = s.store.now()
 	err = db.InTx(ctx, s.store.pool, func(tx db.Tx) error {
@@ -72,12 +72,12 @@ func (s *Holds) Add(ctx context.Context, h Hold) (_ Hold, err error) {
 		if begun || e.State == attendees.Deleted {
 			return fmt.Errorf("event %s is deleted: there is nothing left to hold", h.Event)
 		}
-		return s.add(ctx, tx, e, key, &h)
+		return s.add(ctx, tx, e, &h)
 	})
 	return h, err
 }
 
-func (s *Holds) add(ctx context.Context, tx db.Tx, e events.Event, key uuid.UUID, h *Hold) error {
+func (s *Holds) add(ctx context.Context, tx db.Tx, e events.Event, h *Hold) error {
 	text, err := json.Marshal(holdText{h.Attendee, h.Reason})
 	if err != nil {
 		return err
@@ -95,9 +95,9 @@ func (s *Holds) add(ctx context.Context, tx db.Tx, e events.Event, key uuid.UUID
 		return err
 	}
 	var attendee any
-	if key != uuid.Nil {
-		attendee = key
-		if err := s.store.people.Hold(ctx, tx, e, key, true); err != nil {
+	if h.Key != uuid.Nil {
+		attendee = h.Key
+		if err := s.store.people.Hold(ctx, tx, e, h.Key, true); err != nil {
 			return err
 		}
 	} else if err := s.store.events.Hold(ctx, tx, e, true); err != nil {
@@ -146,7 +146,7 @@ func (s *Holds) List(ctx context.Context) (all []Hold, err error) {
 		if err := json.Unmarshal(text, &t); err != nil {
 			return nil, fmt.Errorf("hold %d is damaged", r.ID)
 		}
-		all = append(all, Hold{r.ID, r.Event, t.Attendee, t.Reason, r.Until, r.By, r.AddedAt})
+		all = append(all, Hold{r.ID, r.Event, t.Attendee, r.Attendee.UUID, t.Reason, r.Until, r.By, r.AddedAt})
 	}
 	return all, err
 }

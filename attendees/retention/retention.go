@@ -174,8 +174,6 @@ func (s *Store) doRun(ctx context.Context, ready func(Plan) ([]Planned, error)) 
 	var failed []error
 	for _, e := range plan.Events {
 		switch {
-		case e.State == attendees.Blocked && !e.Cleaned && !e.Leaving:
-			failed = append(failed, s.CleanUp(ctx, e.ID))
 		case e.DueToBlock(s.now()):
 			err := s.Block(ctx, e.ID)
 			switch {
@@ -211,10 +209,25 @@ func (s *Store) doRun(ctx context.Context, ready func(Plan) ([]Planned, error)) 
 		}
 		done.Deleted, done.People = append(done.Deleted, e.ID), done.People+n
 	}
-	done.Peppers, err = s.endPeppers(ctx)
-	_, asked := s.Upstream.Due(ctx)
-	failed = append(failed, err, asked, s.people.Sweep(ctx), s.pruneOpenings(ctx), s.record(ctx, done), s.vault.Rewrite(ctx))
+	done.Peppers, err = s.Tidy(ctx)
+	failed = append(failed, err, s.record(ctx, done))
 	return done, errors.Join(failed...)
+}
+
+// Tidy does what is left besides blocking and deleting: it resumes cleaning up, and ends what
+// ends by time. It returns of how many events no half opens any more.
+func (s *Store) Tidy(ctx context.Context) (peppers int, err error) {
+	var failed []error
+	all, err := s.events.List(ctx)
+	for _, e := range all {
+		if e.State == attendees.Blocked && !e.Cleaned {
+			failed = append(failed, s.CleanUp(ctx, e.ID))
+		}
+	}
+	peppers, ended := s.endPeppers(ctx)
+	_, asked := s.Upstream.Due(ctx)
+	failed = append(failed, err, ended, asked, s.people.Sweep(ctx), s.pruneOpenings(ctx), s.vault.Rewrite(ctx))
+	return peppers, errors.Join(failed...)
 }
 
 // idleEvery is how often a run that did nothing is recorded: that it came by is worth a
