@@ -121,10 +121,10 @@ func (w *World) Build(officers *seal.Officers, secrets string) {
 	w.Exports = export.New(w.Pool, w.Events, w.Reader, w.Rosters, w.Policy, clock)
 	w.Ledger = ledger.New(w.Pool, w.Secrets, clock)
 	w.Retention = retention.New(w.Pool, w.Events, w.Vault, w.People, w.Reader, w.Exports, w.Ledger, w.Secrets, w.Policy, clock)
-	w.Rights = rights.New(rights.Core{
+	w.Rights = &rights.Store{
 		Pool: w.Pool, Events: w.Events, Vault: w.Vault, People: w.People, Reader: w.Reader, Exports: w.Exports, Retention: w.Retention, Ledger: w.Ledger,
 		Secrets: w.Secrets, Policy: w.Policy, Now: clock,
-	})
+	}
 }
 
 // Event makes an event that ends in a month.

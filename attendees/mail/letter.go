@@ -15,10 +15,19 @@ type Letter struct {
 	To      string   // one address, normalised
 	Subject string   // names nobody
 	Text    []string // paragraphs of plain text
-	Link    string   // stands on a line of its own behind the first paragraph; may be empty
-	Quoted  string   // text that is kept as it is, line by line, at the end; may be empty
+	Link    string   // on a line of its own behind a paragraph of Text; may be empty
+	// LinkAfter is the paragraph that the link comes behind, counted from 0.
+	LinkAfter int
+	Attached  []Attachment
+	Quoted    string // text that is kept as it is, line by line, at the end; may be empty
 	// Language is the one that it is written in, as BCP 47 has it; empty: en.
 	Language string
+}
+
+// Attachment is a file that goes with a letter.
+type Attachment struct {
+	Name, Type string // Type: a MIME type
+	Text       []byte
 }
 
 const redacted = "[letter]"
@@ -37,7 +46,7 @@ func (l Letter) Plain() string {
 	var b strings.Builder
 	for i, p := range l.Text {
 		b.WriteString(p + "\n\n")
-		if i == 0 && l.Link != "" {
+		if i == l.LinkAfter && l.Link != "" {
 			b.WriteString(l.Link + "\n\n")
 		}
 	}
@@ -53,7 +62,7 @@ func (l Letter) HTML() string {
 	b.WriteString("<!doctype html>\n<html lang=\"" + html.EscapeString(cmp.Or(l.Language, "en")) + "\"><meta charset=\"utf-8\"><title>" + html.EscapeString(l.Subject) + "</title>\n")
 	for i, p := range l.Text {
 		b.WriteString("<p>" + html.EscapeString(p) + "</p>\n")
-		if i == 0 && l.Link != "" {
+		if i == l.LinkAfter && l.Link != "" {
 			link := html.EscapeString(l.Link)
 			b.WriteString("<p><a href=\"" + link + "\">" + link + "</a></p>\n")
 		}

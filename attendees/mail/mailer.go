@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -103,6 +104,11 @@ func (m *Mailer) Send(ctx context.Context, l Letter) error {
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no holiday notes, please
 	msg.SetBodyString(gomail.TypeTextPlain, l.Plain())
 	msg.AddAlternativeString(gomail.TypeTextHTML, l.HTML())
+	for _, a := range l.Attached {
+		if err := msg.AttachReader(a.Name, bytes.NewReader(a.Text), gomail.WithFileContentType(gomail.ContentType(a.Type))); err != nil {
+			return errors.New("mail: a file cannot be attached")
+		}
+	}
 	client, err := m.dial(ctx)
 	if err != nil {
 		return err

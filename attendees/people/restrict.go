@@ -192,3 +192,29 @@ func (s *Store) Erase(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUI
 	}
 	return gone, sh.Flush(ctx)
 }
+
+// EraseResponses removes responses that are matched to no attendee, for a caller who has the
+// open event's row in tx; bars keep them out. It gives what they said: their source has them
+// still.
+func (s *Store) EraseResponses(ctx context.Context, tx db.Tx, e events.Event, ids ...uuid.UUID) (gone []attendees.Layer, err error) {
+	defer db.Wrap(&err, "erase responses of event %s", e.ID)
+	sh, err := s.desk.Open(ctx, tx, e)
+	if err != nil {
+		return nil, err
+	}
+	if err := sh.LoadAnswers(ctx, ids...); err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		a := sh.Answers[id]
+		if a == nil || a.Attendee != nil {
+			continue // it is matched by now, and goes with its attendee
+		}
+		gone = append(gone, a.Layer)
+		sh.Drop(a)
+		if err := sh.SetBar(ctx, sheet.Bar{Hash: id, What: sheet.Erased}); err != nil {
+			return nil, err
+		}
+	}
+	return gone, sh.Flush(ctx)
+}

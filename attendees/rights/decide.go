@@ -4,17 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
-	"time"
 
 	"lethe/attendees"
+	"lethe/attendees/db"
 	"lethe/attendees/events"
+	"lethe/attendees/export"
+	"lethe/attendees/ledger"
 	"lethe/attendees/mail"
 	"lethe/attendees/rights/deadline"
 )
 
-// Decision is how staff answer a case.
+// Decision is how a case is answered.
 type Decision struct {
 	Grant  bool
 	Reason string // in the ledger and in the letter, without personal data
@@ -22,7 +24,7 @@ type Decision struct {
 	// draft itself.
 	Letter string
 	Extra  string // one free paragraph for the letter
-	// Attendees are those that it is about, where the address alone does not say.
+	// Attendees are those that it is about, where the address does not say.
 	Attendees []attendees.AttendeeID
 	By        string
 }
@@ -35,241 +37,306 @@ var (
 	ErrUnproved = errors.New("the person has not proved the address yet: wait until the link in the email is used, or mark the identity as verified with `lethe requests verify`")
 	// ErrWhose says that staff have to name the attendee.
 	ErrWhose = errors.New("it is not clear which attendee is meant: name them by id, with --attendee")
+	// ErrUnanswered says that an answer to an access request would have no data in it.
+	ErrUnanswered = errors.New("what is stored does not open here: say in the letter how and when you answered")
 )
 
-// Draft is the letter of a decision as its template has it, for staff to change.
+func (d *Desk) openCase(ctx context.Context, number int) (Case, error) {
+	c, err := d.Store.Case(ctx, number)
+	if err == nil && !c.Open() {
+		err = &UnknownCaseError{number}
+	}
+	return c, err
+}
+
+// Draft is what the letter of a decision says, for staff to change. What frames it, such as
+// the greeting and where to complain, is always sent.
 func (d *Desk) Draft(ctx context.Context, number int, grant bool, reason string) (string, error) {
-	c, text, err := d.openCase(ctx, number)
+	c, err := d.openCase(ctx, number)
 	if err != nil {
 		return "", err
 	}
-	l := d.letter(c, text, d.eventOf(ctx, c))
-	d.result(&l, grant, reason, []string{Result})
-	l.complain()
+	l := d.letter(ctx, c)
+	l.decided(c, Decision{Grant: grant, Reason: reason}, []string{Result})
 	return strings.Join(l.text, "\n\n"), nil
 }
 
-func (d *Desk) result(l *letter, grant bool, reason string, done []string) {
-	if grant {
-		l.text = append(l.text, done...)
-		if reason != "" {
-			l.say("letter.reason", "reason", reason)
+// decided says how a case was decided, and what was done.
+func (l *letter) decided(c Case, n Decision, done []string) {
+	switch {
+	case n.Letter != "":
+		l.text = paragraphs(strings.ReplaceAll(n.Letter, Result, strings.Join(done, "\n\n")))
+	case n.Grant:
+		if l.text = done; n.Reason != "" {
+			l.say("letter.reason", "reason", n.Reason)
 		}
-		return
-	}
-	l.say("letter.refused", "reason", reason)
-	if l.asks == attendees.Objection {
-		l.say("letter.goeson")
-	}
-}
-
-func (d *Desk) openCase(ctx context.Context, number int) (Case, CaseText, error) {
-	c, text, err := d.Store.Case(ctx, number)
-	if err == nil && !c.Open() {
-		err = &UnknownCaseError{Number: number}
-	}
-	return c, text, err
-}
-
-// eventOf is a case's event; one that is not known any more is its id.
-func (d *Desk) eventOf(ctx context.Context, c Case) events.Event {
-	e, err := d.Store.core.Events.Get(ctx, d.Store.pool, c.Event)
-	if err != nil {
-		return events.Event{ID: c.Event}
-	}
-	return e
-}
-
-// Decide answers a case as staff decided. Granting does it; an objection that is granted
-// erases, as far as a duty allows. ErrUnproved and ErrWhose say what is missing.
-func (d *Desk) Decide(ctx context.Context, number int, n Decision) (Case, error) {
-	c, text, err := d.openCase(ctx, number)
-	if err != nil {
-		return c, err
-	}
-	l := d.letter(c, text, d.eventOf(ctx, c))
-	outcome := attendees.Refused
-	if n.Grant {
-		if c.Verified.IsZero() {
-			return c, ErrUnproved
+		l.about(c)
+	default:
+		if l.say("letter.refused", "reason", n.Reason); c.Asks == attendees.Objection {
+			l.say("letter.goeson")
 		}
-		done := l
-		done.text = nil
-		if outcome, err = d.grant(ctx, c, text, n, &done); err != nil {
-			return c, err
-		}
-		l.quoted = done.quoted
-		d.result(&l, true, n.Reason, done.text)
-		if n.Letter != "" {
-			l.text = paragraphs(strings.ReplaceAll(n.Letter, Result, strings.Join(done.text, "\n\n")))
-		}
-	} else {
-		d.result(&l, false, n.Reason, nil)
-		if n.Letter != "" {
-			l.text = paragraphs(n.Letter)
-		}
+		l.about(c)
 	}
 	if n.Extra != "" {
 		l.text = append(l.text, n.Extra)
 	}
-	if c, err = d.close(ctx, c, outcome, n.By, n.Reason, l); err != nil {
+}
+
+// Decide answers a case as staff decided. Granting does it; an objection that is granted
+// erases, as far as a duty allows. ErrUnproved, ErrWhose and ErrUnanswered say what is missing.
+func (d *Desk) Decide(ctx context.Context, number int, n Decision) (Case, error) {
+	c, err := d.openCase(ctx, number)
+	if err != nil {
+		return c, err
+	}
+	if n.Grant && c.Verified == nil {
+		return c, ErrUnproved
+	}
+	held, err := d.held(ctx, c)
+	if err != nil {
+		return c, err
+	}
+	if c, err = d.answer(ctx, c, n, held); err != nil {
 		return c, err
 	}
 	return c, d.KeepCopy(ctx)
 }
 
-func paragraphs(text string) []string {
-	var all []string
-	for p := range strings.SplitSeq(strings.ReplaceAll(text, "\r\n", "\n"), "\n\n") {
-		if p = strings.TrimSpace(p); p != "" {
-			all = append(all, p)
-		}
+// answer does what was decided, says so in a letter, and closes the case: the letter first,
+// since the address is gone with the case.
+func (d *Desk) answer(ctx context.Context, c Case, n Decision, held []Holding) (Case, error) {
+	l, outcome := d.letter(ctx, c), attendees.Refused
+	who, err := d.subjects(ctx, c, n, held)
+	switch {
+	case err != nil:
+	case !n.Grant && c.Asks == attendees.Objection:
+		err = d.askToLift(ctx, who)
+	case !n.Grant:
+	case len(held) == 0 && len(who) == 0: // or deleted since it was asked for
+		l.say("letter.nothing")
+		outcome = attendees.NothingHeld
+	case c.Asks == attendees.Access:
+		outcome, err = d.attach(n, held, &l)
+	case len(who) == 0:
+		err = ErrWhose
+	default:
+		outcome, err = d.act(ctx, c, n, who, &l)
 	}
-	return all
+	if err != nil {
+		return c, err
+	}
+	l.decided(c, n, l.text)
+	if err := d.post(ctx, l); err != nil {
+		return c, err
+	}
+	now := d.Store.Now()
+	err = db.InTx(ctx, d.Store.Pool, func(tx db.Tx) error { return d.Store.closeCase(ctx, tx, c, outcome, n.By, n.Reason) })
+	c.Outcome, c.ClosedAt, c.DecidedBy = outcome, &now, n.By
+	return c, err
 }
 
-func (d *Desk) grant(ctx context.Context, c Case, text CaseText, n Decision, l *letter) (attendees.Outcome, error) {
-	var who []Subject
+// subjects are those whom a decision is about: whom staff named, else whom the address says.
+func (d *Desk) subjects(ctx context.Context, c Case, n Decision, held []Holding) ([]Subject, error) {
+	all := subjects(held)
+	if len(n.Attendees) == 0 {
+		return all, nil
+	}
+	var named []Subject
 	for _, id := range n.Attendees {
 		one, err := d.Store.Find(ctx, id)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		if one.Event != c.Event {
-			return "", fmt.Errorf("attendee %s is of event %s, and the request of %s", id, one.Event, c.Event)
+		if c.Event != "" && one.Event != c.Event {
+			return nil, fmt.Errorf("attendee %s is of event %s, and the request of %s", id, one.Event, c.Event)
 		}
-		who = append(who, one)
+		if i := slices.IndexFunc(all, func(o Subject) bool { return o.Key == one.Key }); i >= 0 {
+			one = all[i] // with what the address opens
+		}
+		named = append(named, one)
 	}
-	if len(who) == 0 {
-		held, err := d.Store.Under(ctx, text.Contact)
+	return named, nil
+}
+
+// askToLift asks an officer to lift what was restricted while an objection was looked into,
+// and releases what was held for it.
+func (d *Desk) askToLift(ctx context.Context, who []Subject) error {
+	for _, one := range who {
+		err := d.Store.endOwnHold(ctx, one)
+		if err != nil {
+			return err
+		}
+		err = db.InTx(ctx, d.Store.Pool, func(tx db.Tx) error {
+			e, err := d.Store.Events.WriteOne(ctx, tx, one.Event)
+			if err != nil || e.State != attendees.Open {
+				return err
+			}
+			return d.Store.askAtSource(ctx, tx, e, one, events.TaskLift)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attach answers an access request with what opens under the address. Where nothing does,
+// staff have to say how they answered.
+func (d *Desk) attach(n Decision, held []Holding, l *letter) (attendees.Outcome, error) {
+	if !slices.ContainsFunc(held, func(h Holding) bool { return h.Shared == 0 && !h.Closed }) {
+		if n.Letter == "" && n.Extra == "" {
+			return "", ErrUnanswered
+		}
+		return attendees.Granted, nil
+	}
+	file, err := d.File(l.to, held, nil).Zip(nil)
+	if err != nil {
+		return "", err
+	}
+	l.attached = append(l.attached, mail.Attachment{Name: "my-data.zip", Type: "application/zip", Text: file})
+	l.say("letter.answered")
+	return attendees.Granted, nil
+}
+
+// act does to attendees what a case asks for, and says so.
+func (d *Desk) act(ctx context.Context, c Case, n Decision, who []Subject, l *letter) (outcome attendees.Outcome, err error) {
+	var lists []export.Receipt
+	outcome = attendees.Granted
+	for _, one := range who {
+		var done Deed
+		switch {
+		case c.Asks == attendees.Rectification:
+			done, err = d.Store.Correct(ctx, one, c.Field, c.Value, c.Contact)
+			l.say("letter.corrected")
+		case c.Asks == attendees.Restriction:
+			done, err = d.Store.Restrict(ctx, one, attendees.RestrictionAsked)
+			l.say("letter.restricted")
+		case c.Asks == attendees.Objection && n.By == ByLethe: // while staff look at the reasons
+			done, err = d.Store.Restrict(ctx, one, attendees.Objected)
+		case c.Asks == attendees.Withdrawal:
+			done, outcome, err = d.withdraw(ctx, one, l)
+		default: // an upheld objection comes to an erasure (Art. 17(1)(c))
+			done, outcome, err = d.erase(ctx, one, n.Reason, l)
+		}
 		if err != nil {
 			return "", err
 		}
-		there := false
-		for _, h := range held {
-			there = there || h.Event.ID == c.Event
-			if h.Event.ID == c.Event && h.Own != nil {
-				who = append(who, Subject{c.Event, h.Own.Key, h.Own.ID})
-			}
-		}
-		if !there && c.Asks != attendees.Access { // deleted since it was asked for
-			l.say("letter.nothing", "event", l.event())
-			return attendees.NothingHeld, nil
-		}
+		lists = append(lists, done.Exports...)
 	}
-	if c.Asks == attendees.Access {
-		return d.do(ctx, c, text, Subject{}, l, n.Reason)
+	return outcome, d.told(ctx, l, lists)
+}
+
+func (d *Desk) erase(ctx context.Context, who Subject, reason string, l *letter) (Deed, attendees.Outcome, error) {
+	if reason == "" {
+		reason = "asked for by the person"
 	}
-	if len(who) == 0 {
-		return "", ErrWhose
+	if err := d.Store.endOwnHold(ctx, who); err != nil {
+		return Deed{}, "", err
 	}
-	if c.Asks == attendees.Objection {
-		c.Asks = attendees.ErasureRight // what an upheld objection comes to (Art. 17(1)(c))
+	done, err := d.Store.Erase(ctx, who, reason)
+	if err != nil {
+		return done, "", err
 	}
 	outcome := attendees.Granted
-	for _, one := range who {
-		o, err := d.do(ctx, c, text, one, l, n.Reason)
-		if err != nil {
-			return "", err
-		}
-		if o != attendees.Granted {
-			outcome = o
-		}
+	if done.Whole {
+		l.say("letter.erased.whole")
+	} else {
+		outcome = attendees.GrantedInPart
+		l.say("letter.erased.part", "until", l.Date(done.Until), "statute", l.Policy(d.Store.statute(done.Rule)))
 	}
-	return outcome, nil
+	l.say("letter.sources")
+	proof, err := d.Store.Ledger.Certificate(ctx, string(who.Event), d.Store.Retention.KeyedIDs(who.ID))
+	if errors.Is(err, ledger.ErrNoEntry) {
+		return done, outcome, nil
+	}
+	if err != nil {
+		return done, "", err
+	}
+	l.say("letter.certificate")
+	name := fmt.Sprintf("certificate-%s.txt", who.ID)
+	l.attached = append(l.attached, mail.Attachment{Name: name, Type: "text/plain", Text: []byte(proof.Text())})
+	return done, outcome, nil
 }
 
-// Add enters a request that came by mail, letter or phone. A letter to the address has a link
-// that proves who asks; then it is settled as any other.
-func (d *Desk) Add(ctx context.Context, address attendees.Personal, r Request) ([]Case, error) {
-	if err := d.check(ctx, &r); err != nil {
-		return nil, err
-	}
-	if r.Received.IsZero() {
-		r.Received = d.today()
-	}
-	if d.today().Before(r.Received) {
-		return nil, fmt.Errorf("it came on %s, which is in the future", r.Received)
-	}
-	held, err := d.Store.Under(ctx, address)
-	if err != nil {
-		return nil, err
-	}
-	var events []attendees.EventID
-	for _, h := range held {
-		if r.Event == "" || h.Event.ID == r.Event {
-			events = append(events, h.Event.ID)
+func (d *Desk) withdraw(ctx context.Context, who Subject, l *letter) (all Deed, outcome attendees.Outcome, err error) {
+	outcome, says := attendees.Refused, "letter.noconsent"
+	for _, u := range d.Store.Policy.Purposes {
+		if u.Basis != "a" {
+			continue
 		}
-	}
-	if len(events) == 0 {
-		events = []attendees.EventID{r.Event}
-	}
-	w := d.Catalogue.In(r.Language, "")
-	var cases []Case
-	var numbers []int
-	for _, event := range events {
-		c, err := d.open(ctx, address, r, event, time.Time{})
+		done, err := d.Store.Withdraw(ctx, who, u.Name)
 		if err != nil {
-			return cases, err
+			return all, "", err
 		}
-		cases, numbers = append(cases, c), append(numbers, c.Number)
+		all.Exports = append(all.Exports, done.Exports...)
+		if outcome, says = attendees.Granted, "letter.withdrawn"; done.Held {
+			says = "letter.withdrawn.held"
+		}
 	}
-	first := cases[0]
-	l := mail.Letter{
-		To: address.Reveal(), Language: w.Language,
-		Subject: w.Say("letter.subject", "number", strconv.Itoa(first.Number), "right", w.Right(first.Asks)),
-		Text: []string{
-			w.Say("mail.verify", "organisation", d.Organisation(ctx, w), "number", strconv.Itoa(first.Number), "right", w.Right(first.Asks), "date", w.Date(first.Received)),
-			w.Say("mail.link.good"), complaint(w, d.Store.policy),
-		},
-	}
-	if l.Link, err = d.VisitLink(ctx, address, w, numbers...); err != nil {
-		return cases, err
-	}
-	return cases, d.Post.Post(ctx, l)
+	l.say(says)
+	return all, outcome, nil
 }
 
-// Verify records that staff know in another way who asks: somebody who has lost their mailbox
-// is not locked out.
-func (d *Desk) Verify(ctx context.Context, number int) error {
-	_, text, err := d.openCase(ctx, number)
-	if err != nil {
-		return err
+// told names the exports that include the person, and tells those who made them (Art. 19).
+func (d *Desk) told(ctx context.Context, l *letter, lists []export.Receipt) error {
+	var names []string
+	for _, r := range lists {
+		day := attendees.DateOf(r.At.UTC())
+		name := l.Say("lists.one", "purpose", l.Purpose(r.Purpose), "date", l.Date(day))
+		if slices.Contains(names, name) {
+			continue
+		}
+		names = append(names, name)
+		if !strings.Contains(r.By, "@") {
+			continue // the machine's own account has no mailbox: /exports marks the export
+		}
+		err := d.Post.Post(ctx, mail.Letter{
+			To: r.By, Subject: "Please delete an export", Link: d.BaseURL + "/exports",
+			Text: []string{
+				fmt.Sprintf("On %s you exported the attendees of event %s for %s. Since then, the data of someone in it was erased, corrected or restricted.", day, r.Event, r.Purpose),
+				fmt.Sprintf("Please delete every copy, and export again if you still need the list (GDPR Art. 19). The file's SHA-256 begins with %.12x.", r.SHA256),
+			},
+		})
+		if err != nil {
+			return err
+		}
 	}
-	return d.Proved(ctx, text.Contact, []int{number})
+	if len(names) > 0 {
+		l.say("letter.lists", "lists", strings.Join(names, "; "))
+	}
+	return nil
 }
 
 // Extend gives two months more, once; the person is told why within the first (Art. 12(3)).
 func (d *Desk) Extend(ctx context.Context, number int, reason string) (Case, error) {
-	c, text, err := d.openCase(ctx, number)
+	c, err := d.openCase(ctx, number)
 	if err != nil {
 		return c, err
 	}
 	if c.Extended {
 		return c, fmt.Errorf("request %d was extended already, which is done once (GDPR Art. 12(3))", number)
 	}
-	if d.Deadline(c).Before(d.today()) {
-		return c, fmt.Errorf("request %d was due on %s: too late to extend it", number, c.Deadline)
+	if by := d.Deadline(c); by.Before(d.Store.today()) {
+		return c, fmt.Errorf("request %d was due on %s: too late to extend it", number, by)
 	}
 	c.Extended = true
-	c.Deadline = d.Deadline(c)
-	if err := d.Store.moveDeadline(ctx, c); err != nil {
+	if err := d.Store.keepDeadline(ctx, d.Store.Pool, c); err != nil {
 		return c, err
 	}
-	l := d.letter(c, text, d.eventOf(ctx, c))
-	l.say("letter.extended", "deadline", l.w.Date(c.Deadline), "reason", reason)
-	l.complain()
-	return c, d.Post.Post(ctx, l.mail())
+	l := d.letter(ctx, c)
+	l.say("letter.extended", "deadline", l.Date(d.Deadline(c)), "reason", reason)
+	l.about(c)
+	return c, d.post(ctx, l)
 }
 
 // Pause stops the deadline until the person proves their identity; they are told why, and how.
 // It resumes when they use the link.
 func (d *Desk) Pause(ctx context.Context, number int, reason string) (Case, error) {
-	c, text, err := d.openCase(ctx, number)
+	c, err := d.openCase(ctx, number)
 	if err != nil {
 		return c, err
 	}
-	today := d.today()
+	today := d.Store.today()
 	switch {
 	case !c.PausedOn.IsZero():
 		return c, fmt.Errorf("request %d was paused already", number)
@@ -277,17 +344,13 @@ func (d *Desk) Pause(ctx context.Context, number int, reason string) (Case, erro
 		return c, fmt.Errorf("request %d came on %s: proof of identity must be requested within %d days, so the deadline is not paused", number, c.Received, deadline.PauseWithin)
 	}
 	c.PausedOn = today
-	if err := d.Store.moveDeadline(ctx, c); err != nil {
+	if err := d.Store.keepDeadline(ctx, d.Store.Pool, c); err != nil {
 		return c, err
 	}
-	l := d.letter(c, text, d.eventOf(ctx, c))
+	l := d.letter(ctx, c)
 	l.say("letter.paused", "reason", reason)
-	l.say("mail.link.good")
-	l.complain()
-	if l.address, err = d.VisitLink(ctx, text.Contact, l.w, number); err != nil {
-		return c, err
-	}
-	return c, d.Post.Post(ctx, l.mail())
+	l.about(c)
+	return c, d.postVisit(ctx, l, "letter.prove", number)
 }
 
 // remindBefore are how many days before a deadline staff are told of it.
@@ -299,20 +362,33 @@ func (d *Desk) Remind(ctx context.Context) (overdue int, err error) {
 	if err := d.Store.dropSpent(ctx); err != nil {
 		return 0, err
 	}
-	due, err := d.Store.casesToRemind(ctx, remindBefore)
-	if err != nil || len(due) == 0 {
+	cases, err := d.Store.Cases(ctx)
+	if err != nil {
 		return 0, err
 	}
 	var lines []string
-	for _, c := range due {
-		line := fmt.Sprintf("Request %d (%s) is to be answered by %s.", c.Number, c.Asks, c.Deadline)
-		if c.Deadline.Before(d.today()) {
+	for _, c := range cases {
+		by := d.Deadline(c)
+		left := by.Days(d.Store.today())
+		if !c.Open() || c.Paused() || left >= 0 && !slices.Contains(remindBefore, left) {
+			continue
+		}
+		if first, err := d.Store.remind(ctx, c.Number); err != nil {
+			return overdue, err
+		} else if !first {
+			continue
+		}
+		line := fmt.Sprintf("Request %d (%s) must be answered by %s.", c.Number, c.Asks, by)
+		if left < 0 {
 			overdue++
-			line = fmt.Sprintf("OVERDUE: request %d (%s) was to be answered by %s (GDPR Art. 12(3)).", c.Number, c.Asks, c.Deadline)
+			line = fmt.Sprintf("OVERDUE: request %d (%s) was due on %s (GDPR Art. 12(3)).", c.Number, c.Asks, by)
 		}
 		lines = append(lines, line)
 	}
-	subject := fmt.Sprintf("%d requests are due", len(due))
+	if len(lines) == 0 {
+		return 0, nil
+	}
+	subject := fmt.Sprintf("Requests due soon: %d", len(lines))
 	if overdue > 0 {
 		subject = fmt.Sprintf("OVERDUE: %d requests", overdue)
 	}

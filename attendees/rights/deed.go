@@ -2,7 +2,7 @@ package rights
 
 import (
 	"context"
-	"fmt"
+	"errors"
 
 	"github.com/google/uuid"
 
@@ -18,14 +18,19 @@ import (
 // Subject is an attendee that a deed is about.
 type Subject struct {
 	Event attendees.EventID
-	Key   uuid.UUID
+	Key   uuid.UUID            // zero: Answers alone
 	ID    attendees.AttendeeID // the source's, for the ledger and for tasks
+	// Opened is what was sealed of a restricted attendee, in its order, where the person's
+	// own visit opened it.
+	Opened [][]byte
+	// Answers are the person's responses that are matched to no attendee.
+	Answers []uuid.UUID
 }
 
 // Find finds an attendee by the source's id.
 func (s *Store) Find(ctx context.Context, id attendees.AttendeeID) (Subject, error) {
-	e, key, err := s.core.People.Find(ctx, s.pool, id)
-	return Subject{e.ID, key, id}, err
+	e, key, err := s.People.Find(ctx, s.Pool, id)
+	return Subject{Event: e.ID, Key: key, ID: id}, err
 }
 
 // Deed is what a deed did.
@@ -33,44 +38,50 @@ type Deed struct {
 	Whole   bool           // of an erasure: nothing is left; otherwise a duty keeps a record
 	Until   attendees.Date // of an erasure in part: until when
 	Rule    string
+	Held    bool             // of a withdrawal: a hold keeps the values until it ends
 	Exports []export.Receipt // that include the person, and are recalled
 }
 
+// ErrRestricted says that only somebody who can open what is sealed may do this.
+var ErrRestricted = errors.New("the attendee is restricted: lift that first, with `lethe requests lift` and an officer's key")
+
 // deed does something about one attendee in one transaction: it locks the event, makes a
-// preparation of its blocking void, and recalls the exports that include them.
-func (s *Store) deed(ctx context.Context, who Subject, do func(tx db.Tx, e events.Event, d *Deed) error) (d Deed, err error) {
-	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		e, err := s.core.Events.WriteOne(ctx, tx, who.Event)
+// preparation of its blocking void, and recalls the exports that include them. The ledger has
+// it as the entry that do returns; one without a kind is not recorded.
+func (s *Store) deed(ctx context.Context, who Subject, do func(tx db.Tx, e events.Event, d *Deed) (ledger.Entry, error)) (d Deed, err error) {
+	err = db.InTx(ctx, s.Pool, func(tx db.Tx) error {
+		e, err := s.Events.WriteOne(ctx, tx, who.Event)
 		if err != nil {
 			return err
 		}
 		d = Deed{Until: e.DeleteOn, Rule: e.Rule}
 		if e.State == attendees.Open {
-			if err := s.core.Vault.DropPrepared(ctx, tx, reader.Ref(e)); err != nil {
+			if err := s.Vault.DropPrepared(ctx, tx, reader.Ref(e)); err != nil {
 				return err
 			}
 		}
-		if d.Exports, err = s.core.Exports.Recall(ctx, tx, e, who.Key); err != nil {
+		if d.Held, err = s.Retention.Holds.Active(ctx, tx, e, who.Key); err != nil {
 			return err
 		}
-		return do(tx, e, &d)
+		if d.Exports, err = s.Exports.Recall(ctx, tx, e, who.Key); err != nil {
+			return err
+		}
+		entry, err := do(tx, e, &d)
+		if err != nil || entry.Kind == "" {
+			return err
+		}
+		entry.Event = string(e.ID)
+		return s.Ledger.RecordPerson(ctx, tx, entry, s.Retention.KeyedID(who.ID))
 	})
 	if err != nil {
 		return d, err
 	}
-	return d, s.core.Vault.Rewrite(ctx)
-}
-
-func (s *Store) unheld(ctx context.Context, tx db.Tx, e events.Event, who Subject) error {
-	held, err := s.core.Retention.Holds.Active(ctx, tx, e, who.Key)
-	if err == nil && held {
-		err = &retention.HeldError{What: "attendee " + string(who.ID)}
-	}
-	return err
+	return d, s.Vault.Rewrite(ctx)
 }
 
 // Erase erases an attendee as far as no duty keeps a record of them (GDPR Art. 17(3)(b)); what
-// one does is sealed at once. *retention.HeldError where a hold is active.
+// one does is sealed at once. *retention.HeldError where a hold is active, ErrRestricted where
+// what is sealed has to be opened first.
 func (s *Store) Erase(ctx context.Context, who Subject, reason string) (Deed, error) {
 	return s.erase(ctx, who, reason, false)
 }
@@ -81,111 +92,182 @@ func (s *Store) Forget(ctx context.Context, who Subject, reason string) (Deed, e
 }
 
 func (s *Store) erase(ctx context.Context, who Subject, reason string, whole bool) (Deed, error) {
-	return s.deed(ctx, who, func(tx db.Tx, e events.Event, d *Deed) error {
-		if err := s.unheld(ctx, tx, e, who); err != nil {
-			return err
+	return s.deed(ctx, who, func(tx db.Tx, e events.Event, d *Deed) (entry ledger.Entry, err error) {
+		if d.Held {
+			return entry, &retention.HeldError{What: "attendee " + string(who.ID)}
 		}
-		duty, err := s.hasDuty(ctx, tx, e, who.Key)
-		if err != nil {
-			return err
+		if err := s.eraseResponses(ctx, tx, e, who.Answers); err != nil || who.Key == uuid.Nil {
+			d.Whole = true
+			return entry, err
 		}
-		if d.Whole = whole || !duty; !d.Whole {
-			return s.eraseInPart(ctx, tx, e, who, reason)
-		}
-		gone, err := s.core.People.Erase(ctx, tx, e, who.Key)
-		if err != nil {
-			return err
-		}
-		if err := s.core.Retention.Upstream.Erased(ctx, tx, e, gone); err != nil {
-			return err
-		}
-		for _, l := range gone {
-			form, id := l.Response()
-			key := s.keys.AllHashes()[0].Response("", string(form), string(id))
-			if err := s.ledger.RecordPerson(ctx, tx, ledger.Entry{Kind: ledger.ErasedAnswer, Event: string(e.ID)}, key[:]); err != nil {
-				return err
+		if len(who.Opened) > 0 {
+			if err := s.People.Lift(ctx, tx, e, who.Key, who.Opened); err != nil {
+				return entry, err
 			}
 		}
-		if err := s.askAtSource(ctx, tx, e, who, events.TaskForgotten); err != nil {
-			return err
+		duty := false
+		if !whole {
+			if duty, err = s.hasDuty(ctx, tx, e, who.Key); err != nil {
+				return entry, err
+			}
 		}
-		return s.record(ctx, tx, ledger.Entry{Kind: ledger.Erased, Event: string(e.ID), Reason: reason}, who)
+		if d.Whole = !duty; d.Whole {
+			entry = ledger.Entry{Kind: ledger.Erased, Reason: reason}
+			err = s.eraseWhole(ctx, tx, e, who.Key)
+		} else {
+			entry = ledger.Entry{Kind: ledger.SealedEarly, Rule: e.Rule, Reason: reason}
+			if e.State == attendees.Open {
+				err = s.People.Restrict(ctx, tx, e, who.Key, attendees.ErasureAsked)
+			}
+		}
+		if err != nil {
+			return entry, err
+		}
+		return entry, s.askAtSource(ctx, tx, e, who, events.TaskForgotten)
 	})
 }
 
-// hasDuty tells whether a duty keeps a record of an attendee: they agreed, or nobody asked.
-func (s *Store) hasDuty(ctx context.Context, tx db.Tx, e events.Event, key uuid.UUID) (duty bool, err error) {
-	if !s.policy.Keeps() || e.Expired(s.now()) || e.State == attendees.Open && e.DeleteOn == e.BlockOn {
-		return false, nil
+func (s *Store) eraseWhole(ctx context.Context, tx db.Tx, e events.Event, key uuid.UUID) error {
+	gone, err := s.People.Erase(ctx, tx, e, key)
+	if err != nil {
+		return err
 	}
-	if e.State == attendees.Blocked {
-		err = db.Get(ctx, tx, &duty, `
-			select exists (select from records where event_id = $1 and attendee_id = $2 and kind in ('kept', 'lifted'))`, e.Key, key)
-		return duty, err
-	}
-	links, err := s.core.Events.Forms.Links(ctx, tx, e.Key)
-	if err != nil || !events.AsksToAgree(links, e.ID) {
-		return true, err
-	}
-	err = db.Get(ctx, tx, &duty, `select exists (select from attendees where id = $1 and (agreed or counts_as_agreed))`, key)
-	return duty, err
+	return s.erased(ctx, tx, e, gone)
 }
 
-func (s *Store) eraseInPart(ctx context.Context, tx db.Tx, e events.Event, who Subject, reason string) error {
-	if e.State == attendees.Open {
-		if err := s.core.People.Restrict(ctx, tx, e, who.Key, attendees.ErasureAsked); err != nil {
+func (s *Store) eraseResponses(ctx context.Context, tx db.Tx, e events.Event, ids []uuid.UUID) error {
+	if len(ids) == 0 || e.State != attendees.Open {
+		return nil
+	}
+	gone, err := s.People.EraseResponses(ctx, tx, e, ids...)
+	if err != nil {
+		return err
+	}
+	return s.erased(ctx, tx, e, gone)
+}
+
+// erased makes responses that were erased due at their source, and records each.
+func (s *Store) erased(ctx context.Context, tx db.Tx, e events.Event, gone []attendees.Layer) error {
+	for _, l := range gone {
+		form, id := l.Response()
+		key := s.Secrets.AllHashes()[0].Response("", string(form), string(id))
+		if err := s.Ledger.RecordPerson(ctx, tx, ledger.Entry{Kind: ledger.ErasedAnswer, Event: string(e.ID)}, key[:]); err != nil {
 			return err
 		}
 	}
-	if err := s.askAtSource(ctx, tx, e, who, events.TaskForgotten); err != nil {
-		return err
+	return s.Retention.Upstream.Erased(ctx, tx, e, gone)
+}
+
+// hasDuty tells whether a duty keeps a record of an attendee: they agreed, or nobody asked.
+// ErrRestricted where that has to be opened to be seen, or to be kept.
+func (s *Store) hasDuty(ctx context.Context, tx db.Tx, e events.Event, key uuid.UUID) (bool, error) {
+	if !s.Policy.Keeps() || e.Expired(s.Now()) || e.State == attendees.Open && e.DeleteOn == e.BlockOn {
+		return false, nil
 	}
-	return s.record(ctx, tx, ledger.Entry{Kind: ledger.SealedEarly, Event: string(e.ID), Rule: e.Rule, Reason: reason}, who)
+	var has struct {
+		Agreed     bool `db:"agreed"`
+		Kept       bool `db:"kept"`
+		Restricted bool `db:"restricted"`
+		Erased     bool `db:"erased"` // as far as a duty allows, before
+	}
+	err := db.Get(ctx, tx, &has, `
+		select coalesce(bool_or(a.agreed or a.counts_as_agreed), false) as agreed, coalesce(bool_or(a.state = 'restricted'), false) as restricted,
+			coalesce(bool_or(a.reason = 'erasure'), false) as erased, exists (
+				select from records
+				where event_id = $1 and attendee_id = $2 and (kind in ('kept', 'lifted') or kind = 'doubt' and $3)) as kept
+		from attendees a
+		where a.id = $2`, e.Key, key, e.Question == events.Keep)
+	if err != nil || has.Erased {
+		return has.Erased, err
+	}
+	if e.State == attendees.Blocked {
+		if has.Restricted {
+			return false, ErrRestricted
+		}
+		return has.Kept, nil
+	}
+	links, err := s.Events.Forms.Links(ctx, tx, e.Key)
+	duty := has.Agreed || !events.AsksToAgree(links, e.ID)
+	if err == nil && duty && has.Restricted {
+		err = ErrRestricted
+	}
+	return duty, err
 }
 
 // askAtSource asks staff to do at the source, by hand, what was done here: it names event and
 // attendee, sealed, until it is ticked off.
 func (s *Store) askAtSource(ctx context.Context, tx db.Tx, e events.Event, who Subject, kind events.TaskKind) error {
-	return s.core.Events.Tasks.Ask(ctx, tx, events.Task{
-		Kind: kind, Event: e.Key, Attendee: who.Key, Count: 1, Sealed: s.core.People.SealIDs(e.Key, string(who.ID)),
+	return s.Events.Tasks.Ask(ctx, tx, events.Task{
+		Kind: kind, Event: e.Key, Attendee: who.Key, Count: 1, Sealed: s.People.SealIDs(e.Key, string(who.ID)),
 	})
-}
-
-func (s *Store) record(ctx context.Context, tx db.Tx, e ledger.Entry, who Subject) error {
-	return s.ledger.RecordPerson(ctx, tx, e, s.core.Retention.KeyedID(who.ID))
 }
 
 // Restrict restricts an attendee (GDPR Art. 18), or while an objection is looked into (Art.
 // 21). After blocking it is a hold on them: everything is sealed already.
 func (s *Store) Restrict(ctx context.Context, who Subject, reason attendees.Reason) (Deed, error) {
-	e, err := s.core.Events.Get(ctx, s.pool, who.Event)
+	e, err := s.Events.Get(ctx, s.Pool, who.Event)
 	if err != nil {
 		return Deed{}, err
 	}
 	if e.State != attendees.Open {
-		_, err := s.core.Retention.Holds.Add(ctx, retention.Hold{Event: e.ID, Attendee: who.ID, Reason: string(reason) + " requested", By: ByLethe})
-		return Deed{Until: e.DeleteOn, Rule: e.Rule}, err
+		d := Deed{Until: e.DeleteOn, Rule: e.Rule}
+		if hold, _, err := s.ownHold(ctx, who); err != nil || hold.ID != 0 {
+			return d, err
+		}
+		_, err := s.Retention.Holds.Add(ctx, retention.Hold{Event: e.ID, Attendee: who.ID, Reason: string(reason) + " requested", By: ByLethe})
+		return d, err
 	}
 	kind := ledger.Restricted
 	if reason == attendees.Objected {
 		kind = ledger.Objected
 	}
-	return s.deed(ctx, who, func(tx db.Tx, e events.Event, _ *Deed) error {
-		if err := s.core.People.Restrict(ctx, tx, e, who.Key, reason); err != nil {
-			return err
-		}
-		return s.record(ctx, tx, ledger.Entry{Kind: kind, Event: string(e.ID)}, who)
+	return s.deed(ctx, who, func(tx db.Tx, e events.Event, _ *Deed) (ledger.Entry, error) {
+		return ledger.Entry{Kind: kind}, s.People.Restrict(ctx, tx, e, who.Key, reason)
 	})
 }
 
+// ownHold is the hold that an attendee of a blocked event asked for; zero: none. others tells
+// whether there are more that keep the attendee.
+func (s *Store) ownHold(ctx context.Context, who Subject) (own retention.Hold, others bool, err error) {
+	all, err := s.Retention.Holds.List(ctx)
+	for _, h := range all {
+		switch {
+		case h.Event != who.Event || h.Attendee != "" && h.Attendee != who.ID:
+		case h.By == ByLethe && h.Attendee != "":
+			own = h
+		default:
+			others = true
+		}
+	}
+	return own, others, err
+}
+
+// endOwnHold releases the hold that an attendee asked for, where it is the only one: an
+// erasure that they ask for later, or an objection that is decided, ends it.
+func (s *Store) endOwnHold(ctx context.Context, who Subject) error {
+	own, others, err := s.ownHold(ctx, who)
+	if err != nil || others || own.ID == 0 {
+		return err
+	}
+	return s.Retention.Holds.Release(ctx, own.ID)
+}
+
 // Lift ends a restriction with the texts that were opened, in their order: by an officer, or by
-// the person where every number opens with their address.
+// the person where every number opens with their address. One that was asked for after
+// blocking has none: it is a hold, which is released. ErrRequest where there is neither.
 func (s *Store) Lift(ctx context.Context, who Subject, opened [][]byte, reason string) error {
-	_, err := s.deed(ctx, who, func(tx db.Tx, e events.Event, _ *Deed) error {
-		if err := s.core.People.Lift(ctx, tx, e, who.Key, opened); err != nil {
+	if len(opened) == 0 {
+		hold, _, err := s.ownHold(ctx, who)
+		if err == nil && hold.ID == 0 {
+			err = ErrRequest
+		}
+		if err != nil {
 			return err
 		}
-		return s.record(ctx, tx, ledger.Entry{Kind: ledger.Lifted, Event: string(e.ID), Reason: reason}, who)
+		return s.Retention.Holds.Release(ctx, hold.ID)
+	}
+	_, err := s.deed(ctx, who, func(tx db.Tx, e events.Event, _ *Deed) (ledger.Entry, error) {
+		return ledger.Entry{Kind: ledger.Lifted, Reason: reason}, s.People.Lift(ctx, tx, e, who.Key, opened)
 	})
 	return err
 }
@@ -193,43 +275,19 @@ func (s *Store) Lift(ctx context.Context, who Subject, opened [][]byte, reason s
 // Correct corrects a field of an attendee (GDPR Art. 16), and asks staff to correct it at its
 // source.
 func (s *Store) Correct(ctx context.Context, who Subject, f attendees.Field, value, contact attendees.Personal) (Deed, error) {
-	return s.deed(ctx, who, func(tx db.Tx, e events.Event, _ *Deed) error {
-		if err := s.core.People.Correct(ctx, tx, e, who.Key, f, value, contact); err != nil {
-			return err
+	return s.deed(ctx, who, func(tx db.Tx, e events.Event, _ *Deed) (ledger.Entry, error) {
+		entry := ledger.Entry{Kind: ledger.Corrected}
+		if err := s.People.Correct(ctx, tx, e, who.Key, f, value, contact); err != nil {
+			return entry, err
 		}
-		if err := s.askAtSource(ctx, tx, e, who, events.TaskCorrect); err != nil {
-			return err
-		}
-		return s.record(ctx, tx, ledger.Entry{Kind: ledger.Corrected, Event: string(e.ID)}, who)
+		return entry, s.askAtSource(ctx, tx, e, who, events.TaskCorrect)
 	})
 }
 
-// Withdraw takes an attendee's consent to a purpose back (GDPR Art. 7(3)).
+// Withdraw takes an attendee's consent to a purpose back (GDPR Art. 7(3)). Under a hold it
+// counts from now on, and what it was for is removed when the hold ends.
 func (s *Store) Withdraw(ctx context.Context, who Subject, purpose attendees.PurposeName) (Deed, error) {
-	return s.deed(ctx, who, func(tx db.Tx, e events.Event, _ *Deed) error {
-		if err := s.unheld(ctx, tx, e, who); err != nil {
-			return err
-		}
-		if err := s.core.People.Withdraw(ctx, tx, e, who.Key, purpose); err != nil {
-			return err
-		}
-		return s.record(ctx, tx, ledger.Entry{Kind: ledger.Withdrawn, Event: string(e.ID), Purpose: string(purpose)}, who)
+	return s.deed(ctx, who, func(tx db.Tx, e events.Event, _ *Deed) (ledger.Entry, error) {
+		return ledger.Entry{Kind: ledger.Withdrawn, Purpose: string(purpose)}, s.People.Withdraw(ctx, tx, e, who.Key, purpose)
 	})
-}
-
-// statute is the statute of a retention rule.
-func (s *Store) statute(rule string) string {
-	if r, ok := s.policy.RuleNamed(rule); ok {
-		return r.Statute
-	}
-	return rule
-}
-
-// checkCorrection tells what is wrong with a proposed value.
-func (s *Store) checkCorrection(f attendees.Field, value attendees.Personal) error {
-	if value.Empty() {
-		return fmt.Errorf("field %q wants a value", f)
-	}
-	_, err := s.policy.Correct(attendees.Layer{}, f, value, s.now())
-	return err
 }

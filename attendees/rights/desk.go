@@ -9,11 +9,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	"lethe/attendees"
-	"lethe/attendees/db"
 	"lethe/attendees/events"
-	"lethe/attendees/export"
-	"lethe/attendees/ledger"
 	"lethe/attendees/mail"
 	"lethe/attendees/people"
 	"lethe/attendees/retention"
@@ -34,7 +33,6 @@ type Desk struct {
 	// KeepCopy adds to the ledger's copy before what was done is called done.
 	KeepCopy func(context.Context) error
 	BaseURL  string
-	Now      func() time.Time
 	// Officers are the addresses of the data protection officers.
 	Officers func(context.Context) ([]string, error)
 
@@ -48,23 +46,11 @@ func NewDesk(d Desk) (*Desk, error) {
 	if d.Catalogue, err = words.ReadCatalogue(); err != nil {
 		return nil, err
 	}
-	if d.holidays, err = deadline.NewHolidays(d.Store.policy.Countries); err != nil {
+	if d.holidays, err = deadline.NewHolidays(d.Store.Policy.Countries); err != nil {
 		return nil, err
 	}
 	d.BaseURL = strings.TrimSuffix(d.BaseURL, "/")
 	return &d, nil
-}
-
-// Request is what somebody asks for.
-type Request struct {
-	Asks     attendees.Right
-	Event    attendees.EventID // empty: all
-	Message  attendees.Personal
-	Field    attendees.Field    // rectification alone
-	Value    attendees.Personal // rectification alone
-	Language string
-	CameBy   string         // page, mail, letter or phone
-	Received attendees.Date // zero: today
 }
 
 // maxMessage bounds what a person writes with a request, in bytes: two pages.
@@ -78,37 +64,40 @@ func (d *Desk) check(ctx context.Context, r *Request) error {
 	if !r.Asks.Known() || len(r.Message) > maxMessage || !utf8.ValidString(string(r.Event)) || strings.Contains(string(r.Event), "\x00") {
 		return ErrRequest
 	}
+	if r.Received.IsZero() {
+		r.Received = d.Store.today()
+	}
+	if d.Store.today().Before(r.Received) {
+		return fmt.Errorf("it came on %s, which is in the future", r.Received)
+	}
 	if r.Asks != attendees.Rectification {
 		r.Field, r.Value = "", "" // so that the same request is one case
-	}
-	if r.Asks == attendees.Rectification && d.Store.checkCorrection(r.Field, r.Value) != nil {
+	} else if _, err := d.Store.Policy.Correct(attendees.Layer{}, r.Field, r.Value, d.Store.Now()); err != nil || r.Value.Empty() {
 		return ErrRequest
 	}
 	if r.Event == "" {
 		return nil
 	}
 	// What is in the ledger for good is no free text.
-	_, err := d.Store.core.Events.Get(ctx, d.Store.pool, r.Event)
+	_, err := d.Store.Events.Get(ctx, d.Store.Pool, r.Event)
 	if errors.As(err, new(*events.UnknownError)) {
 		return ErrRequest
 	}
 	return err
 }
 
-func (d *Desk) today() attendees.Date { return attendees.DateOf(d.Now().UTC()) }
-
 // Deadline is until when a case must be answered.
 func (d *Desk) Deadline(c Case) attendees.Date {
-	return deadline.Of(c.Received, deadline.Pause{From: c.PausedOn, Until: c.ResumedOn}, c.Extended, d.today(), d.holidays)
+	return deadline.Of(c.Received, deadline.Pause{From: c.PausedOn, Until: c.ResumedOn}, c.Extended, d.Store.today(), d.holidays)
 }
 
 // AnswerBy is until when a request that comes today must be answered.
-func (d *Desk) AnswerBy() attendees.Date { return d.Deadline(Case{Received: d.today()}) }
+func (d *Desk) AnswerBy() attendees.Date {
+	return d.Deadline(Case{Request: Request{Received: d.Store.today()}})
+}
 
-// Take takes the request of a person who has proved their address: a case for each event that
-// it is about. What needs no human judgement is done before it returns, and a letter says so;
-// it gives the cases as they are then.
-func (d *Desk) Take(ctx context.Context, address attendees.Personal, r Request) ([]Case, error) {
+// open opens a case for each event that a request is about.
+func (d *Desk) open(ctx context.Context, address attendees.Personal, r Request, verified *time.Time) (cases []Case, err error) {
 	if err := d.check(ctx, &r); err != nil {
 		return nil, err
 	}
@@ -116,215 +105,159 @@ func (d *Desk) Take(ctx context.Context, address attendees.Personal, r Request) 
 	if err != nil {
 		return nil, err
 	}
-	held = slices.DeleteFunc(held, func(h Holding) bool { return r.Event != "" && h.Event.ID != r.Event })
-	if len(held) == 0 {
-		held = []Holding{{Event: events.Event{ID: r.Event}}}
+	about := []attendees.EventID{}
+	for _, h := range held {
+		if (r.Event == "" || h.ID == r.Event) && !slices.Contains(about, h.ID) {
+			about = append(about, h.ID)
+		}
 	}
-	var cases []Case
-	for _, h := range held { // all of them before the first is settled: that may take long
-		c, err := d.open(ctx, address, r, h.Event.ID, d.Now())
+	if len(about) == 0 {
+		about = append(about, r.Event)
+	}
+	for _, r.Event = range about {
+		c, err := d.Store.openCase(ctx, Case{Request: r, Contact: address, Verified: verified})
 		if err != nil {
 			return cases, err
 		}
 		cases = append(cases, c)
 	}
-	var failed error // of one event; the others are settled all the same
-	for i, h := range held {
-		if i > 0 { // a sync may have given the ticket to another holder by now
-			if h, err = d.again(ctx, address, h); err != nil {
-				failed = errors.Join(failed, err)
-				continue
-			}
-		}
-		c, err := d.settle(ctx, cases[i], h)
-		cases[i], failed = c, errors.Join(failed, err)
-	}
-	return cases, errors.Join(failed, d.KeepCopy(ctx))
+	return cases, nil
 }
 
-// again reads again what is stored of an event under an address.
-func (d *Desk) again(ctx context.Context, address attendees.Personal, h Holding) (Holding, error) {
-	held, err := d.Store.Under(ctx, address)
-	if i := slices.IndexFunc(held, func(o Holding) bool { return o.Event.ID == h.Event.ID }); i >= 0 {
-		return held[i], err
+// Take takes the request of a person who has proved their address: a case for each event that
+// it is about. What needs no human judgement is done before it returns, and a letter says so;
+// it gives the cases as they are then.
+func (d *Desk) Take(ctx context.Context, address attendees.Personal, r Request) ([]Case, error) {
+	now := d.Store.Now()
+	cases, err := d.open(ctx, address, r, &now)
+	if err != nil {
+		return cases, err
 	}
-	return Holding{Event: h.Event}, err
+	return cases, d.settle(ctx, cases)
 }
 
-func (d *Desk) open(ctx context.Context, address attendees.Personal, r Request, event attendees.EventID, verified time.Time) (Case, error) {
-	c := Case{Asks: r.Asks, Event: event, CameBy: r.CameBy, Received: r.Received, Verified: verified}
-	if c.Received.IsZero() {
-		c.Received = d.today()
+// Add enters a request that came by mail, letter or phone. A letter to the address has a link
+// that proves who asks; then it is settled as any other.
+func (d *Desk) Add(ctx context.Context, address attendees.Personal, r Request) ([]Case, error) {
+	cases, err := d.open(ctx, address, r, nil)
+	if err != nil {
+		return cases, err
 	}
-	c.Deadline = d.Deadline(c)
-	return d.Store.openCase(ctx, c, CaseText{
-		Contact: address, Message: r.Message, Field: r.Field, Value: r.Value, Language: r.Language,
-	})
+	var numbers []int
+	for _, c := range cases {
+		numbers = append(numbers, c.Number)
+	}
+	l := d.letter(ctx, cases[0])
+	l.about(cases[0])
+	return cases, d.postVisit(ctx, l, "mail.verify", numbers...)
+}
+
+// Proved is told when a person has proved that cases are theirs: what came by other ways and
+// waited for that is settled now.
+func (d *Desk) Proved(ctx context.Context, address attendees.Personal, numbers []int) error {
+	if len(numbers) == 0 {
+		return nil
+	}
+	fresh, err := d.Store.verify(ctx, address, numbers)
+	if err != nil {
+		return err
+	}
+	return d.settle(ctx, fresh)
+}
+
+// Verify records that staff know in another way who asks: somebody who has lost their mailbox
+// is not locked out.
+func (d *Desk) Verify(ctx context.Context, number int) error {
+	c, err := d.openCase(ctx, number)
+	if err != nil {
+		return err
+	}
+	return d.Proved(ctx, c.Contact, []int{number})
 }
 
 // settle does at once what needs no human judgement. What waits for staff stays open, and the
-// person and the officers are told.
-func (d *Desk) settle(ctx context.Context, c Case, h Holding) (Case, error) {
-	_, text, err := d.Store.Case(ctx, c.Number)
+// person and the officers are told. What fails for one event stops no other.
+func (d *Desk) settle(ctx context.Context, cases []Case) error {
+	var failed error
+	for i, c := range cases {
+		now, err := d.settleOne(ctx, c)
+		if err != nil { // staff do what could not be done, even if nobody waits for the page
+			now, err = c, errors.Join(err, d.wait(context.WithoutCancel(ctx), c, d.letter(ctx, c), "letter.waits"))
+		}
+		cases[i], failed = now, errors.Join(failed, err)
+	}
+	return errors.Join(failed, d.KeepCopy(ctx))
+}
+
+func (d *Desk) settleOne(ctx context.Context, c Case) (Case, error) {
+	held, err := d.held(ctx, c) // as it is now: a sync may have given the ticket to another holder
 	if err != nil {
 		return c, err
 	}
-	l := d.letter(c, text, h.Event)
-	unsaid := l
-	alone := h.Own != nil && !h.Closed
+	l := d.letter(ctx, c)
+	if slices.ContainsFunc(held, func(h Holding) bool { return wantsStaff(c.Asks, h) }) {
+		return c, d.wait(ctx, c, l, "letter.waits")
+	}
+	n := Decision{Grant: true, By: ByLethe}
+	if c.Asks == attendees.Objection && len(held) > 0 {
+		if _, err := d.act(ctx, c, n, subjects(held), &l); err != nil {
+			return c, err
+		}
+		return c, d.wait(ctx, c, l, "letter.objected")
+	}
+	now, err := d.answer(ctx, c, n, held)
+	if errors.Is(err, seal.ErrNoOfficer) || errors.Is(err, people.ErrAttendee) || errors.As(err, new(*retention.HeldError)) {
+		return c, d.wait(ctx, c, l, "letter.waits")
+	}
+	return now, err
+}
+
+// wantsStaff tells whether a human eye has to look at what a request is about.
+func wantsStaff(asks attendees.Right, h Holding) bool {
 	switch {
-	case h.Own == nil && h.Shared == 0 && len(h.Answers) == 0:
-		l.say("letter.nothing", "event", l.event())
-		return d.close(ctx, c, attendees.NothingHeld, ByLethe, "", l)
-	case !alone, c.Asks == attendees.Access, c.Asks == attendees.Rectification,
-		h.OnHold && (c.Asks == attendees.ErasureRight || c.Asks == attendees.Withdrawal):
-		return d.wait(ctx, c, l, "letter.waits") // a hold, or a human eye
+	case h.Closed, h.Shared > 0, asks == attendees.Access, asks == attendees.Rectification:
+		return true
+	case asks == attendees.ErasureRight:
+		return h.OnHold
 	}
-	outcome, err := d.do(ctx, c, text, Subject{h.Event.ID, h.Own.Key, h.Own.ID}, &l, "asked for by the person")
-	switch {
-	case errors.Is(err, seal.ErrNoOfficer), errors.Is(err, people.ErrAttendee), errors.As(err, new(*retention.HeldError)):
-		return d.wait(ctx, c, l, "letter.waits")
-	case err != nil: // staff do what could not be done, even if nobody waits for the page
-		c, waits := d.wait(context.WithoutCancel(ctx), c, unsaid, "letter.waits")
-		return c, errors.Join(err, waits)
-	case c.Asks == attendees.Objection:
-		return d.wait(ctx, c, l, "letter.objected")
-	}
-	return d.close(ctx, c, outcome, ByLethe, "", l)
+	return h.Own == nil
 }
 
-// do does what a case asks for to one attendee, and says so in its letter. reason is in the
-// ledger.
-func (d *Desk) do(ctx context.Context, c Case, text CaseText, who Subject, l *letter, reason string) (attendees.Outcome, error) {
-	switch c.Asks {
-	case attendees.ErasureRight:
-		return d.erase(ctx, who, l, reason)
-	case attendees.Restriction, attendees.Objection:
-		why, says := attendees.RestrictionAsked, "letter.restricted"
-		if c.Asks == attendees.Objection {
-			why, says = attendees.Objected, ""
-		}
-		done, err := d.Store.Restrict(ctx, who, why)
-		if err != nil {
-			return "", err
-		}
-		if says != "" {
-			l.say(says, "event", l.event())
-		}
-		return attendees.Granted, d.told(ctx, l, done.Exports)
-	case attendees.Rectification:
-		done, err := d.Store.Correct(ctx, who, text.Field, text.Value, text.Contact)
-		if err != nil {
-			return "", err
-		}
-		l.say("letter.corrected")
-		return attendees.Granted, d.told(ctx, l, done.Exports)
-	case attendees.Withdrawal:
-		return d.withdraw(ctx, who, l)
-	}
-	l.say("letter.answered")
-	return attendees.Granted, nil
+// held is what is stored of what a case is about, under its address.
+func (d *Desk) held(ctx context.Context, c Case) ([]Holding, error) {
+	held, err := d.Store.Under(ctx, c.Contact)
+	return slices.DeleteFunc(held, func(h Holding) bool { return c.Event != "" && h.ID != c.Event }), err
 }
 
-func (d *Desk) erase(ctx context.Context, who Subject, l *letter, reason string) (attendees.Outcome, error) {
-	done, err := d.Store.Erase(ctx, who, reason)
-	if err != nil {
-		return "", err
-	}
-	outcome := attendees.Granted
-	if done.Whole {
-		l.say("letter.erased.whole", "event", l.event())
-	} else {
-		outcome = attendees.GrantedInPart
-		l.say("letter.erased.part", "event", l.event(), "until", l.w.Date(done.Until), "statute", l.w.Policy(d.Store.statute(done.Rule)))
-	}
-	l.say("letter.sources")
-	if err := d.told(ctx, l, done.Exports); err != nil {
-		return "", err
-	}
-	proof, err := d.Store.ledger.Certificate(ctx, string(who.Event), d.Store.core.Retention.KeyedIDs(who.ID))
-	if errors.Is(err, ledger.ErrNoEntry) {
-		return outcome, nil
-	}
-	if err != nil {
-		return "", err
-	}
-	l.say("letter.certificate")
-	l.quoted = string(proof.Text())
-	return outcome, nil
-}
-
-func (d *Desk) withdraw(ctx context.Context, who Subject, l *letter) (attendees.Outcome, error) {
-	outcome := attendees.Refused
-	var lists []export.Receipt
-	for _, u := range d.Store.policy.Purposes {
-		if u.Basis != "a" {
-			continue
+// subjects are whom what is stored is about: where the address says so.
+func subjects(held []Holding) (all []Subject) {
+	for _, h := range held {
+		who := Subject{Event: h.ID, Opened: h.opened}
+		if h.Own != nil {
+			who.Key, who.ID = h.Own.Key, h.Own.ID
 		}
-		done, err := d.Store.Withdraw(ctx, who, u.Name)
-		if err != nil {
-			return "", err
+		for _, a := range h.Answers {
+			if !a.Matched {
+				who.Answers = append(who.Answers, a.Key)
+			}
 		}
-		lists, outcome = append(lists, done.Exports...), attendees.Granted
-	}
-	if outcome == attendees.Refused {
-		l.say("letter.noconsent", "event", l.event())
-		return outcome, nil
-	}
-	l.say("letter.withdrawn", "event", l.event())
-	return outcome, d.told(ctx, l, lists)
-}
-
-// told names the lists that carry the person, and tells those who took them (Art. 19).
-func (d *Desk) told(ctx context.Context, l *letter, lists []export.Receipt) error {
-	if len(lists) == 0 {
-		return nil
-	}
-	var names []string
-	for _, r := range lists {
-		names = append(names, l.w.Say("lists.one", "purpose", l.w.Purpose(r.Purpose), "date", l.w.Date(attendees.DateOf(r.At.UTC()))))
-		if !strings.Contains(r.By, "@") {
-			continue // the machine's own account has no mailbox: /exports marks the list
-		}
-		err := d.Post.Post(ctx, mail.Letter{
-			To: r.By, Subject: "A list that you took is recalled",
-			Text: []string{
-				fmt.Sprintf("On %s you took a list of event %s for %s. Somebody on it had her data erased, corrected or restricted since.", r.At.UTC().Format("2 January 2006"), r.Event, r.Purpose),
-				"Destroy every copy, and take a fresh one if you still need it (GDPR Art. 19). The list's SHA-256 begins with " + fmt.Sprintf("%.12x", r.SHA256) + ".",
-			},
-			Link: d.BaseURL + "/exports",
-		})
-		if err != nil {
-			return err
+		if h.Shared == 0 && !h.Closed && (who.Key != uuid.Nil || len(who.Answers) > 0) {
+			all = append(all, who)
 		}
 	}
-	l.say("letter.lists", "lists", strings.Join(names, "; "))
-	return nil
-}
-
-// close answers a case: the letter first, since the address goes with the case.
-func (d *Desk) close(ctx context.Context, c Case, outcome attendees.Outcome, by, reason string, l letter) (Case, error) {
-	l.complain()
-	if err := d.Post.Post(ctx, l.mail()); err != nil {
-		return c, err
-	}
-	if err := db.InTx(ctx, d.Store.pool, func(tx db.Tx) error { return d.Store.closeCase(ctx, tx, c.Number, outcome, by, reason) }); err != nil {
-		return c, err
-	}
-	c.Outcome, c.ClosedAt, c.DecidedBy = outcome, d.Now(), by
-	return c, nil
+	return all
 }
 
 // wait leaves a case to staff.
-func (d *Desk) wait(ctx context.Context, c Case, l letter, says string) (Case, error) {
-	l.say(says, "event", l.event(), "deadline", l.w.Date(c.Deadline))
-	l.complain()
-	if err := d.Post.Post(ctx, l.mail()); err != nil {
-		return c, err
+func (d *Desk) wait(ctx context.Context, c Case, l letter, says string) error {
+	by := d.Deadline(c)
+	l.say(says, "deadline", l.Date(by))
+	l.about(c)
+	if err := d.post(ctx, l); err != nil {
+		return err
 	}
-	return c, d.tellOfficers(ctx, fmt.Sprintf("Request %d waits: %s, by %s", c.Number, c.Asks, c.Deadline),
-		fmt.Sprintf("%s/requests/%d", d.BaseURL, c.Number),
-		fmt.Sprintf("Request %d asks for %s (GDPR %s). It waits for somebody to decide, by %s at the latest.", c.Number, c.Asks, c.Asks.Article(), c.Deadline))
+	return d.tellOfficers(ctx, fmt.Sprintf("Request %d needs a decision by %s", c.Number, by), fmt.Sprintf("%s/requests/%d", d.BaseURL, c.Number),
+		fmt.Sprintf("Request %d asks for %s (GDPR %s). It needs your decision by %s.", c.Number, c.Asks, c.Asks.Article(), by))
 }
 
 // tellOfficers mails all officers.
@@ -344,61 +277,17 @@ func (d *Desk) tellOfficers(ctx context.Context, subject, link string, says ...s
 // Lift ends a restriction by the person's own visit. ErrRequest where there is none that opens
 // for them.
 func (d *Desk) Lift(ctx context.Context, address attendees.Personal, event attendees.EventID) error {
-	held, err := d.Store.Under(ctx, address)
+	held, err := d.held(ctx, Case{Request: Request{Event: event}, Contact: address})
 	if err != nil {
 		return err
 	}
-	for _, h := range held {
-		if h.Event.ID != event || h.Own == nil || h.Closed || len(h.Own.opened) == 0 {
-			continue
-		}
-		who := Subject{event, h.Own.Key, h.Own.ID}
-		if err := d.Store.Lift(ctx, who, h.Own.opened, "the person's own visit"); err != nil {
-			return err
-		}
-		return d.KeepCopy(ctx)
-	}
-	return ErrRequest
-}
-
-// Proved is told when a person has proved that cases are hers: what came by other ways and
-// waited for that is settled now.
-func (d *Desk) Proved(ctx context.Context, address attendees.Personal, numbers []int) error {
-	if len(numbers) == 0 {
-		return nil
-	}
-	waiting, err := d.Store.CasesOf(ctx, address)
-	if err != nil || len(waiting) == 0 {
-		return err
-	}
-	fresh, err := d.Store.verifyCases(ctx, address, numbers)
-	if err != nil {
-		return err
-	}
-	for _, c := range waiting {
-		if now, _, err := d.Store.Case(ctx, c.Number); err == nil && c.Paused() && now.Open() {
-			now.Deadline = d.Deadline(now)
-			if err := d.Store.moveDeadline(ctx, now); err != nil {
-				return err
+	err = ErrRequest
+	for _, who := range subjects(held) {
+		if who.Key != uuid.Nil {
+			if err = d.Store.Lift(ctx, who, who.Opened, "the person's own visit"); err == nil {
+				return d.KeepCopy(ctx)
 			}
 		}
 	}
-	if len(fresh) == 0 {
-		return nil
-	}
-	held, err := d.Store.Under(ctx, address)
-	if err != nil {
-		return err
-	}
-	var failed error
-	for _, c := range fresh {
-		i := slices.IndexFunc(held, func(h Holding) bool { return h.Event.ID == c.Event })
-		h := Holding{Event: events.Event{ID: c.Event}}
-		if i >= 0 {
-			h = held[i]
-		}
-		_, err := d.settle(ctx, c, h)
-		failed = errors.Join(failed, err)
-	}
-	return errors.Join(failed, d.KeepCopy(ctx))
+	return err
 }

@@ -5,35 +5,47 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
-	"fmt"
-	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"lethe/attendees"
+	"lethe/attendees/db"
+	"lethe/attendees/events"
+	"lethe/attendees/export"
 )
 
 // FileVersion is the version of a person's data file, which my-data.schema.json describes.
 // A change that a reader must know of raises it.
-const FileVersion = 1
+const FileVersion = 2
 
 // File is everything that is stored under one address, as its person downloads it (GDPR
-// Art. 15(3), 20). Its texts are revealed: it is for that person only.
+// Art. 15(3), 20).
 type File struct {
 	Format       string                `json:"format"`
 	Version      int                   `json:"version"`
 	MadeAt       time.Time             `json:"made_at"`
-	Address      string                `json:"address"`
+	Address      Value                 `json:"address"`
 	Organisation string                `json:"organisation,omitempty"`
 	Contact      string                `json:"contact,omitempty"`
 	Authority    string                `json:"authority,omitempty"`
 	Processors   []attendees.Processor `json:"processors"`
-	Events       []FileEvent           `json:"events"`
+	Events       []Holding             `json:"events"`
 	Requests     []FileRequest         `json:"requests"`
 }
 
-// FileEvent is one registration for an event, or what is stored there without one.
-type FileEvent struct {
-	Event      attendees.EventID `json:"event"`
+// Value is what is stored of a person. Like any personal data it prints as [personal]; only
+// JSON has it in plain, since these types are written for their own person alone.
+type Value struct{ attendees.Personal }
+
+// MarshalText reveals the value.
+func (v Value) MarshalText() ([]byte, error) { return []byte(v.Reveal()), nil }
+
+// Holding is what is stored for one event under one address, as its person may see it: a
+// registration, or what is there without one.
+type Holding struct {
+	Event      events.Event      `json:"-"`
+	ID         attendees.EventID `json:"event"`
 	Name       string            `json:"name"`
 	EndsOn     attendees.Date    `json:"ends_on"`
 	SealedFrom attendees.Date    `json:"sealed_from"`
@@ -41,56 +53,69 @@ type FileEvent struct {
 	Rule       string            `json:"rule"`
 	Statute    string            `json:"statute"`
 	OnHold     bool              `json:"on_hold"`
-	// Shared is how many registrations have the address, where they may be several people's.
-	Shared       int               `json:"shared,omitempty"`
-	Closed       bool              `json:"closed,omitempty"` // opens to officers only
-	Registration *FileRegistration `json:"registration,omitempty"`
-	Answers      []FileAnswer      `json:"answers"`
-	Lists        []FileList        `json:"lists"`
-	Looks        []time.Time       `json:"looks"`
+	// Shared is how many registrations have the address where they may be several people's:
+	// whose each is only staff can say, so the person sees the number and nothing else.
+	Shared  int           `json:"shared,omitempty"`
+	Closed  bool          `json:"closed,omitempty"`       // opens to officers only
+	Own     *Registration `json:"registration,omitempty"` // nil where it cannot be shown
+	Answers []Answer      `json:"answers"`                // responses that are not matched to Own
+	Lists   []List        `json:"lists"`
+	Looks   []time.Time   `json:"looks"` // of staff, at this person
+
+	opened [][]byte // what was sealed for a restriction, in its order
 }
 
-// FileRegistration is one registration.
-type FileRegistration struct {
-	ID           attendees.AttendeeID    `json:"id"`
-	State        attendees.State         `json:"state"`
-	Reason       attendees.Reason        `json:"reason,omitempty"`
-	RegisteredAt *time.Time              `json:"registered_at,omitempty"`
-	SealedAt     *time.Time              `json:"sealed_at,omitempty"`
-	Withdrawn    []attendees.PurposeName `json:"withdrawn"`
-	Fields       []FileField             `json:"fields"`
+// Registration is one registration of the person who asks.
+type Registration struct {
+	Key        uuid.UUID               `json:"-"`
+	ID         attendees.AttendeeID    `json:"id"`    // former holders: ID~1
+	State      attendees.State         `json:"state"` // active, or blocked: sealed
+	Reason     attendees.Reason        `json:"reason,omitempty"`
+	Registered time.Time               `json:"registered_at,omitzero"`
+	SealedAt   time.Time               `json:"sealed_at,omitzero"`
+	Withdrawn  []attendees.PurposeName `json:"withdrawn"`
+	Agreed     bool                    `json:"-"`
+	Fields     []Field                 `json:"fields"`
+	// Other is what is stored and shown to nobody: values of earlier readings and older
+	// responses, and those that were corrected.
+	Other []Field `json:"other,omitempty"`
 }
 
-// FileField is one field with the purposes that it is kept for.
-type FileField struct {
-	Field     attendees.Field      `json:"field"`
-	Values    []string             `json:"values"`
+// active is what people call a registration that is not sealed.
+const active attendees.State = "active"
+
+// Field is one field with its source, and the purposes that it is kept for.
+type Field struct {
+	Field     attendees.Field      `json:"field"` // of a custom answer: answers.NAME
+	Values    []Value              `json:"values"`
 	From      attendees.SourceName `json:"from"`
-	Corrected bool                 `json:"corrected"`
-	Purposes  []FilePurpose        `json:"purposes"`
+	Corrected bool                 `json:"corrected"` // at the person's request, and the source does not say so yet
+	Purposes  []Use                `json:"purposes"`
 }
 
-// FilePurpose is a purpose with its legal basis.
-type FilePurpose struct {
+// Use is a purpose with its legal basis.
+type Use struct {
 	Purpose attendees.PurposeName `json:"purpose"`
 	Basis   string                `json:"basis"` // of GDPR Art. 6(1)
 }
 
-// FileAnswer is a response that is matched to no registration of theirs.
-type FileAnswer struct {
-	Form        attendees.FormID `json:"form"`
-	SubmittedAt *time.Time       `json:"submitted_at,omitempty"`
-	DroppedAt   *time.Time       `json:"dropped_at,omitempty"`
-	Fields      []FileField      `json:"fields"`
+// Answer is a response that the person gave, and that their registration does not show.
+type Answer struct {
+	Key       uuid.UUID        `json:"-"`
+	Matched   bool             `json:"-"` // by staff, to a registration under another address
+	Form      attendees.FormID `json:"form"`
+	Submitted time.Time        `json:"submitted_at,omitzero"`
+	DropsAt   time.Time        `json:"dropped_at,omitzero"` // zero: with its event
+	Fields    []Field          `json:"fields"`
 }
 
-// FileList is an export that includes the person, or of a blocked event may have.
-type FileList struct {
+// List is an export that includes the person, or, of a blocked event, may have included them.
+type List struct {
 	Purpose attendees.PurposeName `json:"purpose"`
 	TakenAt time.Time             `json:"taken_at"`
 }
 
-// FileRequest is one of their open requests.
+// FileRequest is one of the person's requests.
 type FileRequest struct {
 	Number     int               `json:"number"`
 	Asks       attendees.Right   `json:"asks"`
@@ -98,175 +123,110 @@ type FileRequest struct {
 	ReceivedOn attendees.Date    `json:"received_on"`
 	AnswerBy   attendees.Date    `json:"answer_by"`
 	Outcome    attendees.Outcome `json:"outcome"`
+	Message    Value             `json:"message"`
+	Field      attendees.Field   `json:"field,omitempty"`
+	Value      Value             `json:"value"`
+}
+
+// holding is one of an event, with nothing in it yet.
+func (s *Store) holding(e events.Event) Holding {
+	return Holding{
+		Event: e, ID: e.ID, Name: e.Name, EndsOn: e.EndsOn, SealedFrom: e.BlockOn, DeletedOn: e.DeleteOn, Rule: e.Rule, Statute: s.statute(e.Rule),
+		OnHold: e.Held, Answers: []Answer{}, Lists: []List{}, Looks: []time.Time{},
+	}
 }
 
 // File makes a person's data file.
 func (d *Desk) File(address attendees.Personal, held []Holding, cases []Case) File {
-	p := d.Store.policy
+	p := d.Store.Policy
 	f := File{
-		Format: "lethe-my-data", Version: FileVersion, MadeAt: d.Now().UTC().Truncate(time.Second), Address: address.Reveal(),
+		Format: "lethe-my-data", Version: FileVersion, MadeAt: d.Store.Now().UTC().Truncate(time.Second), Address: Value{address},
 		Organisation: p.Organization, Contact: p.Contact, Authority: p.Authority.Name,
-		Processors: append([]attendees.Processor{}, p.Processors...), Events: []FileEvent{}, Requests: []FileRequest{},
-	}
-	for _, h := range held {
-		f.Events = append(f.Events, d.fileEvent(h))
+		Processors: append([]attendees.Processor{}, p.Processors...), Events: append([]Holding{}, held...), Requests: []FileRequest{},
 	}
 	for _, c := range cases {
-		f.Requests = append(f.Requests, FileRequest{c.Number, c.Asks, c.Event, c.Received, d.Deadline(c), c.Outcome})
+		f.Requests = append(f.Requests, FileRequest{
+			c.Number, c.Asks, c.Event, c.Received, d.Deadline(c), c.Outcome, Value{c.Message}, c.Field, Value{c.Value},
+		})
 	}
 	return f
 }
 
-func (d *Desk) fileEvent(h Holding) FileEvent {
-	e := FileEvent{
-		Event: h.Event.ID, Name: h.Event.Name, EndsOn: h.Event.EndsOn, SealedFrom: h.Event.BlockOn, DeletedOn: h.Event.DeleteOn,
-		Rule: h.Event.Rule, Statute: d.Store.statute(h.Event.Rule), OnHold: h.OnHold, Shared: h.Shared, Closed: h.Closed,
-		Answers: []FileAnswer{}, Lists: []FileList{}, Looks: []time.Time{},
-	}
-	if o := h.Own; o != nil {
-		e.Registration = &FileRegistration{
-			ID: o.ID, State: fileState(o.State), Reason: o.Reason, RegisteredAt: optional(o.Registered), SealedAt: optional(midnight(o.SealedOn)),
-			Withdrawn: append([]attendees.PurposeName{}, o.Withdrawn...), Fields: d.fileFields(o.Fields),
-		}
-	}
-	for _, a := range h.Answers {
-		e.Answers = append(e.Answers, FileAnswer{a.Form, optional(a.Submitted), optional(midnight(a.DropsOn)), d.fileFields(a.Fields)})
-	}
-	for _, l := range h.Lists {
-		e.Lists = append(e.Lists, FileList{l.Purpose, l.At.UTC()})
-	}
-	for _, l := range h.Looks {
-		e.Looks = append(e.Looks, l.At.UTC())
-	}
-	return e
-}
-
-// fileState is a state as the file's format names it.
-func fileState(s attendees.State) attendees.State {
-	if s == attendees.Open {
-		return "active"
-	}
-	return attendees.Blocked
-}
-
-// midnight is the beginning of a day in UTC.
-func midnight(d attendees.Date) time.Time {
-	if d.IsZero() {
-		return time.Time{}
-	}
-	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
-}
-
-func optional(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
-}
-
-func (d *Desk) fileFields(fields []OwnField) []FileField {
-	all := []FileField{}
-	for _, f := range fields {
-		one := FileField{Field: f.Field, From: f.From, Corrected: f.Corrected, Purposes: []FilePurpose{}}
-		for _, v := range f.Values {
-			one.Values = append(one.Values, v.Reveal())
-		}
-		for _, name := range f.Purposes {
-			u, _ := d.Store.policy.Purpose(name)
-			one.Purposes = append(one.Purposes, FilePurpose{name, u.Basis})
-		}
-		all = append(all, one)
-	}
-	return all
-}
-
 // JSON is the file as it is downloaded.
-func (f File) JSON() ([]byte, error) {
+func (f File) JSON() (_ []byte, err error) {
+	defer db.Wrap(&err, "write a person's data file")
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if err := e.Encode(f); err != nil {
-		return nil, fmt.Errorf("write a person's data file: %w", err)
-	}
-	return b.Bytes(), nil
+	err = e.Encode(f)
+	return b.Bytes(), err
 }
 
-// RequestsJSON is the list of requests alone.
-func (f File) RequestsJSON() ([]byte, error) {
-	text, err := json.Marshal(f.Requests)
-	if err != nil {
-		return nil, fmt.Errorf("write a person's requests: %w", err)
+// tables are the file's fields and uses as two tables, for people who read no JSON.
+func (f File) tables() (fields, uses [][]string) {
+	fields = [][]string{{"event", "name", "field", "value", "from", "corrected"}}
+	uses = [][]string{{"event", "name", "use", "purpose", "at"}}
+	for _, h := range f.Events {
+		var all []Field
+		if h.Own != nil {
+			all = append(append(all, h.Own.Fields...), h.Own.Other...)
+		}
+		for _, a := range h.Answers {
+			all = append(all, a.Fields...)
+		}
+		for _, one := range all {
+			for _, v := range one.Values {
+				corrected := map[bool]string{true: "yes", false: "no"}[one.Corrected]
+				fields = append(fields, []string{string(h.ID), h.Name, string(one.Field), v.Reveal(), string(one.From), corrected})
+			}
+		}
+		for _, l := range h.Lists {
+			uses = append(uses, []string{string(h.ID), h.Name, "list", string(l.Purpose), l.TakenAt.Format(time.RFC3339)})
+		}
+		for _, at := range h.Looks {
+			uses = append(uses, []string{string(h.ID), h.Name, "look", "", at.UTC().Format(time.RFC3339)})
+		}
 	}
-	return append(text, '\n'), nil
+	return fields, uses
 }
 
-// Zip is the file with its tables and a page to read, which the caller has made.
-func (f File) Zip(page []byte) ([]byte, error) {
+// Zip is the file with its tables and a page to read, which the caller has made; nil: none.
+func (f File) Zip(page []byte) (_ []byte, err error) {
+	defer db.Wrap(&err, "write a person's data file")
 	text, err := f.JSON()
 	if err != nil {
 		return nil, err
 	}
-	fields := [][]string{{"event", "name", "field", "value", "from", "corrected"}}
-	uses := [][]string{{"event", "name", "use", "purpose", "at"}}
-	for _, e := range f.Events {
-		add := func(all []FileField) {
-			for _, one := range all {
-				for _, v := range one.Values {
-					fields = append(fields, []string{string(e.Event), e.Name, string(one.Field), v, string(one.From), yesNo(one.Corrected)})
-				}
-			}
-		}
-		if e.Registration != nil {
-			add(e.Registration.Fields)
-		}
-		for _, a := range e.Answers {
-			add(a.Fields)
-		}
-		for _, l := range e.Lists {
-			uses = append(uses, []string{string(e.Event), e.Name, "list", string(l.Purpose), l.TakenAt.Format(time.RFC3339)})
-		}
-		for _, at := range e.Looks {
-			uses = append(uses, []string{string(e.Event), e.Name, "look", "", at.Format(time.RFC3339)})
-		}
-	}
+	fields, uses := f.tables()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	for _, one := range []struct {
 		name string
 		text []byte
 	}{{"my-data.json", text}, {"my-data.html", page}, {"fields.csv", table(fields)}, {"uses.csv", table(uses)}} {
+		if one.text == nil {
+			continue
+		}
 		w, err := z.CreateHeader(&zip.FileHeader{Name: one.name, Method: zip.Deflate, Modified: f.MadeAt})
 		if err != nil {
-			return nil, fmt.Errorf("write a person's data file: %w", err)
+			return nil, err
 		}
 		if _, err := w.Write(one.text); err != nil {
-			return nil, fmt.Errorf("write a person's data file: %w", err)
+			return nil, err
 		}
 	}
-	if err := z.Close(); err != nil {
-		return nil, fmt.Errorf("write a person's data file: %w", err)
-	}
-	return b.Bytes(), nil
+	err = z.Close()
+	return b.Bytes(), err
 }
 
-func yesNo(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
-}
-
-// table writes rows as CSV. What a spreadsheet would run as a formula gets a ' in front.
+// table writes rows as CSV that no spreadsheet runs as formulas.
 func table(rows [][]string) []byte {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
 	for _, row := range rows {
-		for i, cell := range row {
-			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-				row[i] = "'" + cell
-			}
+		for i := range row {
+			row[i] = export.Harmless(row[i])
 		}
 		_ = w.Write(row) // a buffer takes everything
 	}

@@ -6,114 +6,145 @@ import (
 	"strings"
 
 	"lethe/attendees"
-	"lethe/attendees/events"
 	"lethe/attendees/mail"
 	"lethe/attendees/rights/words"
 )
 
-// letter is an answer in the person's language, as it is being written.
+// letter is a letter to a person in their language, as it is being written: a greeting, what
+// it says, where to complain, a link, and a closing.
 type letter struct {
-	w       words.Words
-	number  int
-	asks    attendees.Right
-	to      attendees.Personal
-	about   events.Event
-	policy  *attendees.Policy
-	text    []string
-	quoted  string
-	address string // where the person sees their data
+	words.Words
+	to           attendees.Personal
+	subject      string
+	event        string // what it calls the event
+	organisation string
+	text         []string
+	link         string
+	linkAfter    int // the paragraph that the link comes behind
+	attached     []mail.Attachment
 }
 
-func (d *Desk) letter(c Case, text CaseText, e events.Event) letter {
-	l := letter{
-		w: d.Catalogue.In(text.Language, ""), number: c.Number, asks: c.Asks, to: text.Contact, about: e, policy: d.Store.policy,
-		address: d.BaseURL + "/my-data",
+// newLetter begins a letter about nothing yet.
+func (d *Desk) newLetter(ctx context.Context, to attendees.Personal, w words.Words) letter {
+	return letter{Words: w, to: to, organisation: d.Organisation(ctx, w)}
+}
+
+// letter begins a letter about a case.
+func (d *Desk) letter(ctx context.Context, c Case) letter {
+	l := d.newLetter(ctx, c.Contact, d.Catalogue.In(c.Language, ""))
+	l.subject = l.Say("letter.subject", "number", strconv.Itoa(c.Number), "right", l.Right(c.Asks))
+	switch e, err := d.Store.Events.Get(ctx, d.Store.Pool, c.Event); {
+	case c.Event == "":
+		l.event = l.Words.Say("sure.all")
+	case err != nil || e.Name == "": // one that is not known any more is its id
+		l.event = string(c.Event)
+	default:
+		l.event = e.Name
 	}
-	l.say("letter.about", "number", strconv.Itoa(c.Number), "right", l.w.Right(c.Asks), "date", l.w.Date(c.Received), "event", l.event())
 	return l
 }
 
-func (l *letter) say(key string, pairs ...string) { l.text = append(l.text, l.w.Say(key, pairs...)) }
-
-func (l *letter) event() string {
-	switch {
-	case l.about.Name != "":
-		return l.about.Name
-	case l.about.ID != "":
-		return string(l.about.ID)
-	}
-	return l.w.Say("sure.all")
+// about ends what a letter says of a case.
+func (l *letter) about(c Case) {
+	l.say("letter.about", "number", strconv.Itoa(c.Number), "right", l.Right(c.Asks), "date", l.Date(c.Received))
 }
 
-// complain ends every letter: where to complain (GDPR Art. 12(4)).
-func (l *letter) complain() { l.text = append(l.text, complaint(l.w, l.policy)) }
+// say adds a paragraph. Every text may name the event and the organisation.
+func (l *letter) say(key string, pairs ...string) {
+	l.text = append(l.text, l.Say(key, append(pairs, "event", l.event, "organisation", l.organisation)...))
+}
 
-func complaint(w words.Words, p *attendees.Policy) string {
-	var all []string
-	if p.Contact != "" {
-		all = append(all, w.Say("complaint.contact", "contact", p.Contact))
+// sayLink adds a paragraph with a link behind it.
+func (l *letter) sayLink(link, key string, pairs ...string) {
+	l.say(key, pairs...)
+	l.link, l.linkAfter = link, len(l.text)-1
+}
+
+// post sends a letter, with what frames it. It says where to complain (GDPR Art. 12(4)), and
+// how to see what is stored unless it has a link of its own.
+func (d *Desk) post(ctx context.Context, l letter) error {
+	if l.text = append(l.text, d.Complaint(l.Words)); l.link == "" {
+		l.sayLink(d.BaseURL+"/my-data?lang="+l.Language, "letter.link", "language", l.Say("language"))
 	}
-	if a := p.Authority; a.Name != "" {
-		whole := a.Name
-		for _, more := range []string{a.Address, a.URL} {
-			if more != "" {
-				whole += ", " + more
-			}
-		}
-		all = append(all, w.Say("complaint.authority", "authority", whole))
-	} else {
-		all = append(all, w.Say("complaint.any"))
+	closing := l.organisation
+	if contact := d.Store.Policy.Contact; contact != "" {
+		closing += ", " + contact
 	}
-	return strings.Join(all, " ")
+	return d.Post.Post(ctx, mail.Letter{
+		To: l.to.Reveal(), Language: l.Language, Subject: l.subject, Link: l.link, LinkAfter: l.linkAfter + 1, Attached: l.attached,
+		Text: append(append([]string{l.Say("letter.greeting")}, l.text...), l.Say("letter.closing", "organisation", closing)),
+	})
 }
 
 // Complaint says where to complain.
-func (d *Desk) Complaint(w words.Words) string { return complaint(w, d.Store.policy) }
+func (d *Desk) Complaint(w words.Words) string {
+	p := d.Store.Policy
+	if p.Authority.Name == "" {
+		return w.Say("complaint.any")
+	}
+	whole := p.Authority.Name
+	for _, more := range []string{p.Authority.Address, p.Authority.URL} {
+		if more != "" {
+			whole += ", " + more
+		}
+	}
+	return w.Say("complaint.authority", "authority", whole)
+}
 
 // Organisation is the controller's name: as the policy says, or else the only one that
 // Eventbrite knows.
 func (d *Desk) Organisation(ctx context.Context, w words.Words) string {
-	if name := d.Store.policy.Organization; name != "" {
+	if name := d.Store.Policy.Organization; name != "" {
 		return name
 	}
-	known, err := d.Store.core.Events.Organizations(ctx)
+	known, err := d.Store.Events.Organizations(ctx)
 	if err == nil && len(known) == 1 && known[0].Name != "" {
 		return known[0].Name
 	}
 	return w.Say("organisation")
 }
 
-func (l *letter) mail() mail.Letter {
-	return mail.Letter{
-		To: l.to.Reveal(), Language: l.w.Language,
-		Subject: l.w.Say("letter.subject", "number", strconv.Itoa(l.number), "right", l.w.Right(l.asks)),
-		Text:    l.text, Link: l.address, Quoted: l.quoted,
-	}
-}
-
-// Invitation answers a visitor of /my-data: with a link that can be used once, or by saying
-// that nothing is stored. It is sent to the address itself only, so it may say which.
-func (d *Desk) Invitation(ctx context.Context, address attendees.Personal, w words.Words) (mail.Letter, error) {
-	l := mail.Letter{
-		To: address.Reveal(), Language: w.Language,
-		Subject: w.Say("mail.link.subject", "organisation", d.Organisation(ctx, w)),
-	}
+// Invite answers a visitor of /my-data: with a link that can be used once, or by saying
+// that nothing is stored. It is sent to the address itself only, so it may say which. How long
+// it takes tells whether something is stored: a page answers first, always the same.
+func (d *Desk) Invite(ctx context.Context, address attendees.Personal, w words.Words) error {
+	l := d.newLetter(ctx, address, w)
+	l.subject = l.Say("mail.link.subject", "organisation", l.organisation)
 	held, err := d.Store.Anything(ctx, address)
 	if err != nil {
-		return l, err
+		return err
 	}
 	if !held {
-		l.Text = []string{w.Say("mail.nothing", "organisation", d.Organisation(ctx, w)), complaint(w, d.Store.policy)}
-		return l, nil
+		l.say("mail.nothing")
+		return d.post(ctx, l)
 	}
-	l.Text = []string{w.Say("mail.link", "organisation", d.Organisation(ctx, w)), w.Say("mail.link.good")}
-	l.Link, err = d.VisitLink(ctx, address, w)
-	return l, err
+	return d.postVisit(ctx, l, "mail.link")
 }
 
-// VisitLink makes a link that shows what is stored under an address, once; using it proves
-// that the cases came from that mailbox.
+// postVisit sends a letter with a link to a visit. Using it proves that the cases came from
+// that mailbox.
+func (d *Desk) postVisit(ctx context.Context, l letter, key string, cases ...int) error {
+	link, err := d.VisitLink(ctx, l.to, l.Words, cases...)
+	if err != nil {
+		return err
+	}
+	l.sayLink(link, key)
+	l.say("mail.link.good")
+	return d.post(ctx, l)
+}
+
+// VisitLink makes a link that shows what is stored under an address, once.
 func (d *Desk) VisitLink(ctx context.Context, address attendees.Personal, w words.Words, cases ...int) (string, error) {
 	token, err := d.Store.NewVisitLink(ctx, address, cases...)
 	return d.BaseURL + "/my-data/link/" + token + "?lang=" + w.Language, err
+}
+
+// paragraphs are a text's, as somebody wrote it into a form.
+func paragraphs(text string) (all []string) {
+	for p := range strings.SplitSeq(strings.ReplaceAll(text, "\r\n", "\n"), "\n\n") {
+		if p = strings.TrimSpace(p); p != "" {
+			all = append(all, p)
+		}
+	}
+	return all
 }

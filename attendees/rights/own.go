@@ -14,65 +14,11 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
-	"lethe/attendees/export"
 	"lethe/attendees/people"
 	"lethe/attendees/reader"
 	"lethe/attendees/seal"
 	"lethe/attendees/vault"
 )
-
-// Holding is what is stored for one event under one address, as its person may see it: a
-// registration, or what is there without one.
-type Holding struct {
-	Event events.Event
-	Own   *OwnRecord // nil where it cannot be shown: see Shared
-	// Shared is how many registrations have the address where it may be several people's:
-	// whose each is only staff can say, so the person sees the number and nothing else.
-	Shared  int
-	Closed  bool        // the record is sealed and does not open for its person any more
-	Answers []OwnAnswer // responses under the address that are not matched to its registration
-	Lists   []export.Receipt
-	Looks   []Look
-	OnHold  bool
-}
-
-// Look is one look of a member of staff at a person.
-type Look struct {
-	By uuid.UUID `db:"looked_by"` // the user
-	At time.Time `db:"at"`
-}
-
-// OwnRecord is one registration of the person who asks.
-type OwnRecord struct {
-	Key        uuid.UUID
-	ID         attendees.AttendeeID // former holders: ID~1
-	State      attendees.State
-	Reason     attendees.Reason
-	Registered time.Time
-	SealedOn   attendees.Date // zero: it is not sealed
-	Withdrawn  []attendees.PurposeName
-	Agreed     bool
-	Fields     []OwnField
-	opened     [][]byte // what was sealed for a restriction, in its order
-}
-
-// OwnField is one field with its source.
-type OwnField struct {
-	Field     attendees.Field // of a custom answer: answers.NAME
-	Values    []attendees.Personal
-	From      attendees.SourceName
-	Corrected bool // at the person's request, and the source does not say so yet
-	Purposes  []attendees.PurposeName
-}
-
-// OwnAnswer is a response that the person gave.
-type OwnAnswer struct {
-	Form      attendees.FormID
-	ID        attendees.ResponseID
-	Submitted time.Time
-	DropsOn   attendees.Date // zero: with its event
-	Fields    []OwnField
-}
 
 // Anything tells whether anything is stored under an address, a request included.
 func (s *Store) Anything(ctx context.Context, address attendees.Personal) (bool, error) {
@@ -86,17 +32,17 @@ func (s *Store) Anything(ctx context.Context, address attendees.Personal) (bool,
 
 // under is one reading of what is stored under an address.
 type under struct {
-	*Core
+	*Store
 	q       db.Queryer
 	address string // normalised
 	all     []Holding
 }
 
-// found is an event in which something is stored under the address.
+// found is what was found in one event.
 type found struct {
-	index     []byte
-	attendees []uuid.UUID
-	responses []uuid.UUID
+	event                uuid.UUID
+	index                []byte // of the address there
+	attendees, responses []uuid.UUID
 }
 
 // Under reads everything that is stored under an address that was proved, of every event at
@@ -104,45 +50,41 @@ type found struct {
 // half; what does not open for exactly this address stays closed.
 func (s *Store) Under(ctx context.Context, address attendees.Personal) (_ []Holding, err error) {
 	defer db.Wrap(&err, "read what is stored under an address")
-	u := under{Core: &s.core, address: seal.Normalise(address.Reveal())}
+	u := under{Store: s, address: seal.Normalise(address.Reveal())}
 	if u.address == "" {
 		return nil, nil
 	}
-	err = db.Snapshot(ctx, s.pool, func(tx db.Tx) error {
+	err = db.Snapshot(ctx, u.Pool, func(tx db.Tx) error {
 		u.q = tx
 		hits, err := u.find(ctx)
 		if err != nil {
 			return err
 		}
-		for key, f := range hits {
-			e, err := u.Events.ByKey(ctx, tx, key)
-			if err != nil {
-				return err
-			}
-			if err := u.event(ctx, e, f); err != nil {
+		for _, f := range hits {
+			if err := u.event(ctx, f); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	slices.SortFunc(u.all, func(a, b Holding) int {
-		if c := b.Event.EndsOn.Compare(a.Event.EndsOn); c != 0 {
+	slices.SortStableFunc(u.all, func(a, b Holding) int {
+		if c := b.EndsOn.Compare(a.EndsOn); c != 0 {
 			return c
 		}
-		return strings.Compare(string(a.Event.ID)+a.id(), string(b.Event.ID)+b.id())
+		return strings.Compare(a.sortsBy(), b.sortsBy())
 	})
 	return u.all, err
 }
 
-func (h Holding) id() string {
+func (h Holding) sortsBy() string {
 	if h.Own == nil {
-		return ""
+		return string(h.ID)
 	}
-	return " " + string(h.Own.ID)
+	return string(h.ID) + " " + string(h.Own.ID)
 }
 
-// find looks in every event by the address's index there, in one statement for each table.
-func (u *under) find(ctx context.Context) (map[uuid.UUID]*found, error) {
+// find looks in every event by the address's index there, in one statement.
+func (u *under) find(ctx context.Context) (hits []found, err error) {
 	var list []struct {
 		Key    uuid.UUID         `db:"id"`
 		ID     attendees.EventID `db:"source_id"`
@@ -151,74 +93,66 @@ func (u *under) find(ctx context.Context) (map[uuid.UUID]*found, error) {
 	if err := db.Select(ctx, u.q, &list, `select id, source_id, secret from events where state <> 'deleted'`); err != nil {
 		return nil, err
 	}
-	indexes := map[uuid.UUID][]byte{}
 	var keys pq.StringArray
-	var all pq.ByteaArray
+	var indexes pq.ByteaArray
 	for _, e := range list {
 		h, err := u.Secrets.Hashes(e.Secret)
 		if err != nil {
 			return nil, err
 		}
-		indexes[e.Key] = h.Address(string(e.ID), u.address)
-		keys, all = append(keys, e.Key.String()), append(all, indexes[e.Key])
+		keys, indexes = append(keys, e.Key.String()), append(indexes, h.Address(string(e.ID), u.address))
 	}
-	hits := map[uuid.UUID]*found{}
-	for table, query := range map[string]string{
-		"attendees": `
-			select a.event_id, a.id
-			from unnest($1::uuid[], $2::bytea[]) as asked (event_id, address_index)
-			cross join lateral (
-				select event_id, id
-				from attendees
-				where event_id = asked.event_id and address_index = asked.address_index
-				offset 0 -- one look-up by index for each: as a join it might read everybody
-			) as a`,
-		"responses": `
-			select a.event_id, a.id
-			from unnest($1::uuid[], $2::bytea[]) as asked (event_id, address_index)
-			cross join lateral (
-				select event_id, id
-				from responses
-				where event_id = asked.event_id and address_index = asked.address_index and layer is not null
-				offset 0
-			) as a`,
-	} {
-		var rows []struct {
-			Event uuid.UUID `db:"event_id"`
-			ID    uuid.UUID `db:"id"`
+	var rows []struct {
+		Event     int       `db:"event"` // its place in the list, from 1
+		ID        uuid.UUID `db:"id"`
+		Responded bool      `db:"responded"`
+	}
+	err = db.Select(ctx, u.q, &rows, `
+		select asked.event, hit.id, hit.responded
+		from unnest($1::uuid[], $2::bytea[]) with ordinality as asked (event_id, address_index, event)
+		cross join lateral (
+			select id, false as responded
+			from attendees
+			where event_id = asked.event_id and address_index = asked.address_index
+			union all
+			select id, true
+			from responses
+			where event_id = asked.event_id and address_index = asked.address_index and layer is not null
+			offset 0 -- two look-ups by index for each: as a join it might read everybody
+		) as hit
+		order by asked.event, hit.id`, keys, indexes)
+	for _, r := range rows {
+		if n := len(hits); n == 0 || hits[n-1].event != list[r.Event-1].Key {
+			hits = append(hits, found{event: list[r.Event-1].Key, index: indexes[r.Event-1]})
 		}
-		if err := db.Select(ctx, u.q, &rows, query, keys, all); err != nil {
-			return nil, err
-		}
-		for _, r := range rows {
-			f := hits[r.Event]
-			if f == nil {
-				f = &found{index: indexes[r.Event]}
-				hits[r.Event] = f
-			}
-			if table == "attendees" {
-				f.attendees = append(f.attendees, r.ID)
-			} else {
-				f.responses = append(f.responses, r.ID)
-			}
+		f := &hits[len(hits)-1]
+		if r.Responded {
+			f.responses = append(f.responses, r.ID)
+		} else {
+			f.attendees = append(f.attendees, r.ID)
 		}
 	}
-	return hits, nil
+	return hits, err
 }
 
 // event reads what is stored in one event.
-func (u *under) event(ctx context.Context, e events.Event, f *found) error {
+func (u *under) event(ctx context.Context, f found) error {
+	e, err := u.Events.ByKey(ctx, u.q, f.event)
+	if err != nil {
+		return err
+	}
 	several, err := u.Reader.These(ctx, u.q, e, f.attendees)
 	if err != nil {
 		return err
 	}
-	if n := u.sharedBy(several); n > 0 {
-		u.all = append(u.all, Holding{Event: e, Shared: n})
+	bare := u.holding(e)
+	if bare.Shared = sharedBy(several); bare.Shared > 0 {
+		u.all = append(u.all, bare)
 		return nil
 	}
-	mine := map[uuid.UUID]bool{}
+	all := []Holding{}
 	for _, p := range several {
-		h := Holding{Event: e}
+		h := u.holding(e)
 		if err := u.registration(ctx, &h, p, f.index); err != nil {
 			return err
 		}
@@ -226,29 +160,28 @@ func (u *under) event(ctx context.Context, e events.Event, f *found) error {
 			return err
 		}
 		for _, r := range p.Responses {
-			mine[r.ID] = true
+			f.responses = slices.DeleteFunc(f.responses, func(id uuid.UUID) bool { return id == r.ID })
 		}
-		u.all = append(u.all, h)
+		all = append(all, h)
 	}
-	answers, err := u.answers(ctx, e, f, mine)
-	if err != nil || len(answers) == 0 {
-		return err
+	if len(f.responses) > 0 && len(all) == 0 {
+		all = append(all, bare)
 	}
-	if len(several) == 0 {
-		u.all = append(u.all, Holding{Event: e})
+	if len(f.responses) > 0 {
+		if all[len(all)-1].Answers, err = u.answers(ctx, e, f.responses); err != nil {
+			return err
+		}
 	}
-	u.all[len(u.all)-1].Answers = answers
+	u.all = append(u.all, all...)
 	return nil
 }
 
 // sharedBy is how many registrations have the address, where they may be several people's:
 // attending or former holders, or cancelled tickets of another name.
-func (u *under) sharedBy(all []reader.Person) int {
-	live, names := 0, map[string]bool{}
+func sharedBy(all []reader.Person) int {
+	live, marked, names := 0, false, map[string]bool{}
 	for _, p := range all {
-		if p.Shared {
-			return len(all)
-		}
+		marked = marked || p.Shared
 		if p.Standing == attendees.Attending || p.Standing == attendees.Gone {
 			live++
 		}
@@ -256,7 +189,7 @@ func (u *under) sharedBy(all []reader.Person) int {
 			names[seal.FoldName(p.Registration.Name().Reveal())] = true
 		}
 	}
-	if live > 1 || len(names) > 1 {
+	if marked || live > 1 || len(names) > 1 {
 		return len(all)
 	}
 	return 0
@@ -265,48 +198,52 @@ func (u *under) sharedBy(all []reader.Person) int {
 // registration reads one registration: readable, or by the person's own halves. Under each
 // address what was given under it is shown.
 func (u *under) registration(ctx context.Context, h *Holding, p reader.Person, index []byte) (err error) {
-	own := &OwnRecord{Key: p.ID, State: p.State, Reason: p.Reason, Agreed: p.Agreed || p.CountsAsAgreed}
-	if own.Withdrawn, err = u.Reader.Withdrawn(ctx, u.q, h.Event, p.ID); err != nil {
+	h.Own = &Registration{Key: p.ID, State: active, Reason: p.Reason, Agreed: p.Agreed || p.CountsAsAgreed, Fields: []Field{}}
+	withdrawn, err := u.Reader.Withdrawn(ctx, u.q, h.Event, p.ID)
+	if err != nil {
 		return err
 	}
-	if p.State == attendees.Open && h.Event.State == attendees.Open {
-		p.Responses = slices.DeleteFunc(p.Responses, func(r reader.Response) bool {
-			return len(r.AddressIndex) > 0 && !bytes.Equal(r.AddressIndex, index)
-		})
-		u.show(own, p.Merged(u.Policy))
-		h.Own = own
-		return nil
+	h.Own.Withdrawn = append([]attendees.PurposeName{}, withdrawn...)
+	if p.State != attendees.Open || h.Event.State != attendees.Open {
+		h.Own.State = attendees.Blocked
+		return u.sealed(ctx, h)
 	}
-	own.State = attendees.Blocked
-	if p.State == attendees.Restricted {
-		own.State = attendees.Restricted
-	}
-	return u.sealed(ctx, h, own)
+	p.Responses = slices.DeleteFunc(p.Responses, func(r reader.Response) bool {
+		return len(r.AddressIndex) > 0 && !bytes.Equal(r.AddressIndex, index)
+	})
+	u.show(h.Own, p.Merged(u.Policy))
+	return nil
 }
 
-// show fills a record with what is shown of an attendee.
-func (u *under) show(own *OwnRecord, a attendees.Attendee) {
-	own.ID, own.Registered = holderID(a.ID, a.Holder, a.Standing), a.Registered
-	own.Fields = u.fields(a.Record(u.Policy, "", true))
-	own.Fields = append(own.Fields, OwnField{Field: "status", Values: []attendees.Personal{attendees.Personal(a.Standing)}, From: attendees.Eventbrite})
+// show fills a registration with all that is stored of an attendee.
+func (u *under) show(own *Registration, a attendees.Attendee) {
+	u.showRecord(own, a.Record(u.Policy, "", true))
+	own.Fields = append(own.Fields, Field{
+		Field: "status", Values: []Value{{attendees.Personal(a.Standing)}}, From: attendees.Eventbrite, Purposes: []Use{},
+	})
 }
 
-// holderID is an attendee's id as people see it: a former holder's names the holder.
-func holderID(id attendees.AttendeeID, holder int, standing attendees.Standing) attendees.AttendeeID {
-	if standing != attendees.Gone {
-		return id
+func (u *under) showRecord(own *Registration, r attendees.Record) {
+	// A former holder's id names the holder.
+	if own.ID = r.Attendee; r.Standing == attendees.Gone {
+		own.ID = people.HolderID(r.Attendee, r.Holder)
 	}
-	return people.HolderID(id, holder)
+	own.Registered, own.Fields, own.Other = r.Registered, u.fields(r.Fields, attendees.Eventbrite), u.fields(r.Other, attendees.Eventbrite)
 }
 
-func (u *under) fields(r attendees.Record) (all []OwnField) {
-	for _, f := range r.Fields {
-		one := OwnField{Field: f.Field, From: attendees.Eventbrite, Corrected: f.Corrected, Purposes: f.Purposes}
+func (u *under) fields(said []attendees.RecordField, from attendees.SourceName) []Field {
+	all := make([]Field, 0, len(said))
+	for _, f := range said {
+		one := Field{Field: f.Field, From: from, Corrected: f.Corrected, Purposes: []Use{}}
 		if f.Origin == attendees.FromResponse {
 			one.From = attendees.Typeform
 		}
 		for _, v := range f.Values {
-			one.Values = append(one.Values, attendees.Personal(v))
+			one.Values = append(one.Values, Value{attendees.Personal(v)})
+		}
+		for _, name := range f.Purposes {
+			purpose, _ := u.Policy.Purpose(name)
+			one.Purposes = append(one.Purposes, Use{name, purpose.Basis})
 		}
 		all = append(all, one)
 	}
@@ -314,9 +251,10 @@ func (u *under) fields(r attendees.Record) (all []OwnField) {
 }
 
 // sealed opens a registration's records by the person's halves. A restricted one opens only
-// where every number does.
-func (u *under) sealed(ctx context.Context, h *Holding, own *OwnRecord) error {
-	records, err := u.Reader.Records(ctx, u.q, h.Event, own.Key)
+// where every number does. Else the record that has most in it is shown: a hold's has all
+// that a duty's has.
+func (u *under) sealed(ctx context.Context, h *Holding) error {
+	records, err := u.Reader.Records(ctx, u.q, h.Event, h.Own.Key)
 	if err != nil {
 		return err
 	}
@@ -324,24 +262,23 @@ func (u *under) sealed(ctx context.Context, h *Holding, own *OwnRecord) error {
 	var layers []attendees.Layer
 	closed := len(records) == 0
 	for _, r := range records {
-		own.SealedOn = r.On
+		h.Own.SealedAt = midnight(r.On)
 		text, err := u.half(ctx, h.Event, r)
 		if errors.Is(err, vault.ErrDestroyed) || errors.Is(err, seal.ErrKey) {
-			closed = closed || r.Kind != "corrected" && r.Kind != string(vault.Doubt)
+			closed = closed || r.Kind != correctedKind && r.Kind != string(vault.Doubt)
 			continue
 		}
 		if err != nil {
 			return err
 		}
 		switch r.Kind {
-		case "restricted":
-			own.opened = append(own.opened, text)
+		case restrictedKind:
 			some, err := attendees.SplitLayers(text)
 			if err != nil {
 				return err
 			}
-			layers = append(layers, some...)
-		case "corrected":
+			h.opened, layers = append(h.opened, text), append(layers, some...)
+		case correctedKind:
 		default:
 			one, err := attendees.ParseRecord(text)
 			if err != nil {
@@ -352,23 +289,25 @@ func (u *under) sealed(ctx context.Context, h *Holding, own *OwnRecord) error {
 			}
 		}
 	}
-	if len(layers) > 0 && !closed {
-		u.show(own, merge(u.Policy, layers))
-		h.Own = own
-		return nil
+	switch {
+	case len(layers) > 0 && !closed:
+		u.show(h.Own, merged(u.Policy, layers))
+	case best.Attendee != "":
+		u.showRecord(h.Own, best)
+	default:
+		h.opened, h.Closed = nil, true
 	}
-	if best.Attendee != "" {
-		own.ID, own.Registered, own.Fields = holderID(best.Attendee, best.Holder, best.Standing), best.Registered, u.fields(best)
-		h.Own = own
-		return nil
-	}
-	own.opened = nil
-	h.Own, h.Closed = own, true
 	return nil
 }
 
-// merge derives what is shown from layers of all origins.
-func merge(p *attendees.Policy, layers []attendees.Layer) attendees.Attendee {
+// The kinds of records that are layers.
+const (
+	restrictedKind = "restricted"
+	correctedKind  = "corrected"
+)
+
+// merged derives what is shown from layers of all origins.
+func merged(p *attendees.Policy, layers []attendees.Layer) attendees.Attendee {
 	var registration, correction attendees.Layer
 	var responses []attendees.Layer
 	for _, l := range layers {
@@ -376,7 +315,7 @@ func merge(p *attendees.Policy, layers []attendees.Layer) attendees.Attendee {
 		case attendees.FromRegistration:
 			registration = l
 		case attendees.FromCorrection:
-			correction = l
+			correction = correction.Also(l)
 		default:
 			responses = append(responses, l)
 		}
@@ -392,13 +331,18 @@ func (u *under) half(ctx context.Context, e events.Event, r reader.Sealed) ([]by
 	return halves.Open(u.address, r.Attendee, r.Number, r.Kind, r.Half)
 }
 
-// uses reads which exports include a person, who looked at them, and whether a hold is active.
-func (u *under) uses(ctx context.Context, h *Holding, id uuid.UUID) (err error) {
-	if h.Lists, err = u.Exports.Of(ctx, u.q, h.Event, id); err != nil {
+// uses reads which exports include a person, when staff looked at them, and whether a hold is
+// active.
+func (u *under) uses(ctx context.Context, h *Holding, id uuid.UUID) error {
+	exports, err := u.Exports.Of(ctx, u.q, h.Event, id)
+	if err != nil {
 		return err
 	}
+	for _, r := range exports {
+		h.Lists = append(h.Lists, List{r.Purpose, r.At.UTC()})
+	}
 	err = db.Select(ctx, u.q, &h.Looks, `
-		select looked_by, at
+		select at
 		from looks
 		where event_id = $1 and attendee_id = $2
 		order by at desc`, h.Event.Key, id)
@@ -409,31 +353,28 @@ func (u *under) uses(ctx context.Context, h *Holding, id uuid.UUID) (err error) 
 	return err
 }
 
-// answers reads the responses under the address that its registration does not show.
-func (u *under) answers(ctx context.Context, e events.Event, f *found, mine map[uuid.UUID]bool) (all []OwnAnswer, err error) {
-	wanted := slices.DeleteFunc(f.responses, func(id uuid.UUID) bool { return mine[id] })
-	if len(wanted) == 0 {
-		return nil, nil
-	}
-	responses, err := u.Reader.Responses(ctx, u.q, e, wanted)
-	if err != nil {
-		return nil, err
-	}
+// answers reads responses under the address that its registration does not show.
+func (u *under) answers(ctx context.Context, e events.Event, ids []uuid.UUID) (all []Answer, err error) {
+	responses, err := u.Reader.Responses(ctx, u.q, e, ids)
 	for _, r := range responses {
-		form, id := r.Layer.Response()
-		one := OwnAnswer{Form: form, ID: id, Submitted: r.Layer.Submitted()}
-		if r.Attendee == uuid.Nil && r.Claims == uuid.Nil {
-			one.DropsOn = r.CameOn.AddDays(u.Policy.UnmatchedDays)
+		form, _ := r.Layer.Response()
+		one := Answer{Key: r.ID, Matched: r.Attendee != uuid.Nil, Form: form, Submitted: r.Layer.Submitted()}
+		if !one.Matched && r.Claims == uuid.Nil {
+			one.DropsAt = midnight(r.CameOn.AddDays(u.Policy.UnmatchedDays))
 		}
 		a := attendees.Merge(u.Policy, attendees.Layer{}, []attendees.Layer{r.Layer}, attendees.Layer{})
 		a.Standing = attendees.Attending
-		for _, field := range u.fields(a.Record(u.Policy, "", true)) {
-			if field.Field != attendees.Attended {
-				field.From = attendees.Typeform
-				one.Fields = append(one.Fields, field)
-			}
-		}
+		said := a.Record(u.Policy, "", true)
+		one.Fields = u.fields(append(said.Fields, said.Other...), attendees.Typeform)
 		all = append(all, one)
 	}
-	return all, nil
+	return all, err
+}
+
+// midnight is the beginning of a day in UTC; of the zero day the zero time.
+func midnight(d attendees.Date) time.Time {
+	if d.IsZero() {
+		return time.Time{}
+	}
+	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
 }

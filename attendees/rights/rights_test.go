@@ -44,7 +44,7 @@ func newOffice(t *testing.T) *office {
 	o := &office{World: coretest.New(t)}
 	var err error
 	o.desk, err = rights.NewDesk(rights.Desk{
-		Store: o.Rights, Post: o, Now: func() time.Time { return o.Now }, BaseURL: "http://lethe.test",
+		Store: o.Rights, Post: o, BaseURL: "http://lethe.test",
 		KeepCopy: func(context.Context) error { return nil },
 		Officers: func(context.Context) ([]string, error) { return []string{"officer@example.org"}, nil },
 	})
@@ -87,8 +87,8 @@ func (o *office) block() {
 	}
 }
 
-func text(f []rights.OwnField, field attendees.Field) string {
-	i := slices.IndexFunc(f, func(f rights.OwnField) bool { return f.Field == field })
+func text(f []rights.Field, field attendees.Field) string {
+	i := slices.IndexFunc(f, func(f rights.Field) bool { return f.Field == field })
 	if i < 0 {
 		return ""
 	}
@@ -146,7 +146,7 @@ func TestAnErasureLeavesWhatADutyKeeps(t *testing.T) {
 	if own == nil || text(own.Fields, attendees.Name) != "Ada Lind" || text(own.Fields, attendees.Affiliation) != "" {
 		t.Error("what the duty keeps is not what is left")
 	}
-	if !strings.Contains(strings.Join(o.letters[0].Text, " "), "is erased") || o.letters[0].Quoted == "" {
+	if !strings.Contains(strings.Join(o.letters[0].Text, " "), "have erased") || len(o.letters[0].Attached) != 1 {
 		t.Error("the letter does not say so, or has no certificate")
 	}
 }

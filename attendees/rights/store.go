@@ -1,6 +1,6 @@
 // Package rights is what people may ask for, GDPR Art. 15 to 21, and how they are answered:
 // what is stored under an address (own.go), requests and their deadlines (case.go,
-// deadline.go), deeds (deed.go) and letters (letter.go, words/).
+// deadline), deeds (deed.go) and letters (letter.go, words).
 //
 // What needs no human judgement is done at once; the rest waits for staff, with its deadline
 // in view. Nothing here opens what belongs to another address, and no answer is sent to one
@@ -26,8 +26,9 @@ import (
 	"lethe/attendees/vault"
 )
 
-// Core is all that rights are composed of.
-type Core struct {
+// Store reads what is stored under an address, does what people may ask for, and keeps
+// requests and visits. It is made of all that is set here.
+type Store struct {
 	Pool      *sqlx.DB
 	Events    *events.Store
 	Vault     *vault.Store
@@ -41,19 +42,12 @@ type Core struct {
 	Now       func() time.Time
 }
 
-// Store keeps requests and visits, and reads what is stored under an address.
-type Store struct {
-	core   Core
-	pool   *sqlx.DB
-	keys   *seal.Keyring
-	policy *attendees.Policy
-	ledger *ledger.Store
-	now    func() time.Time
-}
+func (s *Store) today() attendees.Date { return attendees.DateOf(s.Now().UTC()) }
 
-// New makes a store on the packages below.
-func New(c Core) *Store {
-	return &Store{core: c, pool: c.Pool, keys: c.Secrets, policy: c.Policy, ledger: c.Ledger, now: c.Now}
+// statute is the statute of a retention rule.
+func (s *Store) statute(rule string) string {
+	if r, ok := s.Policy.RuleNamed(rule); ok {
+		return r.Statute
+	}
+	return rule
 }
-
-func (s *Store) today() attendees.Date { return attendees.DateOf(s.now().UTC()) }

@@ -2,18 +2,12 @@ package rights
 
 import (
 	"context"
-	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
+	"crypto/sha512"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"time"
-
-	"github.com/lib/pq"
-	"golang.org/x/crypto/chacha20poly1305"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
@@ -29,12 +23,6 @@ const (
 	VisitFor = 15 * time.Minute
 )
 
-// Keyed hashes of two uses say nothing of each other.
-const (
-	visitUse = "visit"
-	ownerUse = "case owner"
-)
-
 // ErrLink says that a link, or a visit, has expired or was used.
 var ErrLink = errors.New("this link has expired or was used")
 
@@ -45,43 +33,54 @@ type Visit struct {
 	Cases   []int
 }
 
-// visitText is Visit as it is sealed: Personal hides itself from JSON.
-type visitText struct {
-	Address string `json:"address"`
-	Cases   []int  `json:"cases,omitempty"`
+// split takes a token apart: by one half of its hash the database finds it, the other half is
+// the key to what is sealed there. So the database opens nothing, and how long it takes to
+// look a token up says nothing about the tokens that are good.
+func split(token string) (hash []byte, c *seal.Cipher) {
+	sum := sha512.Sum512([]byte(token))
+	return sum[:32], seal.NewCipher(seal.Key(sum[32:]), "", "visit", nil)
 }
 
-// keyed are the HMACs of a text for one use under all secrets, the newest first.
-func (s *Store) keyed(use, text string) pq.ByteaArray {
-	var all pq.ByteaArray
-	for _, key := range s.keys.Derive(use) {
-		h := hmac.New(sha256.New, key)
-		h.Write([]byte(text))
-		all = append(all, h.Sum(nil))
+// sealed is Visit as it is stored. Personal hides itself from JSON.
+func (v Visit) sealed(c *seal.Cipher) []byte {
+	text, _ := json.Marshal(visitText{v.Address.Reveal(), v.Cases}) // strings and numbers are always JSON
+	return c.Seal(nil, [16]byte{}, 0, "visit", text)
+}
+
+type visitText struct {
+	Address string
+	Cases   []int
+}
+
+type visitRow struct {
+	Sealed  []byte    `db:"sealed"`
+	Expires time.Time `db:"expires_at"`
+}
+
+func (r visitRow) open(c *seal.Cipher) (Visit, error) {
+	var v visitText
+	text, err := c.Open(nil, [16]byte{}, 0, "visit", r.Sealed)
+	if err != nil || json.Unmarshal(text, &v) != nil {
+		return Visit{}, ErrLink // a row that somebody changed
 	}
-	return all
+	return Visit{attendees.Personal(v.Address), v.Cases}, nil
 }
 
 // NewVisitLink makes a token that shows what is stored under an address to the browser
-// that presses the button behind it, once, within VisitLinkFor. The database has its HMAC,
-// and the address sealed under the token. cases are those in whose letter the link is:
-// using it proves that they came from that mailbox.
+// that presses the button behind it, once, within VisitLinkFor. cases are those in whose
+// letter the link is: using it proves that they came from that mailbox.
 func (s *Store) NewVisitLink(ctx context.Context, address attendees.Personal, cases ...int) (token string, err error) {
 	v := Visit{attendees.Personal(seal.Normalise(address.Reveal())), cases}
-	return s.newVisit(ctx, s.pool, v, true, VisitLinkFor)
+	return s.newVisit(ctx, s.Pool, v, true, VisitLinkFor)
 }
 
 func (s *Store) newVisit(ctx context.Context, q db.Queryer, v Visit, mailed bool, lasts time.Duration) (token string, err error) {
 	defer db.Wrap(&err, "begin a visit")
 	token = rand.Text() // 128 bits and more
-	hash := s.keyed(visitUse, token)[0]
-	sealed, err := v.seal(token, hash)
-	if err != nil {
-		return "", err
-	}
+	hash, c := split(token)
 	_, err = db.Exec(ctx, q, `
 		insert into visits (hash, mailed, sealed, expires_at)
-		values ($1, $2, $3, $4)`, hash, mailed, sealed, s.now().Add(lasts))
+		values ($1, $2, $3, $4)`, hash, mailed, v.sealed(c), s.Now().Add(lasts))
 	return token, err
 }
 
@@ -89,19 +88,17 @@ func (s *Store) newVisit(ctx context.Context, q db.Queryer, v Visit, mailed bool
 // button, and what that may see; ErrLink where the link is not valid.
 func (s *Store) UseVisitLink(ctx context.Context, link string) (token string, v Visit, err error) {
 	defer db.Wrap(&err, "use a link to a visit")
-	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
+	hash, c := split(link)
+	err = db.InTx(ctx, s.Pool, func(tx db.Tx) error {
 		var row visitRow
-		err := db.Get(ctx, tx, &row, `
-			delete from visits
-			where mailed and hash = any($1)
-			returning hash, sealed, expires_at`, s.keyed(visitUse, link))
-		if errors.Is(err, sql.ErrNoRows) || err == nil && !s.now().Before(row.Expires) {
+		err := db.Get(ctx, tx, &row, `delete from visits where mailed and hash = $1 returning sealed, expires_at`, hash)
+		if errors.Is(err, sql.ErrNoRows) || err == nil && !s.Now().Before(row.Expires) {
 			return ErrLink
 		}
 		if err != nil {
 			return err
 		}
-		if v, err = row.open(link); err != nil {
+		if v, err = row.open(c); err != nil {
 			return err
 		}
 		token, err = s.newVisit(ctx, tx, v, false, VisitFor)
@@ -114,84 +111,35 @@ func (s *Store) UseVisitLink(ctx context.Context, link string) (token string, v 
 // ErrLink where it has ended.
 func (s *Store) Visit(ctx context.Context, token string) (v Visit, err error) {
 	defer db.Wrap(&err, "find a visit")
-	now := s.now()
+	hash, c := split(token)
+	now := s.Now()
 	var row visitRow
-	err = db.Get(ctx, s.pool, &row, `
+	err = db.Get(ctx, s.Pool, &row, `
 		update visits
 		set expires_at = $3
-		where not mailed and hash = any($1) and expires_at > $2
-		returning hash, sealed, expires_at`, s.keyed(visitUse, token), now, now.Add(VisitFor))
+		where not mailed and hash = $1 and expires_at > $2
+		returning sealed, expires_at`, hash, now, now.Add(VisitFor))
 	if errors.Is(err, sql.ErrNoRows) {
-		return v, ErrLink
+		err = ErrLink
 	}
 	if err != nil {
 		return v, err
 	}
-	return row.open(token)
+	return row.open(c)
 }
 
 // KeepVisit stores what a visit has come to.
 func (s *Store) KeepVisit(ctx context.Context, token string, v Visit) (err error) {
 	defer db.Wrap(&err, "keep a visit")
-	for _, hash := range s.keyed(visitUse, token) {
-		sealed, err := v.seal(token, hash)
-		if err != nil {
-			return err
-		}
-		if _, err := db.Exec(ctx, s.pool, `update visits set sealed = $2 where not mailed and hash = $1`, hash, sealed); err != nil {
-			return err
-		}
-	}
-	return nil
+	hash, c := split(token)
+	_, err = db.Exec(ctx, s.Pool, `update visits set sealed = $2 where not mailed and hash = $1`, hash, v.sealed(c))
+	return err
 }
 
 // EndVisit ends a visit.
 func (s *Store) EndVisit(ctx context.Context, token string) (err error) {
 	defer db.Wrap(&err, "end a visit")
-	_, err = db.Exec(ctx, s.pool, `delete from visits where not mailed and hash = any($1)`, s.keyed(visitUse, token))
+	hash, _ := split(token)
+	_, err = db.Exec(ctx, s.Pool, `delete from visits where not mailed and hash = $1`, hash)
 	return err
-}
-
-type visitRow struct {
-	Hash    []byte    `db:"hash"`
-	Sealed  []byte    `db:"sealed"`
-	Expires time.Time `db:"expires_at"`
-}
-
-func (r visitRow) open(token string) (Visit, error) {
-	box, err := visitBox(token)
-	if err != nil {
-		return Visit{}, err
-	}
-	var v visitText
-	if n := box.NonceSize(); len(r.Sealed) > n {
-		text, err := box.Open(nil, r.Sealed[:n], r.Sealed[n:], r.Hash)
-		if err == nil && json.Unmarshal(text, &v) == nil {
-			return Visit{attendees.Personal(v.Address), v.Cases}, nil
-		}
-	}
-	return Visit{}, ErrLink // a row that somebody changed
-}
-
-func (v Visit) seal(token string, hash []byte) ([]byte, error) {
-	box, err := visitBox(token)
-	if err != nil {
-		return nil, err
-	}
-	text, err := json.Marshal(visitText{v.Address.Reveal(), v.Cases})
-	if err != nil {
-		return nil, errors.New("a visit cannot be stored") // its words could quote the address
-	}
-	nonce := make([]byte, box.NonceSize(), box.NonceSize()+len(text)+box.Overhead())
-	rand.Read(nonce) //nolint:errcheck // it never fails (crypto/rand)
-	return box.Seal(nonce, nonce, text, hash), nil
-}
-
-// visitBox seals a visit under its token alone.
-func visitBox(token string) (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, []byte(token), nil, "lethe visit", chacha20poly1305.KeySize)
-	if err != nil {
-		return nil, err
-	}
-	return chacha20poly1305.NewX(key)
 }

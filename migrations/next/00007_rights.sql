@@ -7,7 +7,6 @@ create table cases (
 	came_by     text not null,
 	received_on date not null,
 	verified_at timestamptz,
-	deadline    date not null,
 	paused_on   date,
 	resumed_on  date,
 	extended    boolean not null default false,
@@ -30,7 +29,6 @@ comment on column cases.event_id is 'the source''s id of the event that it is ab
 comment on column cases.came_by is 'page, mail, letter or phone';
 comment on column cases.received_on is 'the day it came, from which the deadline counts';
 comment on column cases.verified_at is 'when the person proved their address; null: not yet';
-comment on column cases.deadline is 'the last day for an answer';
 comment on column cases.paused_on is 'the day on which proof of identity was asked for; null: never';
 comment on column cases.resumed_on is 'the day on which it was given';
 comment on column cases.extended is 'whether the deadline was extended by two months';
@@ -53,7 +51,7 @@ alter table visits
 	alter column hash set statistics 0,
 	alter column sealed set statistics 0;
 comment on table visits is 'mailed links to /my-data that were not used yet, and the browsers that used one';
-comment on column visits.hash is 'keyed hash of the token in the link or the cookie: the table opens nothing';
+comment on column visits.hash is 'half of the hash of the token in the link or the cookie: the table opens nothing';
 comment on column visits.mailed is 'a mailed link; false: a browser''s cookie';
 comment on column visits.sealed is 'the verified address and the visit''s requests, sealed under the visitor''s own token, which is stored nowhere';
 comment on column visits.expires_at is 'when it ends';
