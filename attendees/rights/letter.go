@@ -8,6 +8,7 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/mail"
 	"lethe/attendees/rights/words"
+	"lethe/attendees/seal"
 )
 
 // letter is a letter to a person in their language, as it is being written: a greeting, what
@@ -26,7 +27,7 @@ type letter struct {
 
 // newLetter begins a letter about nothing yet.
 func (d *Desk) newLetter(ctx context.Context, to attendees.Personal, w words.Words) letter {
-	return letter{Words: w, to: to, organisation: d.Organisation(ctx, w)}
+	return letter{Words: w, to: attendees.Personal(seal.Normalise(to.Reveal())), organisation: d.Organisation(ctx, w)}
 }
 
 // letter begins a letter about a case.
