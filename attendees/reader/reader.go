@@ -235,17 +235,6 @@ func (s *Store) Records(ctx context.Context, q db.Queryer, e events.Event, of ..
 	return all, err
 }
 
-// Withdrawn are the purposes whose consent an attendee has withdrawn.
-func (s *Store) Withdrawn(ctx context.Context, q db.Queryer, e events.Event, of uuid.UUID) (all []attendees.PurposeName, err error) {
-	defer db.Wrap(&err, "read withdrawals in event %s", e.ID)
-	err = db.Select(ctx, q, &all, `
-		select purpose
-		from bars
-		where event_id = $1 and hash = $2 and what = 'withdrawn'
-		order by purpose`, e.Key, of)
-	return all, err
-}
-
 // texts are keys as PostgreSQL writes an array of them.
 func texts(ids []uuid.UUID) string {
 	b := append(make([]byte, 0, 2+37*len(ids)), '{')

@@ -9,7 +9,6 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/db"
-	"lethe/attendees/events"
 	"lethe/attendees/export"
 	"lethe/attendees/ledger"
 	"lethe/attendees/mail"
@@ -109,9 +108,10 @@ func (d *Desk) answer(ctx context.Context, c Case, n Decision, held []Holding) (
 	who, err := d.subjects(ctx, c, n, held)
 	switch {
 	case err != nil:
-	case !n.Grant && c.Asks == attendees.Objection:
-		err = d.askToLift(ctx, who)
 	case !n.Grant:
+		for i := 0; err == nil && c.Asks == attendees.Objection && i < len(who); i++ {
+			err = d.Store.askToLift(ctx, who[i])
+		}
 	case len(held) == 0 && len(who) == 0: // or deleted since it was asked for
 		l.say("letter.nothing")
 		outcome = attendees.NothingHeld
@@ -135,7 +135,7 @@ func (d *Desk) answer(ctx context.Context, c Case, n Decision, held []Holding) (
 	return c, err
 }
 
-// subjects are those whom a decision is about: whom staff named, else whom the address says.
+// subjects are those that a decision is about: staff named them, or the address says.
 func (d *Desk) subjects(ctx context.Context, c Case, n Decision, held []Holding) ([]Subject, error) {
 	all := subjects(held)
 	if len(n.Attendees) == 0 {
@@ -156,28 +156,6 @@ func (d *Desk) subjects(ctx context.Context, c Case, n Decision, held []Holding)
 		named = append(named, one)
 	}
 	return named, nil
-}
-
-// askToLift asks an officer to lift what was restricted while an objection was looked into,
-// and releases what was held for it.
-func (d *Desk) askToLift(ctx context.Context, who []Subject) error {
-	for _, one := range who {
-		err := d.Store.endOwnHold(ctx, one)
-		if err != nil {
-			return err
-		}
-		err = db.InTx(ctx, d.Store.Pool, func(tx db.Tx) error {
-			e, err := d.Store.Events.WriteOne(ctx, tx, one.Event)
-			if err != nil || e.State != attendees.Open {
-				return err
-			}
-			return d.Store.askAtSource(ctx, tx, e, one, events.TaskLift)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // attach answers an access request with what opens under the address. Where nothing does,
@@ -307,23 +285,32 @@ func (d *Desk) told(ctx context.Context, l *letter, lists []export.Receipt) erro
 	return nil
 }
 
+// move moves a case's deadline, and begins the letter that says so.
+func (d *Desk) move(ctx context.Context, number int, how func(c *Case) error) (c Case, l letter, err error) {
+	if c, err = d.openCase(ctx, number); err == nil {
+		err = how(&c)
+	}
+	if err == nil {
+		err = d.Store.keepDeadline(ctx, d.Store.Pool, c)
+	}
+	return c, d.letter(ctx, c), err
+}
+
 // Extend gives two months more, once; the person is told why within the first (Art. 12(3)).
 func (d *Desk) Extend(ctx context.Context, number int, reason string) (Case, error) {
-	c, err := d.openCase(ctx, number)
+	c, l, err := d.move(ctx, number, func(c *Case) error {
+		if c.Extended {
+			return fmt.Errorf("request %d was extended already, which is done once (GDPR Art. 12(3))", number)
+		}
+		if by := d.Deadline(*c); by.Before(d.Store.today()) {
+			return fmt.Errorf("request %d was due on %s: too late to extend it", number, by)
+		}
+		c.Extended = true
+		return nil
+	})
 	if err != nil {
 		return c, err
 	}
-	if c.Extended {
-		return c, fmt.Errorf("request %d was extended already, which is done once (GDPR Art. 12(3))", number)
-	}
-	if by := d.Deadline(c); by.Before(d.Store.today()) {
-		return c, fmt.Errorf("request %d was due on %s: too late to extend it", number, by)
-	}
-	c.Extended = true
-	if err := d.Store.keepDeadline(ctx, d.Store.Pool, c); err != nil {
-		return c, err
-	}
-	l := d.letter(ctx, c)
 	l.say("letter.extended", "deadline", l.Date(d.Deadline(c)), "reason", reason)
 	l.about(c)
 	return c, d.post(ctx, l)
@@ -332,22 +319,20 @@ func (d *Desk) Extend(ctx context.Context, number int, reason string) (Case, err
 // Pause stops the deadline until the person proves their identity; they are told why, and how.
 // It resumes when they use the link.
 func (d *Desk) Pause(ctx context.Context, number int, reason string) (Case, error) {
-	c, err := d.openCase(ctx, number)
+	c, l, err := d.move(ctx, number, func(c *Case) error {
+		today := d.Store.today()
+		if !c.PausedOn.IsZero() {
+			return fmt.Errorf("request %d was paused already", number)
+		}
+		if today.Days(c.Received) > deadline.PauseWithin {
+			return fmt.Errorf("request %d came on %s: proof of identity must be requested within %d days, so the deadline is not paused", number, c.Received, deadline.PauseWithin)
+		}
+		c.PausedOn = today
+		return nil
+	})
 	if err != nil {
 		return c, err
 	}
-	today := d.Store.today()
-	switch {
-	case !c.PausedOn.IsZero():
-		return c, fmt.Errorf("request %d was paused already", number)
-	case today.Days(c.Received) > deadline.PauseWithin:
-		return c, fmt.Errorf("request %d came on %s: proof of identity must be requested within %d days, so the deadline is not paused", number, c.Received, deadline.PauseWithin)
-	}
-	c.PausedOn = today
-	if err := d.Store.keepDeadline(ctx, d.Store.Pool, c); err != nil {
-		return c, err
-	}
-	l := d.letter(ctx, c)
 	l.say("letter.paused", "reason", reason)
 	l.about(c)
 	return c, d.postVisit(ctx, l, "letter.prove", number)

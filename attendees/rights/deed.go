@@ -96,9 +96,15 @@ func (s *Store) erase(ctx context.Context, who Subject, reason string, whole boo
 		if d.Held {
 			return entry, &retention.HeldError{What: "attendee " + string(who.ID)}
 		}
-		if err := s.eraseResponses(ctx, tx, e, who.Answers); err != nil || who.Key == uuid.Nil {
+		var gone []attendees.Layer
+		if len(who.Answers) > 0 && e.State == attendees.Open {
+			if gone, err = s.People.EraseResponses(ctx, tx, e, who.Answers...); err != nil {
+				return entry, err
+			}
+		}
+		if who.Key == uuid.Nil {
 			d.Whole = true
-			return entry, err
+			return entry, s.erased(ctx, tx, e, gone)
 		}
 		if len(who.Opened) > 0 {
 			if err := s.People.Lift(ctx, tx, e, who.Key, who.Opened); err != nil {
@@ -111,39 +117,26 @@ func (s *Store) erase(ctx context.Context, who Subject, reason string, whole boo
 				return entry, err
 			}
 		}
-		if d.Whole = !duty; d.Whole {
-			entry = ledger.Entry{Kind: ledger.Erased, Reason: reason}
-			err = s.eraseWhole(ctx, tx, e, who.Key)
-		} else {
-			entry = ledger.Entry{Kind: ledger.SealedEarly, Rule: e.Rule, Reason: reason}
-			if e.State == attendees.Open {
-				err = s.People.Restrict(ctx, tx, e, who.Key, attendees.ErasureAsked)
-			}
+		d.Whole, entry = !duty, ledger.Entry{Kind: ledger.Erased, Reason: reason}
+		switch {
+		case !duty:
+			var more []attendees.Layer
+			more, err = s.People.Erase(ctx, tx, e, who.Key)
+			gone = append(gone, more...)
+		case e.State == attendees.Open:
+			err = s.People.Restrict(ctx, tx, e, who.Key, attendees.ErasureAsked)
+		}
+		if duty {
+			entry.Kind, entry.Rule = ledger.SealedEarly, e.Rule
+		}
+		if err == nil {
+			err = s.erased(ctx, tx, e, gone)
 		}
 		if err != nil {
 			return entry, err
 		}
-		return entry, s.askAtSource(ctx, tx, e, who, events.TaskForgotten)
+		return entry, s.askStaff(ctx, tx, e, who, events.TaskForgotten)
 	})
-}
-
-func (s *Store) eraseWhole(ctx context.Context, tx db.Tx, e events.Event, key uuid.UUID) error {
-	gone, err := s.People.Erase(ctx, tx, e, key)
-	if err != nil {
-		return err
-	}
-	return s.erased(ctx, tx, e, gone)
-}
-
-func (s *Store) eraseResponses(ctx context.Context, tx db.Tx, e events.Event, ids []uuid.UUID) error {
-	if len(ids) == 0 || e.State != attendees.Open {
-		return nil
-	}
-	gone, err := s.People.EraseResponses(ctx, tx, e, ids...)
-	if err != nil {
-		return err
-	}
-	return s.erased(ctx, tx, e, gone)
 }
 
 // erased makes responses that were erased due at their source, and records each.
@@ -194,9 +187,9 @@ func (s *Store) hasDuty(ctx context.Context, tx db.Tx, e events.Event, key uuid.
 	return duty, err
 }
 
-// askAtSource asks staff to do at the source, by hand, what was done here: it names event and
-// attendee, sealed, until it is ticked off.
-func (s *Store) askAtSource(ctx context.Context, tx db.Tx, e events.Event, who Subject, kind events.TaskKind) error {
+// askStaff gives staff a task: mostly to do at the source, by hand, what was done here. It
+// names event and attendee, sealed, until it is ticked off.
+func (s *Store) askStaff(ctx context.Context, tx db.Tx, e events.Event, who Subject, kind events.TaskKind) error {
 	return s.Events.Tasks.Ask(ctx, tx, events.Task{
 		Kind: kind, Event: e.Key, Attendee: who.Key, Count: 1, Sealed: s.People.SealIDs(e.Key, string(who.ID)),
 	})
@@ -214,7 +207,7 @@ func (s *Store) Restrict(ctx context.Context, who Subject, reason attendees.Reas
 		if hold, _, err := s.ownHold(ctx, who); err != nil || hold.ID != 0 {
 			return d, err
 		}
-		_, err := s.Retention.Holds.Add(ctx, retention.Hold{Event: e.ID, Attendee: who.ID, Reason: string(reason) + " requested", By: ByLethe})
+		_, err := s.Retention.Holds.Add(ctx, retention.Hold{Event: e.ID, Attendee: who.ID, Key: who.Key, Reason: string(reason) + " requested", By: ByLethe})
 		return d, err
 	}
 	kind := ledger.Restricted
@@ -231,12 +224,10 @@ func (s *Store) Restrict(ctx context.Context, who Subject, reason attendees.Reas
 func (s *Store) ownHold(ctx context.Context, who Subject) (own retention.Hold, others bool, err error) {
 	all, err := s.Retention.Holds.List(ctx)
 	for _, h := range all {
-		switch {
-		case h.Event != who.Event || h.Attendee != "" && h.Attendee != who.ID:
-		case h.By == ByLethe && h.Attendee != "":
+		if h.By == ByLethe && h.Key == who.Key {
 			own = h
-		default:
-			others = true
+		} else {
+			others = others || h.Key == who.Key || h.Key == uuid.Nil && h.Event == who.Event
 		}
 	}
 	return own, others, err
@@ -250,6 +241,21 @@ func (s *Store) endOwnHold(ctx context.Context, who Subject) error {
 		return err
 	}
 	return s.Retention.Holds.Release(ctx, own.ID)
+}
+
+// askToLift ends a restriction that staff decided on: a hold is released, and an officer is
+// asked to lift what only officers open.
+func (s *Store) askToLift(ctx context.Context, who Subject) error {
+	if err := s.endOwnHold(ctx, who); err != nil {
+		return err
+	}
+	_, err := s.deed(ctx, who, func(tx db.Tx, e events.Event, _ *Deed) (entry ledger.Entry, err error) {
+		if e.State == attendees.Open {
+			err = s.askStaff(ctx, tx, e, who, events.TaskLift)
+		}
+		return entry, err
+	})
+	return err
 }
 
 // Lift ends a restriction with the texts that were opened, in their order: by an officer, or by
@@ -280,7 +286,7 @@ func (s *Store) Correct(ctx context.Context, who Subject, f attendees.Field, val
 		if err := s.People.Correct(ctx, tx, e, who.Key, f, value, contact); err != nil {
 			return entry, err
 		}
-		return entry, s.askAtSource(ctx, tx, e, who, events.TaskCorrect)
+		return entry, s.askStaff(ctx, tx, e, who, events.TaskCorrect)
 	})
 }
 

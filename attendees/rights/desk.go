@@ -229,7 +229,7 @@ func (d *Desk) held(ctx context.Context, c Case) ([]Holding, error) {
 	return slices.DeleteFunc(held, func(h Holding) bool { return c.Event != "" && h.ID != c.Event }), err
 }
 
-// subjects are whom what is stored is about: where the address says so.
+// subjects are those that what is stored is about, where the address says so.
 func subjects(held []Holding) (all []Subject) {
 	for _, h := range held {
 		who := Subject{Event: h.ID, Opened: h.opened}

@@ -111,11 +111,15 @@ func (d *Desk) Organisation(ctx context.Context, w words.Words) string {
 func (d *Desk) Invite(ctx context.Context, address attendees.Personal, w words.Words) error {
 	l := d.newLetter(ctx, address, w)
 	l.subject = l.Say("mail.link.subject", "organisation", l.organisation)
-	held, err := d.Store.Anything(ctx, address)
+	held, err := d.Store.Under(ctx, address)
 	if err != nil {
 		return err
 	}
-	if !held {
+	cases, err := d.Store.CasesOf(ctx, address)
+	if err != nil {
+		return err
+	}
+	if len(held)+len(cases) == 0 {
 		l.say("mail.nothing")
 		return d.post(ctx, l)
 	}

@@ -2,10 +2,10 @@ package rights
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,16 +19,6 @@ import (
 	"lethe/attendees/seal"
 	"lethe/attendees/vault"
 )
-
-// Anything tells whether anything is stored under an address, a request included.
-func (s *Store) Anything(ctx context.Context, address attendees.Personal) (bool, error) {
-	held, err := s.Under(ctx, address)
-	if err != nil || len(held) > 0 {
-		return err == nil, err
-	}
-	cases, err := s.CasesOf(ctx, address)
-	return len(cases) > 0, err
-}
 
 // under is one reading of what is stored under an address.
 type under struct {
@@ -68,19 +58,16 @@ func (s *Store) Under(ctx context.Context, address attendees.Personal) (_ []Hold
 		return nil
 	})
 	slices.SortStableFunc(u.all, func(a, b Holding) int {
-		if c := b.EndsOn.Compare(a.EndsOn); c != 0 {
-			return c
-		}
-		return strings.Compare(a.sortsBy(), b.sortsBy())
+		return cmp.Or(b.EndsOn.Compare(a.EndsOn), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Own.id(), b.Own.id()))
 	})
 	return u.all, err
 }
 
-func (h Holding) sortsBy() string {
-	if h.Own == nil {
-		return string(h.ID)
+func (r *Registration) id() attendees.AttendeeID {
+	if r == nil {
+		return ""
 	}
-	return string(h.ID) + " " + string(h.Own.ID)
+	return r.ID
 }
 
 // find looks in every event by the address's index there, in one statement.
@@ -150,30 +137,24 @@ func (u *under) event(ctx context.Context, f found) error {
 		u.all = append(u.all, bare)
 		return nil
 	}
-	all := []Holding{}
 	for _, p := range several {
 		h := u.holding(e)
 		if err := u.registration(ctx, &h, p, f.index); err != nil {
 			return err
 		}
-		if err := u.uses(ctx, &h, p.ID); err != nil {
-			return err
-		}
-		for _, r := range p.Responses {
-			f.responses = slices.DeleteFunc(f.responses, func(id uuid.UUID) bool { return id == r.ID })
-		}
-		all = append(all, h)
+		f.responses = slices.DeleteFunc(f.responses, func(id uuid.UUID) bool {
+			return slices.ContainsFunc(p.Responses, func(r reader.Response) bool { return r.ID == id })
+		})
+		u.all = append(u.all, h)
 	}
-	if len(f.responses) > 0 && len(all) == 0 {
-		all = append(all, bare)
+	if len(f.responses) == 0 {
+		return nil
 	}
-	if len(f.responses) > 0 {
-		if all[len(all)-1].Answers, err = u.answers(ctx, e, f.responses); err != nil {
-			return err
-		}
+	if len(several) == 0 {
+		u.all = append(u.all, bare)
 	}
-	u.all = append(u.all, all...)
-	return nil
+	u.all[len(u.all)-1].Answers, err = u.answers(ctx, e, f.responses)
+	return err
 }
 
 // sharedBy is how many registrations have the address, where they may be several people's:
@@ -197,13 +178,13 @@ func sharedBy(all []reader.Person) int {
 
 // registration reads one registration: readable, or by the person's own halves. Under each
 // address what was given under it is shown.
-func (u *under) registration(ctx context.Context, h *Holding, p reader.Person, index []byte) (err error) {
-	h.Own = &Registration{Key: p.ID, State: active, Reason: p.Reason, Agreed: p.Agreed || p.CountsAsAgreed, Fields: []Field{}}
-	withdrawn, err := u.Reader.Withdrawn(ctx, u.q, h.Event, p.ID)
-	if err != nil {
+func (u *under) registration(ctx context.Context, h *Holding, p reader.Person, index []byte) error {
+	h.Own = &Registration{
+		Key: p.ID, State: active, Reason: p.Reason, Withdrawn: []attendees.PurposeName{}, Agreed: p.Agreed || p.CountsAsAgreed, Fields: []Field{},
+	}
+	if err := u.uses(ctx, h); err != nil {
 		return err
 	}
-	h.Own.Withdrawn = append([]attendees.PurposeName{}, withdrawn...)
 	if p.State != attendees.Open || h.Event.State != attendees.Open {
 		h.Own.State = attendees.Blocked
 		return u.sealed(ctx, h)
@@ -263,22 +244,26 @@ func (u *under) sealed(ctx context.Context, h *Holding) error {
 	closed := len(records) == 0
 	for _, r := range records {
 		h.Own.SealedAt = midnight(r.On)
-		text, err := u.half(ctx, h.Event, r)
+		var text []byte
+		halves, err := u.Vault.Halves(ctx, u.q, reader.Ref(h.Event), vault.KeyOf(r.Kind), r.Generation)
+		if err == nil {
+			text, err = halves.Open(u.address, r.Attendee, r.Number, r.Kind, r.Half)
+		}
 		if errors.Is(err, vault.ErrDestroyed) || errors.Is(err, seal.ErrKey) {
-			closed = closed || r.Kind != correctedKind && r.Kind != string(vault.Doubt)
+			closed = closed || r.Kind != "corrected" && r.Kind != string(vault.Doubt)
 			continue
 		}
 		if err != nil {
 			return err
 		}
 		switch r.Kind {
-		case restrictedKind:
+		case "restricted":
 			some, err := attendees.SplitLayers(text)
 			if err != nil {
 				return err
 			}
 			h.opened, layers = append(h.opened, text), append(layers, some...)
-		case correctedKind:
+		case "corrected":
 		default:
 			one, err := attendees.ParseRecord(text)
 			if err != nil {
@@ -300,12 +285,6 @@ func (u *under) sealed(ctx context.Context, h *Holding) error {
 	return nil
 }
 
-// The kinds of records that are layers.
-const (
-	restrictedKind = "restricted"
-	correctedKind  = "corrected"
-)
-
 // merged derives what is shown from layers of all origins.
 func merged(p *attendees.Policy, layers []attendees.Layer) attendees.Attendee {
 	var registration, correction attendees.Layer
@@ -323,18 +302,10 @@ func merged(p *attendees.Policy, layers []attendees.Layer) attendees.Attendee {
 	return attendees.Merge(p, registration, responses, correction)
 }
 
-func (u *under) half(ctx context.Context, e events.Event, r reader.Sealed) ([]byte, error) {
-	halves, err := u.Vault.Halves(ctx, u.q, reader.Ref(e), vault.KeyOf(r.Kind), r.Generation)
-	if err != nil {
-		return nil, err
-	}
-	return halves.Open(u.address, r.Attendee, r.Number, r.Kind, r.Half)
-}
-
-// uses reads which exports include a person, when staff looked at them, and whether a hold is
-// active.
-func (u *under) uses(ctx context.Context, h *Holding, id uuid.UUID) error {
-	exports, err := u.Exports.Of(ctx, u.q, h.Event, id)
+// uses reads which exports include a person, when staff looked at them, which consents they
+// withdrew, and whether a hold is active.
+func (u *under) uses(ctx context.Context, h *Holding) error {
+	exports, err := u.Exports.Of(ctx, u.q, h.Event, h.Own.Key)
 	if err != nil {
 		return err
 	}
@@ -345,11 +316,19 @@ func (u *under) uses(ctx context.Context, h *Holding, id uuid.UUID) error {
 		select at
 		from looks
 		where event_id = $1 and attendee_id = $2
-		order by at desc`, h.Event.Key, id)
+		order by at desc`, h.Event.Key, h.Own.Key)
 	if err != nil {
 		return err
 	}
-	h.OnHold, err = u.Retention.Holds.Active(ctx, u.q, h.Event, id)
+	err = db.Select(ctx, u.q, &h.Own.Withdrawn, `
+		select purpose
+		from bars
+		where event_id = $1 and hash = $2 and what = 'withdrawn'
+		order by purpose`, h.Event.Key, h.Own.Key)
+	if err != nil {
+		return err
+	}
+	h.OnHold, err = u.Retention.Holds.Active(ctx, u.q, h.Event, h.Own.Key)
 	return err
 }
 
