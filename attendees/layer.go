@@ -269,12 +269,14 @@ func (c content) find(f Field, p PurposeName) *given {
 	return &c.Given[i]
 }
 
-// Keeping is a later reading of somebody on hold: the earlier one stays in it.
+// Keeping is a later reading of somebody on hold: the earlier one stays in it, even where
+// nothing else is left.
 func (l Layer) Keeping(before Layer) Layer {
-	if l.c == nil || before.c == nil {
+	if before.c == nil {
 		return l
 	}
-	now, was := *l.c(), *before.c()
+	now, was := l.get(), before.get()
+	now.Origin = was.Origin
 	earlier := was.Was
 	was.Was, now.Was = nil, nil
 	if a, b := (wrap(&now)), (wrap(&was)); bytes.Equal(a.Text(), b.Text()) {

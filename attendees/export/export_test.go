@@ -57,7 +57,7 @@ func write(w *coretest.World, l export.List) ([]byte, export.Receipt) {
 func erase(w *coretest.World, id attendees.AttendeeID) {
 	key := w.Key("1", id)
 	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
-		_, err := w.People.Erase(ctx, tx, e, key)
+		_, err := w.People.Erase(ctx, tx, e, key, id)
 		if err == nil {
 			_, err = w.Exports.Recall(ctx, tx, e, key)
 		}

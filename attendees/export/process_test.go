@@ -134,7 +134,7 @@ func TestAnotherProcessShowsAndExportsNobodyFromTheCommitOn(t *testing.T) {
 			if i%2 == 1 {
 				return w.People.Restrict(ctx, tx, e, key, attendees.Objected)
 			}
-			_, err := w.People.Erase(ctx, tx, e, key)
+			_, err := w.People.Erase(ctx, tx, e, key, attendees.AttendeeID(id))
 			return err
 		})
 		left = slices.DeleteFunc(left, func(o string) bool { return o == id })

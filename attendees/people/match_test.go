@@ -84,7 +84,10 @@ func TestAResponseIsTheirsWhoGaveIt(t *testing.T) {
 		{"the hidden id with an address that two others share, and the name of one", []attendees.Registration{coretest.Ticket("a", "1", "Ada Lind", "ada@n.example"), coretest.Ticket("b", "1", "Bo Berg", "office@n.example"), coretest.Ticket("e", "1", "Eli Falk", "office@n.example")}, "a", "Bo Berg", "office@n.example", "", true},
 		{"a hidden id that is not known, with an address that is", []attendees.Registration{coretest.Ticket("a", "1", "Ada Lind", "ada@n.example")}, "z", "", "ada@n.example", "a/0", false},
 		{"the address of one who attends", []attendees.Registration{coretest.Ticket("a", "1", "Ada Lind", "ada@n.example")}, "", "", "ada@n.example", "a/0", false},
-		{"the address of one who attends and one who cancelled", []attendees.Registration{cancelled, coretest.Ticket("e", "1", "Eli Falk", "cy@n.example")}, "", "Cy Holm", "cy@n.example", "e/0", false},
+		{"the address of one who attends and of another who cancelled, with the name of one", []attendees.Registration{cancelled, coretest.Ticket("e", "1", "Eli Falk", "cy@n.example")}, "", "Cy Holm", "cy@n.example", "c/0", false},
+		{"the address of one who attends and of another who cancelled, without a name", []attendees.Registration{cancelled, coretest.Ticket("e", "1", "Eli Falk", "cy@n.example")}, "", "", "cy@n.example", "", false},
+		{"the address of one who cancelled and bought again", []attendees.Registration{cancelled, coretest.Ticket("e", "1", "cy  HOLM", "cy@n.example")}, "", "", "cy@n.example", "e/0", false},
+		{"the hidden id with an address of one who attends and another who cancelled", []attendees.Registration{coretest.Ticket("a", "1", "Ada Lind", "ada@n.example"), cancelled, coretest.Ticket("e", "1", "Eli Falk", "cy@n.example")}, "a", "", "cy@n.example", "", true},
 		{"the address of one who cancelled", []attendees.Registration{cancelled}, "", "", "cy@n.example", "c/0", false},
 		{"the address of two who cancelled, with the name of both", []attendees.Registration{cancelled, again}, "", "Cy Holm", "cy@n.example", "", false},
 		{"a shared address, with the name of one", []attendees.Registration{coretest.Ticket("b", "1", "Bo Berg", "office@n.example"), coretest.Ticket("e", "1", "Eli Falk", "office@n.example")}, "", " eli  FALK", "office@n.example", "e/0", false},
@@ -144,13 +147,15 @@ func TestAClaimThatIsReadAgainAsksOnce(t *testing.T) {
 	}
 }
 
-func TestWhenOneOfTwoLeavesAnAddressTheOtherIsItsOne(t *testing.T) {
+func TestWhenOneOfTwoLeavesAnAddressTheOtherDoesNotInheritWhatWasGivenUnderIt(t *testing.T) {
 	t.Parallel()
-	for _, leave := range []string{"cancelled", "gone", "other address"} {
+	for _, leave := range []string{"cancelled", "gone", "other address", "erased"} {
 		w := coretest.New(t)
 		w.Link("1")
 		b := coretest.Ticket("b", "1", "Bo Berg", "office@n.example")
 		w.Save(b, coretest.Ticket("e", "1", "Eli Falk", "office@n.example"))
+		elis := yes("u", "", "office@n.example")
+		elis.Answers["full_name"] = attendees.Answer{"Eli Falk"}
 		w.Answer(yes("t", "", "office@n.example"))
 		switch leave {
 		case "cancelled":
@@ -160,12 +165,21 @@ func TestWhenOneOfTwoLeavesAnAddressTheOtherIsItsOne(t *testing.T) {
 			if n, err := w.People.Gone(t.Context(), "1", []attendees.AttendeeID{"b"}, 2, false); n != 1 || err != nil {
 				t.Fatal(n, err)
 			}
+		case "erased":
+			w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
+				_, err := w.People.Erase(ctx, tx, e, w.Key("1", "b"), "b")
+				return err
+			})
 		default:
 			b.Email = "bo@n.example"
 			w.Save(b)
 		}
-		if got := agreed(w, "1"); len(got) != 1 || !got["e/0"] {
-			t.Errorf("%s: %v agreed, want e/0", leave, got)
+		w.Save(at(1, coretest.Ticket("e", "1", "Eli Falk", "office@n.example")))
+		if got := agreed(w, "1"); len(got) != 0 || len(waiting(w, "1")) != 1 {
+			t.Errorf("%s: %v agreed by a response that either may have given", leave, got)
+		}
+		if w.Answer(elis); !agreed(w, "1")["e/0"] {
+			t.Errorf("%s: what Eli gave under his name is not his", leave)
 		}
 	}
 }
@@ -257,6 +271,51 @@ func TestAResponseOfABlockedEventsAttendeeIsReadableInNoOther(t *testing.T) {
 	later.Submitted = w.Now
 	if w.Answer(later); !agreed(w, "2")["b2/0"] {
 		t.Error("what he answered after event 1 was blocked is not his in event 2")
+	}
+}
+
+func TestAResponseOfSomebodyWhoWasDroppedIsNotReadableInAnotherEvent(t *testing.T) {
+	t.Parallel()
+	w := coretest.New(t)
+	w.Link("1")
+	w.Save(coretest.Ticket("a", "1", "Ada Lind", "ada@n.example"), coretest.Ticket("b", "1", "Bo Berg", "bo@n.example"))
+	w.Save(coretest.Ticket("c", "1", "Cy Holm", "cy@n.example"))
+	no := coretest.Response("n", "", october, coretest.Answers{"email": {"ada@n.example"}, "aff": {"Quill Clinic"}})
+	named := coretest.Response("m", "a", october, coretest.Answers{"aff": {"Quill Clinic"}})
+	w.Answer(no, named, yes("t", "b", ""), yes("u", "c", ""))
+	block(w, "1")
+	w.Event("2")
+	w.Link("2")
+	early := yes("e", "", "dee@n.example")
+	w.Save(coretest.Ticket("d", "2", "Dee Moor", "dee@n.example"))
+	if saved := w.Answer(no, named, early); saved.Skipped != 2 || len(waiting(w, "2")) != 0 {
+		t.Errorf("%+v, and %d wait in event 2", saved, len(waiting(w, "2")))
+	}
+	if !agreed(w, "2")["d/0"] {
+		t.Error("whose it is in event 2 has not got it")
+	}
+	claim := yes("x", "d", "dee@home.example")
+	later := yes("y", "", "eve@n.example")
+	later.Submitted = w.Now
+	if w.Answer(claim, later); len(waiting(w, "2")) != 2 {
+		t.Errorf("%d wait in event 2, want one that names somebody there, and one that came later", len(waiting(w, "2")))
+	}
+}
+
+func TestAYesThatOneOfSeveralGaveKeepsThemInDoubt(t *testing.T) {
+	t.Parallel()
+	w := coretest.New(t)
+	w.Link("1")
+	for i := range 5 {
+		id := fmt.Sprint(i)
+		w.Save(coretest.Ticket(id, "1", "P "+id, "p"+id+"@n.example"))
+		w.Answer(yes("t"+id, id, ""))
+	}
+	w.Save(coretest.Ticket("b", "1", "Bo Berg", "office@n.example"), coretest.Ticket("e", "1", "Eli Falk", "office@n.example"), coretest.Ticket("f", "1", "Fay Moor", "fay@n.example"))
+	w.Answer(yes("u", "", "office@n.example"))
+	block(w, "1")
+	if n := count(w, `select count(*) from records where kind = 'doubt'`); n != 2 {
+		t.Errorf("%d are in doubt, want the two who share the address", n)
 	}
 }
 

@@ -18,11 +18,10 @@ import (
 type moved struct {
 	from, to uuid.UUID
 	id       attendees.AttendeeID
-	erased   bool // in the one that it comes from
 }
 
-// elsewhere finds tickets of a batch that attend another event, or were erased there: those
-// that do not attend their own, and were changed since they were bought.
+// elsewhere finds tickets of a batch that attend another event: those that do not attend
+// their own, and were changed since they were bought. A ticket attends one event at most.
 func (s *Store) elsewhere(ctx context.Context, known map[attendees.EventID]events.Event, groups map[attendees.EventID][]attendees.Layer) (all []moved, err error) {
 	asked := map[uuid.UUID]moved{}
 	for id, layers := range groups {
@@ -38,15 +37,12 @@ func (s *Store) elsewhere(ctx context.Context, known map[attendees.EventID]event
 			}
 		}
 	}
-	if len(asked) == 0 {
-		return nil, nil
-	}
-	here, err := s.present(ctx, asked)
-	if err != nil {
-		return nil, err
-	}
+	here, err := s.attending(ctx, asked)
 	for base := range here {
 		delete(asked, base)
+	}
+	if err != nil || len(asked) == 0 {
+		return nil, err
 	}
 	others, err := s.events.List(ctx)
 	if err != nil {
@@ -60,67 +56,45 @@ func (s *Store) elsewhere(ctx context.Context, known map[attendees.EventID]event
 		}
 		for _, m := range asked {
 			if m.to != e.Key {
-				at[h.Registration(string(e.ID), string(e.Source), string(m.id))] = moved{from: e.Key, to: m.to, id: m.id}
+				at[h.Registration(string(e.ID), string(e.Source), string(m.id))] = moved{e.Key, m.to, m.id}
 			}
 		}
 	}
-	there, err := s.present(ctx, at)
-	for base, erased := range there {
-		m := at[base]
-		m.erased = erased
-		all = append(all, m)
+	there, err := s.attending(ctx, at)
+	for base := range there {
+		all = append(all, at[base])
 	}
 	return all, err
 }
 
-// present tells which registrations, by their keys, attend, and which were erased.
-func (s *Store) present(ctx context.Context, asked map[uuid.UUID]moved) (erased map[uuid.UUID]bool, err error) {
-	var lows, highs []uuid.UUID
-	for base := range asked {
-		lows, highs = append(lows, base), append(highs, seal.Holder(base, seal.MaxHolder))
+// attending tells which registrations, by their keys, have a holder who has not left.
+func (s *Store) attending(ctx context.Context, asked map[uuid.UUID]moved) (map[uuid.UUID]bool, error) {
+	if len(asked) == 0 {
+		return nil, nil
 	}
-	var rows []struct {
-		Base   uuid.UUID `db:"low"`
-		Erased bool      `db:"erased"`
+	found, err := s.holders(ctx, s.pool, keys(asked))
+	attend := map[uuid.UUID]bool{}
+	for _, h := range found {
+		if h.Standing != attendees.Gone {
+			attend[h.First] = true
+		}
 	}
-	err = db.Select(ctx, s.pool, &rows, `
-		select w.low, known.erased
-		from unnest($1::uuid[], $2::uuid[]) as w (low, high)
-		cross join lateral (
-			(select true as erased from bars where hash = w.low and what = 'erased' limit 1)
-			union all
-			(select false from attendees where id between w.low and w.high and standing <> 'gone' order by id limit 1)
-			limit 1
-		) as known`, sheet.Texts(lows), sheet.Texts(highs))
-	erased = make(map[uuid.UUID]bool, len(rows))
-	for _, r := range rows {
-		erased[r.Base] = r.Erased
-	}
-	return erased, err
+	return attend, err
 }
 
 // move takes a ticket from the event that it was in: its holder is gone there, and what is
-// theirs goes along. One that was erased there stays out.
-func (s *Store) move(ctx context.Context, d *desk, m moved, saved *Saved) error {
+// theirs follows. A reading that is older than what is stored there moves nothing.
+func (d *desk) move(ctx context.Context, m moved, saved *Saved) error {
+	from, err := d.of(ctx, m.from)
+	if err != nil {
+		return err
+	}
 	to, err := d.of(ctx, m.to)
 	if err != nil {
 		return err
 	}
-	var new *sheet.Person
-	if to != nil {
-		new = to.Present(to.Base(m.id))
-	}
-	if m.erased {
-		if new == nil {
-			return nil
-		}
-		to.Remove(new)
-		saved.Barred, saved.New = saved.Barred+1, saved.New-1
-		return to.SetBar(ctx, sheet.Bar{Hash: to.Base(m.id), What: sheet.Erased})
-	}
-	from, err := d.of(ctx, m.from)
-	if err != nil || from == nil {
-		return err
+	if from == nil {
+		return d.leaveBlocked(ctx, m)
 	}
 	if err := from.Load(ctx, from.Base(m.id)); err != nil {
 		return err
@@ -129,33 +103,71 @@ func (s *Store) move(ctx context.Context, d *desk, m moved, saved *Saved) error 
 	if old == nil || old.Standing == attendees.Gone && old.State == attendees.Open {
 		return nil
 	}
+	var new *sheet.Person
+	if to != nil {
+		if new = to.Present(to.Base(m.id)); new == nil {
+			return nil // it was erased
+		}
+		if !new.Registration.IsZero() && new.Registration.Changed().Before(old.Registration.Changed()) {
+			to.Leave(new)
+			return nil
+		}
+	}
 	saved.Moved++
 	before := old.Registration
 	from.Leave(old)
-	if new == nil || from.IsAnother(old, new.Registration) || attendees.HandedOver(before, new.Registration, seal.FoldName, seal.Normalise) {
-		return nil // it is not here, wherever it is; or it was handed over, too
+	if new == nil {
+		return nil // it is not here, wherever it is
 	}
-	return s.follow(ctx, from, to, old, new)
+	another := from.IsAnother(old, new.Registration) || attendees.HandedOver(before, new.Registration, seal.FoldName, seal.Normalise)
+	if new.Fresh && !new.Registration.IsZero() {
+		since := before.HeldSince()
+		if another {
+			since = new.Registration.Changed()
+		}
+		_, number := seal.HolderOf(new.ID)
+		new.Registration = new.Registration.As(number, since)
+	}
+	if another {
+		return nil
+	}
+	return follow(ctx, from, to, old, new)
+}
+
+// leaveBlocked makes a ticket's holder gone in a blocked event, which it has left.
+func (d *desk) leaveBlocked(ctx context.Context, m moved) error {
+	e := d.locked[m.from]
+	h, err := d.Secrets.Hashes(e.Secret)
+	if err != nil || e.State != attendees.Blocked {
+		return err
+	}
+	base := uuid.UUID(h.Registration(string(e.ID), string(e.Source), string(m.id)))
+	_, err = db.Exec(ctx, d.tx, `
+		update attendees
+		set standing = 'gone', version = $2
+		where id between $1::uuid and overlay($1::uuid::text placing 'ff' from 35)::uuid and standing <> 'gone'`, base, e.Version)
+	return err
 }
 
 // follow gives somebody in the event that they moved to what is decided about them, their
 // correction, and their responses of forms that both events share.
-func (s *Store) follow(ctx context.Context, from, to *sheet.Sheet, old, new *sheet.Person) error {
-	for _, b := range from.Bars[old.ID] {
+func follow(ctx context.Context, from, to *sheet.Sheet, old, new *sheet.Person) error {
+	for _, b := range from.BarsOf(old) {
 		b.Hash = new.ID
 		if err := to.SetBar(ctx, b); err != nil {
 			return err
 		}
 	}
+	// A yes that nobody can read here counts, as after an event is reopened.
+	new.CountsAsAgreed = new.CountsAsAgreed || old.CountsAsAgreed || old.State == attendees.Restricted && old.Agreed && shareAgreement(from, to)
 	if old.State == attendees.Restricted {
 		if new.State == attendees.Restricted {
 			return nil
 		}
 		return to.Restrict(ctx, new, old.Reason)
 	}
-	new.CountsAsAgreed = new.CountsAsAgreed || old.CountsAsAgreed
 	if !old.Correction.IsZero() {
-		if err := s.correct(ctx, to, new, old.Correction, ""); err != nil {
+		if err := to.Amend(ctx, new, old.Correction, ""); err != nil {
 			return err
 		}
 		from.Correct(old, attendees.Layer{})
@@ -177,4 +189,12 @@ func (s *Store) follow(ctx context.Context, from, to *sheet.Sheet, old, new *she
 		from.Drop(a)
 	}
 	return nil
+}
+
+// shareAgreement tells whether a form asks for the agreement in both events.
+func shareAgreement(a, b *sheet.Sheet) bool {
+	asks := func(sh *sheet.Sheet, form attendees.FormID) bool {
+		return slices.ContainsFunc(events.FieldLinks(sh.Links, sh.Event.ID, form), func(f attendees.FieldLink) bool { return f.Field == attendees.Agreed })
+	}
+	return slices.ContainsFunc(a.Links, func(l events.Link) bool { return asks(a, l.Form) && asks(b, l.Form) })
 }

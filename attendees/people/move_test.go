@@ -2,6 +2,7 @@ package people_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"lethe/attendees/db"
 	"lethe/attendees/db/pgtest"
 	"lethe/attendees/events"
+	"lethe/attendees/retention"
 )
 
 func pgtestDrop(t *testing.T, w *coretest.World) {
@@ -82,7 +84,7 @@ func TestAnErasedTicketStaysOutOfTheEventThatItMovesTo(t *testing.T) {
 		w := coretest.New(t)
 		w.Save(coretest.Ticket("a", "1", "Ada Lind", "ada@n.example"), coretest.Ticket("b", "1", "Bo Berg", "bo@n.example"))
 		w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
-			_, err := w.People.Erase(ctx, tx, e, w.Key("1", "a"))
+			_, err := w.People.Erase(ctx, tx, e, w.Key("1", "a"), "a")
 			return err
 		})
 		if blocked {
@@ -94,6 +96,119 @@ func TestAnErasedTicketStaysOutOfTheEventThatItMovesTo(t *testing.T) {
 			if saved := w.Save(at(1, coretest.Ticket("a", event, "Ada Lind", "ada@n.example"))); saved.Barred != 1 || saved.New != 0 || len(w.Shown(attendees.EventID(event))) != 0 {
 				t.Errorf("blocked %v: %+v, and %d are shown in event %s", blocked, saved, len(w.Shown(attendees.EventID(event))), event)
 			}
+		}
+	}
+}
+
+func TestATicketAttendsOneEventAtMost(t *testing.T) {
+	t.Parallel()
+	w := coretest.New(t)
+	w.Save(coretest.Ticket("a", "1", "Ada Lind", "ada@n.example"))
+	block(w, "1")
+	w.Event("2")
+	w.Save(at(1, coretest.Ticket("a", "2", "Ada Lind", "ada@n.example")))
+	attend := func(event string, want int) {
+		t.Helper()
+		if n := count(w, `select count(*) from attendees a join events e on e.id = a.event_id where standing = 'attending' and source_id = '`+event+`'`); n != want {
+			t.Errorf("%d attend event %s, want %d", n, event, want)
+		}
+	}
+	attend("1", 0)
+	attend("2", 1)
+	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
+		_, err := w.Events.Reopen(ctx, tx, e)
+		return err
+	})
+	w.Save(at(2, coretest.Ticket("a", "1", "Ada Lind", "ada@n.example")))
+	attend("1", 1)
+	attend("2", 0)
+	if w.Save(at(1, coretest.Ticket("a", "2", "Ada Lind", "ada@n.example"))); len(w.Shown("2")) != 1 {
+		t.Error("she is not there any more")
+	}
+	attend("1", 1) // that reading of event 2 was older
+	attend("2", 0)
+}
+
+func TestAHoldThatMovedWithATicketEndsWithIt(t *testing.T) {
+	t.Parallel()
+	w := coretest.New(t)
+	w.Event("2")
+	w.Event("3")
+	w.Save(coretest.Ticket("a", "1", "Ada Lind", "ada@n.example"))
+	first, err := w.Retention.Holds.Add(t.Context(), retention.Hold{Attendee: "a", Reason: "a claim"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Save(at(1, coretest.Ticket("a", "2", "Ada Lind", "ada@n.example")))
+	w.Save(at(2, coretest.Ticket("a", "3", "Ada Lind", "ada@n.example")))
+	second, err := w.Retention.Holds.Add(t.Context(), retention.Hold{Attendee: "a", Reason: "another"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Save(at(3, coretest.Ticket("a", "3", "Ada Lind-Berg", "ada@n.example")))
+	if !strings.Contains(texts(w, "3"), `Ada Lind"`) {
+		t.Error("the hold has not moved with her")
+	}
+	for i, h := range []retention.Hold{first, second} {
+		if err := w.Retention.Holds.Release(t.Context(), h.ID); err != nil {
+			t.Fatal(err)
+		}
+		if n := count(w, `select count(*) from bars where what = 'held'`); n != 1-i {
+			t.Errorf("after %d releases she is on hold in %d events", i+1, n)
+		}
+	}
+	if strings.Contains(texts(w, "3"), `Ada Lind"`) {
+		t.Error("after the hold her former name is still in the layer")
+	}
+}
+
+func TestAfterAHandOverAndAMoveEachHasTheirOwnAnswers(t *testing.T) {
+	t.Parallel()
+	for _, shared := range []bool{false, true} { // whether event 1 has the form, too
+		w := coretest.New(t)
+		w.Event("2")
+		if shared {
+			w.Link("1")
+		}
+		w.Link("2")
+		w.Save(coretest.Ticket("a", "1", "Ada Lind", "ada@n.example"))
+		w.Save(at(10, coretest.Ticket("a", "1", "Bo Berg", "bo@n.example")))
+		w.Save(at(20, coretest.Ticket("a", "2", "Bo Berg", "bo@n.example")))
+		w.Answer(yes("t", "a", "")) // Ada's, before she gave the ticket away
+		if len(agreed(w, "2")) != 0 || shared && !agreed(w, "1")["a/0"] {
+			t.Errorf("shared %v: agreed are %v in event 1 and %v in event 2", shared, agreed(w, "1"), agreed(w, "2"))
+		}
+		if n := w.Tasks(events.TaskClaim); (n == 0) != shared {
+			t.Errorf("shared %v: %d tasks about a claim", shared, n)
+		}
+		bos := yes("u", "a", "")
+		bos.Submitted = october.AddDate(0, 0, 15)
+		w.Answer(bos)
+		if got := agreed(w, "2"); len(got) != 1 || !got["a/0"] || agreed(w, "1")["a/1"] {
+			t.Errorf("shared %v: his answer is %v's in event 2, and %v in event 1", shared, got, agreed(w, "1"))
+		}
+	}
+}
+
+func TestWhoSaidYesBeforeTheyWereRestrictedStillDidWhereTheyMoveTo(t *testing.T) {
+	t.Parallel()
+	for _, shared := range []bool{false, true} {
+		w := coretest.New(t)
+		w.Event("2")
+		w.Link("1")
+		if shared {
+			w.Link("2")
+		}
+		w.Save(coretest.Ticket("a", "1", "Ada Lind", "ada@n.example"))
+		w.Answer(yes("t", "a", ""))
+		restrict(w, "1", w.Key("1", "a"), attendees.RestrictionAsked)
+		w.Save(at(1, coretest.Ticket("a", "2", "Ada Lind", "ada@n.example")))
+		_, there, err := w.People.Find(t.Context(), w.Pool, "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := count(w, `select count(*) from attendees where agreed and counts_as_agreed and id = '`+there.String()+`'`) == 1; got != shared {
+			t.Errorf("shared %v: she counts as agreed: %v", shared, got)
 		}
 	}
 }

@@ -98,7 +98,7 @@ func TestAHandedOverTicketLeavesWhatWasAnsweredWithItsFormerHolder(t *testing.T)
 			t.Errorf("late %v: the new holder is %s, agreed %v", late, now.Standing, !now.AgreedAt.IsZero())
 		}
 		w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
-			_, err := w.People.Erase(ctx, tx, e, w.Key("1", "5001~1"))
+			_, err := w.People.Erase(ctx, tx, e, w.Key("1", "5001~1"), "5001~1")
 			return err
 		})
 		w.Save(tibor)
@@ -214,7 +214,7 @@ func TestAnErasedRegistrationStaysOut(t *testing.T) {
 	w := coretest.New(t)
 	w.Save(coretest.Ticket("1", "1", "Ada Lind", "ada@n.example"))
 	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
-		_, err := w.People.Erase(ctx, tx, e, w.Key("1", "1"))
+		_, err := w.People.Erase(ctx, tx, e, w.Key("1", "1"), "1")
 		return err
 	})
 	again := coretest.Ticket("1", "1", "Eda Lund", "eda@n.example")
@@ -339,6 +339,7 @@ func texts(w *coretest.World, event attendees.EventID) (all string) {
 		for _, l := range p.Layers() {
 			all += string(l.Text())
 		}
+		all += string(p.Correction.Text())
 		return nil
 	})
 	if err != nil {

@@ -19,20 +19,15 @@ import (
 // the duty names is sealed, and the rest is gone. seal.ErrNoOfficer where there is no officer's key.
 func (s *Store) Restrict(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, reason attendees.Reason) (err error) {
 	defer db.Wrap(&err, "restrict an attendee of event %s", e.ID)
-	sh, p, err := s.one(ctx, tx, e, id)
-	if err != nil {
-		return err
-	}
-	if p.State != attendees.Open {
-		if p.Reason == reason || reason != attendees.ErasureAsked {
+	return s.edit(ctx, tx, e, id, func(sh *sheet.Sheet, p *sheet.Person) error {
+		switch {
+		case p.State == attendees.Open:
+			return sh.Restrict(ctx, p, reason)
+		case p.Reason == reason, reason != attendees.ErasureAsked:
 			return nil
 		}
 		return fmt.Errorf("the attendee is restricted already: lift that first")
-	}
-	if err := sh.Restrict(ctx, p, reason); err != nil {
-		return err
-	}
-	return sh.Flush(ctx)
+	})
 }
 
 // said is what was sealed of a restricted attendee, opened and merged.
@@ -53,7 +48,7 @@ func split(opened [][]byte) (all said, err error) {
 			case attendees.FromRegistration:
 				all.registration = l
 			case attendees.FromCorrection:
-				all.correction = all.correction.Also(l)
+				all.correction = all.correction.Also(l).Keeping(all.correction)
 			default:
 				all.responses = append(all.responses, l)
 			}
@@ -72,52 +67,50 @@ func (s *Store) Lift(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID
 	if err != nil {
 		return err
 	}
+	drop := func() error {
+		if err := s.desk.LiftBar(ctx, tx, e, id, sheet.Restricted); err != nil {
+			return err
+		}
+		_, err := db.Exec(ctx, tx, `
+			delete from records
+			where event_id = $1 and attendee_id = $2 and kind = 'restricted'`, e.Key, id)
+		return err
+	}
 	if e.State != attendees.Open {
+		if err := drop(); err != nil {
+			return err
+		}
 		return s.liftBlocked(ctx, tx, e, id, all)
 	}
-	sh, p, err := s.one(ctx, tx, e, id)
-	if err != nil || p.State != attendees.Restricted {
-		return err
-	}
-	gone := p.Standing == attendees.Gone
-	p.Reason = ""
-	if sh.Set(p, all.registration); gone {
-		sh.Leave(p)
-	}
-	if !all.correction.IsZero() {
-		sh.Correct(p, all.correction)
-	}
-	for _, l := range all.responses {
-		if a, _, _ := sh.Read(l); a.Attendee == nil {
-			if err := sh.Give(ctx, a, p, "hidden"); err != nil {
-				return err
+	err = s.edit(ctx, tx, e, id, func(sh *sheet.Sheet, p *sheet.Person) error {
+		if p.State != attendees.Restricted {
+			return nil
+		}
+		gone := p.Standing == attendees.Gone
+		p.Reason = ""
+		if sh.Set(p, all.registration); gone {
+			sh.Leave(p)
+		}
+		if !all.correction.IsZero() {
+			sh.Correct(p, all.correction)
+		}
+		for _, l := range all.responses {
+			if a, _, _ := sh.Read(l); a.Attendee == nil {
+				if err := sh.Give(ctx, a, p, "hidden"); err != nil {
+					return err
+				}
 			}
 		}
-	}
-	sh.Renew(p)
-	if err := s.dropRestricted(ctx, tx, e, id); err != nil {
-		return err
-	}
-	if err := sh.Flush(ctx); err != nil {
+		sh.Renew(p)
+		return drop()
+	})
+	if err != nil {
 		return err
 	}
 	return s.events.ReadAgain(ctx, tx, e)
 }
 
-func (s *Store) dropRestricted(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID) error {
-	_, err := db.Exec(ctx, tx, `
-		delete from records
-		where event_id = $1 and attendee_id = $2 and kind = 'restricted'`, e.Key, id)
-	if err != nil {
-		return err
-	}
-	return s.desk.LiftBar(ctx, tx, e, id, sheet.Restricted)
-}
-
 func (s *Store) liftBlocked(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, all said) error {
-	if err := s.dropRestricted(ctx, tx, e, id); err != nil {
-		return err
-	}
 	a := attendees.Merge(s.policy, all.registration, all.responses, all.correction)
 	links, err := s.events.Forms.Links(ctx, tx, e.Key)
 	if err != nil {
@@ -134,30 +127,56 @@ func (s *Store) liftBlocked(ctx context.Context, tx db.Tx, e events.Event, id uu
 	return err
 }
 
+// sealAlone seals a text of an attendee of a blocked event, where several people have the
+// address for officers alone.
+func (s *Store) sealAlone(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, kind string, address attendees.Personal, text []byte) error {
+	h, err := s.secrets.Hashes(e.Secret)
+	if err != nil {
+		return fmt.Errorf("event %s: %w", e.ID, err)
+	}
+	var shared bool
+	err = db.Get(ctx, tx, &shared, `
+		select a.shared or exists (
+			select from attendees o
+			where o.event_id = $1 and o.address_index = $3 and o.id <> a.id
+			  and not (o.name_hash = a.name_hash and 'attending' not in (o.standing, a.standing)))
+		from attendees a
+		where a.id = $2`, e.Key, id, h.Address(string(e.ID), address.Reveal()))
+	if err != nil {
+		return err
+	}
+	if shared {
+		address = ""
+	}
+	return s.desk.Seal(ctx, tx, e, id, kind, address, text)
+}
+
 // removeBlocked removes an attendee of a blocked event with all records. Those who have the
 // same address are marked: whose it was, it does not say any more.
 func (s *Store) removeBlocked(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID) error {
 	_, err := db.Exec(ctx, tx, `
+		with gone as (
+			delete from attendees
+			where id = $2
+			returning id, address_index, standing
+		), sealed as (
+			delete from records
+			where event_id = $1 and attendee_id = $2
+		)
 		update attendees a
 		set shared = true
-		from attendees o
-		where o.id = $2 and a.event_id = $1 and a.id <> o.id and a.address_index = o.address_index and a.address_index <> ''
-		  and o.standing in ('attending', 'gone')`, e.Key, id)
-	if err != nil {
-		return err
-	}
-	if _, err := db.Exec(ctx, tx, `delete from records where event_id = $1 and attendee_id = $2`, e.Key, id); err != nil {
-		return err
-	}
-	_, err = db.Exec(ctx, tx, `delete from attendees where id = $1`, id)
+		from gone
+		where a.event_id = $1 and a.id <> gone.id and a.address_index = gone.address_index and a.address_index <> ''
+		  and gone.standing in ('attending', 'gone')`, e.Key, id)
 	return err
 }
 
-// Erase removes one attendee, for a caller who has the event's row in tx: layers, records and
-// responses are gone, and bars keep them out. A ticket's present holder leaves the ticket
-// barred, a former one only their responses. It gives the responses that went, where the
-// server could read them: their source has them still.
-func (s *Store) Erase(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID) (gone []attendees.Layer, err error) {
+// Erase removes one attendee, whose id at the source is known, for a caller who has the
+// event's row in tx: layers, records and responses are gone, and bars keep them out of all
+// events. A ticket's present holder leaves the ticket barred, with all responses that name
+// it, a former one only their responses. It gives the responses that went, where the server
+// could read them: their source has them still.
+func (s *Store) Erase(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, ticket attendees.AttendeeID) (gone []attendees.Layer, err error) {
 	defer db.Wrap(&err, "erase an attendee of event %s", e.ID)
 	base, _ := seal.HolderOf(id)
 	var later bool
@@ -167,30 +186,39 @@ func (s *Store) Erase(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUI
 		return nil, err
 	}
 	if !later {
-		if err := s.desk.SetBar(ctx, tx, e, sheet.Bar{Hash: base, What: sheet.Erased}); err != nil {
+		bare, _ := cutHolder(ticket)
+		hash := s.secrets.AllHashes()[0].Registration("", string(e.Source), string(bare))
+		if err := s.desk.SetBar(ctx, tx, events.Event{}, sheet.Bar{Hash: hash, What: sheet.Erased}); err != nil {
 			return nil, err
 		}
 	}
 	if e.State != attendees.Open {
 		return nil, s.removeBlocked(ctx, tx, e, id)
 	}
-	sh, p, err := s.one(ctx, tx, e, id)
-	if err != nil {
-		return nil, err
-	}
-	gone = p.Layers()
-	for _, response := range sh.Remove(p) {
-		if err := sh.SetBar(ctx, sheet.Bar{Hash: response, What: sheet.Erased}); err != nil {
-			return nil, err
+	err = s.edit(ctx, tx, e, id, func(sh *sheet.Sheet, p *sheet.Person) error {
+		gone = p.Layers()
+		for _, a := range p.Responses {
+			if err := s.barResponse(ctx, sh, a); err != nil {
+				return err
+			}
 		}
+		sh.Remove(p)
+		if _, err := db.Exec(ctx, tx, `delete from records where event_id = $1 and attendee_id = $2`, e.Key, id); err != nil {
+			return err
+		}
+		return s.events.Tasks.Settle(ctx, tx, events.Task{Kind: events.TaskClaim, Event: e.Key, Attendee: base})
+	})
+	return gone, err
+}
+
+// barResponse keeps a response that is erased out of all events; out of its own alone where it
+// is sealed, and its id is not known.
+func (s *Store) barResponse(ctx context.Context, sh *sheet.Sheet, a *sheet.Answer) error {
+	in, hash := sh.Event, a.ID
+	if form, id := a.Layer.Response(); id != "" {
+		in, hash = events.Event{}, s.secrets.AllHashes()[0].Response("", string(form), string(id))
 	}
-	if err := s.events.Tasks.Settle(ctx, tx, events.Task{Kind: events.TaskClaim, Event: e.Key, Attendee: base}); err != nil {
-		return nil, err
-	}
-	if _, err := db.Exec(ctx, tx, `delete from records where event_id = $1 and attendee_id = $2`, e.Key, id); err != nil {
-		return nil, err
-	}
-	return gone, sh.Flush(ctx)
+	return s.desk.SetBar(ctx, sh.Tx, in, sheet.Bar{Hash: hash, What: sheet.Erased})
 }
 
 // EraseResponses removes responses that are matched to no attendee, for a caller who has the
@@ -212,7 +240,7 @@ func (s *Store) EraseResponses(ctx context.Context, tx db.Tx, e events.Event, id
 		}
 		gone = append(gone, a.Layer)
 		sh.Drop(a)
-		if err := sh.SetBar(ctx, sheet.Bar{Hash: id, What: sheet.Erased}); err != nil {
+		if err := s.barResponse(ctx, sh, a); err != nil {
 			return nil, err
 		}
 	}

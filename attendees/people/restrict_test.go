@@ -3,6 +3,7 @@ package people_test
 import (
 	"bytes"
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -123,7 +124,7 @@ func TestAHalfIsMadeWhereTheAddressIsOnePersonsAlone(t *testing.T) {
 	ada := coretest.Ticket("a", "1", "Ada Lind", "ada@n.example")
 	erase := func(w *coretest.World) {
 		w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
-			_, err := w.People.Erase(ctx, tx, e, w.Key("1", "b"))
+			_, err := w.People.Erase(ctx, tx, e, w.Key("1", "b"), "b")
 			return err
 		})
 	}
@@ -255,6 +256,84 @@ func TestWithdrawnConsentIsLeftOutOfWhatComesLater(t *testing.T) {
 	})
 }
 
+func TestUnderAHoldAWithdrawalAndCorrectionsLoseNothing(t *testing.T) {
+	t.Parallel()
+	w := coretest.New(t)
+	w.Link("1")
+	consent(w, "1")
+	w.Save(coretest.Ticket("a", "1", "Ada Lind", "ada@n.example"))
+	r := yes("t", "a", "")
+	r.Answers["aff"], r.Answers["share"] = attendees.Answer{"Quill Clinic"}, attendees.Answer{"yes"}
+	w.Answer(r)
+	id := w.Key("1", "a")
+	hold := func(held bool) {
+		w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error { return w.People.Hold(ctx, tx, e, id, held) })
+	}
+	hold(true)
+	correct(w, "1", id, attendees.Affiliation, "First Clinic", "")
+	correct(w, "1", id, attendees.Affiliation, "Second Clinic", "")
+	correct(w, "1", id, attendees.Ticket, "Students", "")
+	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
+		if err := w.People.Withdraw(ctx, tx, e, id, attendees.Forum); err != nil {
+			return err
+		}
+		return w.People.Uncorrect(ctx, tx, e, id, attendees.Ticket)
+	})
+	if a := w.Shown("1")["a/0"]; a.Text(attendees.Affiliation) != "" || a.Ticket != "General" {
+		t.Error("under the hold what is withdrawn, or not corrected any more, is shown")
+	}
+	clinics := []string{"Quill Clinic", "First Clinic", "Second Clinic", "Students"}
+	for _, said := range clinics {
+		if !strings.Contains(texts(w, "1"), said) {
+			t.Errorf("under the hold %s left the layers", said)
+		}
+	}
+	hold(false)
+	if _, err := w.People.Renew(t.Context(), "1"); err != nil {
+		t.Fatal(err)
+	}
+	for _, said := range clinics {
+		if strings.Contains(texts(w, "1"), said) {
+			t.Errorf("after the hold %s is still in the layers", said)
+		}
+	}
+	if n := count(w, `select count(*) from corrections`); n != 0 {
+		t.Error("a correction that says nothing is left")
+	}
+}
+
+func TestUnderAHoldWhatAFormFilledIsGoneOnceThatEnds(t *testing.T) {
+	t.Parallel()
+	w := coretest.New(t)
+	w.Link("1")
+	w.Save(coretest.Ticket("a", "1", "Ada Lind", "ada@n.example"))
+	r := yes("t", "a", "")
+	r.Answers["aff"] = attendees.Answer{"Quill Clinic"}
+	w.Answer(r)
+	hold := func(held bool) {
+		w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
+			return w.People.Hold(ctx, tx, e, w.Key("1", "a"), held)
+		})
+	}
+	hold(true)
+	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
+		_, err := w.Events.Forms.Unlink(ctx, tx, e, "f", "")
+		return err
+	})
+	for _, held := range []bool{true, false} {
+		hold(held)
+		if _, err := w.People.Renew(t.Context(), "1"); err != nil {
+			t.Fatal(err)
+		}
+		if w.Shown("1")["a/0"].Text(attendees.Affiliation) != "" || strings.Contains(texts(w, "1"), "Quill") != held {
+			t.Errorf("held %v: what the form filled is shown, or in the layers %v", held, !held)
+		}
+	}
+	if n := count(w, `select count(*) from responses`); n != 0 {
+		t.Errorf("%d responses of a form that is linked no more", n)
+	}
+}
+
 func TestWhatAFormFilledIsGoneOnceItIsUnlinked(t *testing.T) {
 	t.Parallel()
 	w := coretest.New(t)
@@ -313,6 +392,88 @@ func TestAfterThePolicyIsNarrowedWhatItNamesNoMoreIsGone(t *testing.T) {
 	}
 }
 
+func erase(w *coretest.World, event attendees.EventID, id attendees.AttendeeID) {
+	w.Helper()
+	w.In(event, func(ctx context.Context, tx db.Tx, e events.Event) error {
+		_, err := w.People.Erase(ctx, tx, e, w.Key(event, id), id)
+		return err
+	})
+}
+
+func TestWhatNamesAnErasedTicketStaysOut(t *testing.T) {
+	t.Parallel()
+	w := coretest.New(t)
+	w.Event("2")
+	w.Link("1")
+	w.Link("2")
+	w.Save(coretest.Ticket("a", "1", "Ada Lind", "ada@n.example"), coretest.Ticket("b", "1", "Bo Berg", "bo@n.example"))
+	claim := yes("t", "a", "ada@home.example")
+	w.Answer(claim, yes("u", "a", ""))
+	erase(w, "1", "a")
+	if len(waiting(w, "1")) != 0 || w.Tasks(events.TaskClaim) != 0 {
+		t.Error("what claimed to be hers is left")
+	}
+	if err := w.People.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(waiting(w, "2")) != 0 {
+		t.Error("its copy is left in the other event")
+	}
+	saved := w.Answer(claim, yes("u", "a", ""), yes("v", "a", ""), yes("w", "a", "bo@n.example"))
+	if len(waiting(w, "1"))+len(waiting(w, "2")) != 0 || saved.New != 1 || !agreed(w, "1")["b/0"] {
+		t.Errorf("%+v, and %d and %d wait, want Bo's alone to be stored", saved, len(waiting(w, "1")), len(waiting(w, "2")))
+	}
+	w.Build(nil, coretest.Secret(8)+","+coretest.Secret(7)) // the bars were set under what is an older secret now
+	w.Event("3")
+	w.Link("3")
+	if saved := w.Save(at(1, coretest.Ticket("a", "3", "Ada Lind", "ada@n.example"))); saved.Barred != 1 {
+		t.Errorf("under a new secret: %+v", saved)
+	}
+	if w.Answer(yes("u", "", "ada@n.example")); len(waiting(w, "3")) != 0 {
+		t.Error("under a new secret her response is stored")
+	}
+}
+
+func TestNobodyInheritsWhatSomebodyGaveWhoIsErased(t *testing.T) {
+	t.Parallel()
+	for _, who := range []attendees.AttendeeID{"a~1", "a"} { // the former holder, and the present one
+		w := coretest.New(t)
+		w.Link("1")
+		w.Save(coretest.Ticket("a", "1", "Ada Lind", "ada@n.example"))
+		w.Save(at(10, coretest.Ticket("a", "1", "Bo Berg", "bo@n.example")))
+		erase(w, "1", who)
+		r := yes("t", "a", "")
+		if who == "a" {
+			r.Submitted = october.AddDate(0, 0, 12)
+		}
+		if w.Answer(r); len(agreed(w, "1")) != 0 || len(waiting(w, "1")) != 0 {
+			t.Errorf("after the erasure of %s the other has its answer, or it waits", who)
+		}
+	}
+}
+
+func TestInAReopenedEventNobodyInheritsWhatAFormerHolderGave(t *testing.T) {
+	t.Parallel()
+	w := coretest.New(t)
+	w.Link("1")
+	w.Save(coretest.Ticket("a", "1", "Ada Lind", "ada@n.example"), coretest.Ticket("b", "1", "Cy Holm", "cy@n.example"))
+	w.Save(at(10, coretest.Ticket("a", "1", "Bo Berg", "bo@n.example")))
+	bos := yes("u", "a", "")
+	bos.Submitted = october.AddDate(0, 0, 60)
+	hers := coretest.Response("t", "a", october, coretest.Answers{"aff": {"Quill Clinic"}})
+	w.Answer(hers, bos, yes("c", "b", ""))
+	block(w, "1")
+	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
+		_, err := w.Events.Reopen(ctx, tx, e)
+		return err
+	})
+	w.Save(at(10, coretest.Ticket("a", "1", "Bo Berg", "bo@n.example")))
+	w.Answer(hers, bos)
+	if a := w.Shown("1")["a/1"]; a.Text(attendees.Affiliation) != "" || a.AgreedAt.IsZero() {
+		t.Error("what the former holder gave is the present one's, or his own is not")
+	}
+}
+
 func TestAFormerHolderOfABlockedEventLeavesTheTicketUnbarred(t *testing.T) {
 	t.Parallel()
 	w := coretest.New(t)
@@ -321,7 +482,7 @@ func TestAFormerHolderOfABlockedEventLeavesTheTicketUnbarred(t *testing.T) {
 	former := w.Key("1", "a~1")
 	block(w, "1")
 	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
-		_, err := w.People.Erase(ctx, tx, e, former)
+		_, err := w.People.Erase(ctx, tx, e, former, "a~1")
 		return err
 	})
 	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {

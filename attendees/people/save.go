@@ -3,6 +3,7 @@ package people
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -58,12 +59,11 @@ func (s *Store) SaveRegistrations(ctx context.Context, b Batch) (saved Saved, er
 	}
 	found := 0
 	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		saved, found = Saved{}, 0
+		saved = Saved{}
 		d, err := s.take(ctx, tx, keys...)
 		if err != nil {
 			return err
 		}
-		arrived := map[uuid.UUID][]*sheet.Person{}
 		for _, id := range ids {
 			sh, err := d.of(ctx, known[id].Key)
 			if err != nil {
@@ -76,36 +76,34 @@ func (s *Store) SaveRegistrations(ctx context.Context, b Batch) (saved Saved, er
 			if !slices.Equal(events.FieldLinks(sh.Links, id, attendees.EventbriteForm), events.FieldLinks(b.Links, id, attendees.EventbriteForm)) {
 				return events.ErrRewound
 			}
-			if arrived[sh.Event.Key], err = s.registrations(ctx, sh, groups[id], &saved); err != nil {
+			if err := sh.LoadAround(ctx, groups[id]); err != nil {
 				return err
+			}
+			for _, l := range groups[id] {
+				if err := s.registration(ctx, sh, l, &saved); err != nil {
+					return err
+				}
 			}
 		}
 		for _, m := range before {
-			if err := s.move(ctx, d, m, &saved); err != nil {
+			if err := d.move(ctx, m, &saved); err != nil {
 				return err
 			}
 		}
-		for key, some := range arrived {
-			matched, err := d.sheets[key].Rematch(ctx, some)
-			if err != nil {
-				return err
-			}
-			found += matched
-		}
-		if err := d.flush(ctx); err != nil || b.Progress == nil {
+		if found, err = d.flush(ctx); err != nil || b.Progress == nil {
 			return err
 		}
 		return b.Progress(ctx, tx)
 	})
 	if err == nil && found > 0 {
-		err = s.dropCopies(ctx)
+		err = s.sweepWaiting(ctx, false)
 	}
 	return saved, err
 }
 
 // desk is the sheets of one transaction, which has their events' rows.
 type desk struct {
-	store  *Store
+	*sheet.Desk
 	tx     db.Tx
 	locked map[uuid.UUID]events.Event
 	sheets map[uuid.UUID]*sheet.Sheet
@@ -114,7 +112,7 @@ type desk struct {
 // take takes the rows of events for a transaction that writes to them.
 func (s *Store) take(ctx context.Context, tx db.Tx, keys ...uuid.UUID) (*desk, error) {
 	locked, err := s.events.Write(ctx, tx, keys...)
-	return &desk{s, tx, locked, map[uuid.UUID]*sheet.Sheet{}}, err
+	return &desk{s.desk, tx, locked, map[uuid.UUID]*sheet.Sheet{}}, err
 }
 
 // of is the sheet of an event; nil where nothing that sources say of it is stored.
@@ -123,77 +121,67 @@ func (d *desk) of(ctx context.Context, key uuid.UUID) (*sheet.Sheet, error) {
 		return sh, nil
 	}
 	e, ok := d.locked[key]
-	if !ok || !e.Writable(d.store.now()) {
+	if !ok || !e.Writable(d.Now()) {
 		return nil, nil
 	}
-	sh, err := d.store.desk.Open(ctx, d.tx, e)
+	sh, err := d.Open(ctx, d.tx, e)
 	if err == nil {
 		d.sheets[key] = sh
 	}
 	return sh, err
 }
 
-func (d *desk) flush(ctx context.Context) error {
+// flush writes all sheets. found is how many waiting responses found their attendee.
+func (d *desk) flush(ctx context.Context) (found int, err error) {
 	for _, sh := range d.sheets {
 		if err := sh.Flush(ctx); err != nil {
-			return err
+			return found, err
 		}
+		found += sh.Found
 	}
-	return nil
+	return found, nil
 }
 
-// registrations takes what a source says of one event's registrations onto its sheet. It
-// gives the attendees who have come, or changed.
-func (s *Store) registrations(ctx context.Context, sh *sheet.Sheet, layers []attendees.Layer, saved *Saved) (arrived []*sheet.Person, err error) {
-	if err := sh.LoadAround(ctx, layers); err != nil {
-		return nil, err
-	}
-	for _, l := range layers {
-		p, err := s.registration(ctx, sh, l, saved)
-		if err != nil {
-			return nil, err
-		}
-		if p != nil {
-			arrived = append(arrived, p)
-		}
-	}
-	return arrived, nil
-}
-
-// registration takes one registration onto the sheet. It gives the attendee where they have
-// come, or changed.
-func (s *Store) registration(ctx context.Context, sh *sheet.Sheet, l attendees.Layer, saved *Saved) (*sheet.Person, error) {
+// registration takes one registration onto its event's sheet.
+func (s *Store) registration(ctx context.Context, sh *sheet.Sheet, l attendees.Layer, saved *Saved) error {
 	id, _ := l.Registration()
 	base := sh.Base(id)
 	if b, ok := sh.Barred(base, sheet.Erased); ok {
 		saved.Barred++
-		return nil, s.changedAfter(ctx, sh, base, l, b)
+		return s.changedAfter(ctx, sh, base, l, b)
 	}
 	p := sh.Present(base)
 	if p == nil {
 		saved.New++
 		p = sh.Add(base, 0, l)
 		if b, ok := sh.Barred(base, sheet.Restricted); ok {
-			return nil, sh.Restrict(ctx, p, b.Reason)
+			return sh.Restrict(ctx, p, b.Reason)
 		}
-		return p, nil
+		return nil
 	}
 	_, number := seal.HolderOf(p.ID)
-	since := p.Registration.HeldSince()
 	switch {
 	case p.State != attendees.Open && sh.IsAnother(p, l), // restricted, or blocked before the event was reopened
 		p.State == attendees.Open && attendees.HandedOver(p.Registration, l, seal.FoldName, seal.Normalise):
 		saved.HandedOver++
-		if sh.Leave(p); number == seal.MaxHolder {
-			return nil, nil // a ticket that changed hands so often is not given on any more
+		if sh.Leave(p); number < seal.MaxHolder { // a ticket that changed hands so often is not given on any more
+			sh.Add(base, number+1, l.As(number+1, l.Changed()))
 		}
-		return sh.Add(base, number+1, l.As(number+1, l.Changed())), nil
-	case p.State == attendees.Restricted, !sh.Set(p, l.As(number, since)):
+	case p.State == attendees.Restricted, !sh.Set(p, l.As(number, heldSince(p, number))):
 		saved.Same++
-		return nil, nil
+	default:
+		saved.Changed++
 	}
-	saved.Changed++
-	return p, nil
+	return nil
+}
+
+// heldSince is when a later holder got the ticket. In a reopened event nobody can read it: what was
+// submitted until the day they came is not taken for theirs.
+func heldSince(p *sheet.Person, number int) time.Time {
+	if d := p.CameOn; p.State == attendees.Blocked && number > 0 {
+		return time.Date(d.Year, d.Month, d.Day+1, 0, 0, 0, 0, time.UTC)
+	}
+	return p.Registration.HeldSince()
 }
 
 // changedAfter asks staff where an erased registration changed at its source since.

@@ -49,7 +49,7 @@ func New(pool *sqlx.DB, e *events.Store, v *vault.Store, r *reader.Store, secret
 type Saved struct {
 	New, Changed, Same int
 	Barred             int // erased before: they stay out
-	Skipped            int // of events that store nothing any more, or that are not known
+	Skipped            int // of events that store nothing any more, or that are not known; responses to such an event
 	HandedOver, Moved  int
 	Unmatched          int // responses
 	// Unsaid counts readings of responses that would have taken a yes away.
@@ -63,17 +63,6 @@ func Handful(of int) int { return max(3, min(20, of/20)) }
 // ErrAttendee says that there is no such attendee.
 var ErrAttendee = errors.New("there is no such attendee")
 
-// UnsaidError says that readings of a form would have taken more than a handful of
-// agreements away: nothing of it is stored, and staff are asked.
-type UnsaidError struct {
-	Form attendees.FormID
-	N    int
-}
-
-func (e *UnsaidError) Error() string {
-	return fmt.Sprintf("form %s comes without %d agreements that were given before, so it is not read any further: look at its questions", e.Form, e.N)
-}
-
 // Registration is the key of a registration's first holder in an event.
 func (s *Store) Registration(e events.Event, id attendees.AttendeeID) (uuid.UUID, error) {
 	h, err := s.secrets.Hashes(e.Secret)
@@ -83,59 +72,112 @@ func (s *Store) Registration(e events.Event, id attendees.AttendeeID) (uuid.UUID
 	return h.Registration(string(e.ID), string(e.Source), string(id)), nil
 }
 
+// holder is one holder of a registration, whose first holder has the key First.
+type holder struct {
+	First    uuid.UUID          `db:"first"`
+	ID       uuid.UUID          `db:"id"`
+	Event    uuid.UUID          `db:"event_id"`
+	Standing attendees.Standing `db:"standing"`
+}
+
+// holders finds the holders of registrations by the keys of the first, those who have left
+// last, the latest before the earlier ones.
+func (s *Store) holders(ctx context.Context, q db.Queryer, firsts []uuid.UUID) (all []holder, err error) {
+	err = db.Select(ctx, q, &all, `
+		select w.first, a.id, a.event_id, a.standing
+		from unnest($1::uuid[]) as w (first)
+		cross join lateral (
+			select id, event_id, standing
+			from attendees
+			where id between w.first and overlay(w.first::text placing 'ff' from 35)::uuid
+			order by id
+			limit 256 -- see sheet.Load
+		) as a
+		order by a.standing = 'gone', a.id desc`, sheet.Texts(firsts))
+	return all, err
+}
+
 // Find finds attendees by the source's id: the event, and the key of the present holder, or
 // of the one that ID~N names, N counted from 1 for the first. It looks in every event that
 // is not deleted.
 func (s *Store) Find(ctx context.Context, q db.Queryer, id attendees.AttendeeID) (e events.Event, key uuid.UUID, err error) {
 	defer db.Wrap(&err, "find an attendee")
-	all, err := s.events.List(ctx)
+	bare, nth := cutHolder(id)
+	in, err := s.everywhere(ctx, bare)
 	if err != nil {
 		return e, key, err
 	}
-	bare, nth := cutHolder(id)
-	var found []struct {
-		Event uuid.UUID `db:"event_id"`
-		ID    uuid.UUID `db:"id"`
-	}
-	var lows, highs []uuid.UUID
-	byKey := map[uuid.UUID]events.Event{}
-	for _, e := range all {
-		if e.State == attendees.Deleted {
-			continue
-		}
-		base, err := s.Registration(e, bare)
-		if err != nil {
-			return e, key, err
-		}
-		byKey[e.Key] = e
-		lows, highs = append(lows, base), append(highs, seal.Holder(base, seal.MaxHolder))
-	}
-	err = db.Select(ctx, q, &found, `
-		select a.event_id, a.id
-		from unnest($1::uuid[], $2::uuid[]) as w (low, high)
-		cross join lateral (
-			select id, event_id, standing from attendees where id between w.low and w.high order by id limit 256
-		) as a
-		order by a.standing = 'gone', a.id desc`, sheet.Texts(lows), sheet.Texts(highs))
+	found, err := s.holders(ctx, q, keys(in))
 	if err != nil {
 		return e, key, err
 	}
 	for _, f := range found {
 		if _, number := seal.HolderOf(f.ID); nth < 0 || number == nth {
-			return byKey[f.Event], f.ID, nil
+			return in[f.First], f.ID, nil
 		}
 	}
 	return e, key, ErrAttendee
 }
 
+// everywhere are the keys that a registration's first holder has in each event that is not
+// deleted.
+func (s *Store) everywhere(ctx context.Context, id attendees.AttendeeID) (map[uuid.UUID]events.Event, error) {
+	all, err := s.events.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	in := map[uuid.UUID]events.Event{}
+	for _, e := range all {
+		if e.State == attendees.Deleted {
+			continue
+		}
+		base, err := s.Registration(e, id)
+		if err != nil {
+			return nil, err
+		}
+		in[base] = e
+	}
+	return in, nil
+}
+
+func keys[T any](of map[uuid.UUID]T) []uuid.UUID {
+	all := make([]uuid.UUID, 0, len(of))
+	for k := range of {
+		all = append(all, k)
+	}
+	return all
+}
+
 // Hold says whether a hold on an attendee is active, for a caller who has the event's row in
-// tx: nothing leaves their layers meanwhile.
+// tx: nothing leaves their layers meanwhile. It goes along where their ticket is moved to.
 func (s *Store) Hold(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, held bool) (err error) {
 	defer db.Wrap(&err, "hold an attendee of event %s", e.ID)
 	if held {
 		return s.desk.SetBar(ctx, tx, e, sheet.Bar{Hash: id, What: sheet.Held})
 	}
 	return s.desk.LiftBar(ctx, tx, e, id, sheet.Held)
+}
+
+// HeldAs are the keys under which a ticket is on hold, by event: more than one where it was
+// moved meanwhile.
+func (s *Store) HeldAs(ctx context.Context, q db.Queryer, id attendees.AttendeeID) (as map[uuid.UUID]events.Event, err error) {
+	defer db.Wrap(&err, "find where an attendee is on hold")
+	bare, _ := cutHolder(id)
+	in, err := s.everywhere(ctx, bare)
+	if err != nil {
+		return nil, err
+	}
+	var held []uuid.UUID
+	err = db.Select(ctx, q, &held, `
+		select b.hash
+		from unnest($1::uuid[]) as w (first)
+		join bars b on b.hash between w.first and overlay(w.first::text placing 'ff' from 35)::uuid and b.what = 'held'`, sheet.Texts(keys(in)))
+	as = map[uuid.UUID]events.Event{}
+	for _, key := range held {
+		base, _ := seal.HolderOf(key)
+		as[key] = in[base]
+	}
+	return as, err
 }
 
 // SetBar decides something about somebody, here or not, for a caller who has the event's row
@@ -170,15 +212,4 @@ func cutHolder(id attendees.AttendeeID) (bare attendees.AttendeeID, nth int) {
 		return id, -1
 	}
 	return id[:i], int(n) - 1
-}
-
-// Sweep drops markers of removed rows that are older than a day, whatever event they are of,
-// and copies of responses that staff have matched in another event since. It is for the night.
-func (s *Store) Sweep(ctx context.Context) (err error) {
-	defer db.Wrap(&err, "sweep")
-	_, err = db.Exec(ctx, s.pool, `delete from removed where removed_on < $1::date`, attendees.DateOf(s.now().UTC()).AddDays(-1).String())
-	if err != nil {
-		return err
-	}
-	return s.dropCopies(ctx)
 }

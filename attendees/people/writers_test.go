@@ -107,7 +107,7 @@ func TestWritersSideBySideLoseNothing(t *testing.T) {
 func deed(ctx context.Context, w *coretest.World, tx db.Tx, e events.Event, id uuid.UUID, what int) (err error) {
 	switch what {
 	case 0:
-		_, err = w.People.Erase(ctx, tx, e, id)
+		_, err = w.People.Erase(ctx, tx, e, id, "unknown")
 	case 1, 5:
 		err = w.People.Restrict(ctx, tx, e, id, attendees.RestrictionAsked)
 	case 2, 3, 4:

@@ -3,6 +3,7 @@ package retention
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -138,13 +139,9 @@ func (s *Holds) List(ctx context.Context) (all []Hold, err error) {
 	defer db.Wrap(&err, "list holds")
 	rows, err := s.active(ctx, s.store.pool)
 	for _, r := range rows {
-		text, err := s.store.secrets.OpenText(holdPlace(r.Key), r.Sealed)
+		t, err := s.text(r)
 		if err != nil {
-			return nil, fmt.Errorf("hold %d: %w", r.ID, err)
-		}
-		var t holdText
-		if err := json.Unmarshal(text, &t); err != nil {
-			return nil, fmt.Errorf("hold %d is damaged", r.ID)
+			return nil, err
 		}
 		all = append(all, Hold{r.ID, r.Event, t.Attendee, r.Attendee.UUID, t.Reason, r.Until, r.By, r.AddedAt})
 	}
@@ -181,10 +178,25 @@ func (s *Holds) end(ctx context.Context) error {
 	return nil
 }
 
+// release ends a hold, also where the attendee's ticket was moved to meanwhile.
 func (s *Holds) release(ctx context.Context, r holdRow) error {
-	renew := false
-	err := db.InTx(ctx, s.store.pool, func(tx db.Tx) error {
-		e, err := s.store.events.WriteOne(ctx, tx, r.Event)
+	t, err := s.text(r)
+	if err != nil {
+		return err
+	}
+	as := map[uuid.UUID]events.Event{}
+	if t.Attendee != "" {
+		if as, err = s.store.people.HeldAs(ctx, s.store.pool, t.Attendee); err != nil {
+			return err
+		}
+	}
+	keys := []uuid.UUID{r.Key}
+	for _, e := range as {
+		keys = append(keys, e.Key)
+	}
+	var open []attendees.EventID
+	err = db.InTx(ctx, s.store.pool, func(tx db.Tx) error {
+		locked, err := s.store.events.Write(ctx, tx, keys...)
 		if err != nil {
 			return err
 		}
@@ -192,54 +204,67 @@ func (s *Holds) release(ctx context.Context, r holdRow) error {
 		if err != nil || n == 0 {
 			return err
 		}
-		if err := s.recordRelease(ctx, tx, e, r); err != nil {
+		if err := s.recordRelease(ctx, tx, r, t); err != nil {
 			return err
 		}
-		var others bool
-		err = db.Get(ctx, tx, &others, `
-			select exists (
-				select from holds
-				where event_id = $1 and attendee_id is not distinct from $2 and released_at is null)`, e.Key, r.Attendee)
-		if err != nil || others {
-			return err
+		last, err := s.endOne(ctx, tx, locked[r.Key], r.Attendee)
+		for key, e := range as {
+			if err == nil && last && key != r.Attendee.UUID {
+				_, err = s.endOne(ctx, tx, locked[e.Key], uuid.NullUUID{UUID: key, Valid: true})
+			}
 		}
-		if r.Attendee.Valid {
-			err = s.store.people.Hold(ctx, tx, e, r.Attendee.UUID, false)
-		} else {
-			e.Held, err = false, s.store.events.Hold(ctx, tx, e, false)
+		for _, e := range locked {
+			if e.State == attendees.Open {
+				open = append(open, e.ID)
+			}
 		}
-		if err != nil {
-			return err
-		}
-		if renew = e.State == attendees.Open; renew || e.State == attendees.Deleted {
-			return nil
-		}
-		return s.dropHeld(ctx, tx, e)
-	})
-	if err != nil || !renew {
 		return err
+	})
+	for _, event := range open {
+		if err == nil {
+			_, err = s.store.people.Renew(ctx, event)
+		}
 	}
-	_, err = s.store.people.Renew(ctx, r.Event)
 	return err
 }
 
-func (s *Holds) recordRelease(ctx context.Context, tx db.Tx, e events.Event, r holdRow) error {
-	entry := ledger.Entry{Kind: ledger.HoldEnded, Event: string(e.ID)}
+// endOne ends that an event, or an attendee of it, is on hold, where no hold is active any more.
+func (s *Holds) endOne(ctx context.Context, tx db.Tx, e events.Event, attendee uuid.NullUUID) (last bool, err error) {
+	err = db.Get(ctx, tx, &last, `
+		select not exists (
+			select from holds
+			where event_id = $1 and attendee_id is not distinct from $2 and released_at is null)`, e.Key, attendee)
+	if err != nil || !last {
+		return last, err
+	}
+	if attendee.Valid {
+		err = s.store.people.Hold(ctx, tx, e, attendee.UUID, false)
+	} else {
+		e.Held, err = false, s.store.events.Hold(ctx, tx, e, false)
+	}
+	if err == nil && e.State == attendees.Blocked {
+		err = s.dropHeld(ctx, tx, e)
+	}
+	return true, err
+}
+
+func (s *Holds) text(r holdRow) (t holdText, err error) {
+	text, err := s.store.secrets.OpenText(holdPlace(r.Key), r.Sealed)
+	if err != nil || json.Unmarshal(text, &t) != nil {
+		return t, errors.Join(fmt.Errorf("hold %d is damaged", r.ID), err)
+	}
+	return t, nil
+}
+
+func (s *Holds) recordRelease(ctx context.Context, tx db.Tx, r holdRow, t holdText) error {
+	entry := ledger.Entry{Kind: ledger.HoldEnded, Event: string(r.Event), Reason: t.Reason}
 	if r.Entry != nil {
 		entry.Hold = *r.Entry
 	}
-	text, err := s.store.secrets.OpenText(holdPlace(r.Key), r.Sealed)
-	if err != nil {
-		return err
-	}
-	var t holdText
-	if err := json.Unmarshal(text, &t); err != nil {
-		return fmt.Errorf("hold %d is damaged", r.ID)
-	}
-	if entry.Reason = t.Reason; t.Attendee != "" {
+	if t.Attendee != "" {
 		return s.store.ledger.RecordPerson(ctx, tx, entry, s.store.KeyedID(t.Attendee))
 	}
-	_, err = s.store.ledger.Record(ctx, tx, entry)
+	_, err := s.store.ledger.Record(ctx, tx, entry)
 	return err
 }
 

@@ -184,7 +184,7 @@ func (s *Store) mayBlock(ctx context.Context, q db.Queryer, e events.Event) erro
 
 // decide finds who is in doubt: all who never agreed where more than half did not, a source
 // could not be read, or more than a handful of unmatched responses say yes. Otherwise only
-// those with an open claim that says yes.
+// those whom a response that says yes may belong to: it names them, or gives their address.
 func (p *preparation) decide(ctx context.Context, tx db.Tx) error {
 	e := p.event
 	var n struct {
@@ -210,7 +210,12 @@ func (p *preparation) decide(ctx context.Context, tx db.Tx) error {
 		from responses r
 		join attendees a on a.id between r.claims and overlay(r.claims::text placing 'ff' from 35)::uuid
 		where r.event_id = $1 and r.attendee_id is null and r.agreed
-		group by r.claims`)
+		group by r.claims
+		union
+		select a.id -- who may have given it, among those who share its address
+		from responses r
+		join attendees a on a.event_id = r.event_id and a.address_index = r.address_index
+		where r.event_id = $1 and r.attendee_id is null and r.agreed and r.address_index <> ''`)
 	return err
 }
 

@@ -121,7 +121,7 @@ func (s *Store) erase(ctx context.Context, who Subject, reason string, whole boo
 		switch {
 		case !duty:
 			var more []attendees.Layer
-			more, err = s.People.Erase(ctx, tx, e, who.Key)
+			more, err = s.People.Erase(ctx, tx, e, who.Key, who.ID)
 			gone = append(gone, more...)
 		case e.State == attendees.Open:
 			err = s.People.Restrict(ctx, tx, e, who.Key, attendees.ErasureAsked)

@@ -74,7 +74,7 @@ func TestALaterRosterHasWhatWasWrittenSinceAndNothingThatIsGone(t *testing.T) {
 	w.Save(coretest.Ticket("2", "1", "Zoe Berg", "bo@n.example"), coretest.Ticket("4", "1", "Abe Ek", "abe@n.example"))
 	w.Answer(coretest.Response("t", "1", october, coretest.Answers{"agree": {"true"}}))
 	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
-		_, err := w.People.Erase(ctx, tx, e, w.Key("1", "3"))
+		_, err := w.People.Erase(ctx, tx, e, w.Key("1", "3"), "3")
 		return err
 	})
 	fresh := roster.New(w.Pool, w.Events, w.Reader, w.Policy, func() time.Time { return w.Now })
@@ -107,7 +107,7 @@ func TestWhatOneProcessEndsTheOtherDoesNotShow(t *testing.T) {
 	for what, end := range map[string]func(w *coretest.World){
 		"an erasure": func(w *coretest.World) {
 			w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
-				_, err := w.People.Erase(ctx, tx, e, w.Key("1", "1"))
+				_, err := w.People.Erase(ctx, tx, e, w.Key("1", "1"), "1")
 				return err
 			})
 		},
@@ -229,7 +229,7 @@ func TestNoReaderSeesWhatWasErasedBeforeItAsked(t *testing.T) {
 		id := attendees.AttendeeID(fmt.Sprint(457_000_000 + 7*i))
 		key := w.Key("1", id)
 		w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
-			_, err := w.People.Erase(ctx, tx, e, key)
+			_, err := w.People.Erase(ctx, tx, e, key, id)
 			return err
 		})
 		mu.Lock()

@@ -90,30 +90,19 @@ func (a *Attendee) takes(r Answer) bool {
 	return a.moved.IsZero() || a.stays && r.Submitted.Before(a.moved)
 }
 
-// byAddress is the one attending attendee of an address, else the one who is not, else the
-// one of them who has the name; but is not asked for.
+// byAddress is whose an address is, but is not asked for: where several people have it, or
+// have had it, theirs who has the name. Of one person's tickets it is the one that attends,
+// else the only one.
 func (e *Gathering) byAddress(r Answer, name string, but *Attendee) *Attendee {
 	if r.Address == "" {
 		return nil
 	}
-	var some, others []*Attendee
-	for _, a := range e.People {
-		if a == but || a.Address != r.Address || !a.takes(r) {
-			continue
-		}
-		if a.standing == Attending {
-			some = append(some, a)
-		} else {
-			others = append(others, a)
-		}
+	some := slices.DeleteFunc(slices.Clone(e.People), func(a *Attendee) bool { return a == but || a.Address != r.Address || !a.takes(r) })
+	if slices.ContainsFunc(some, func(a *Attendee) bool { return a.shared || fold(a.Named) != fold(some[0].Named) }) {
+		some = slices.DeleteFunc(some, func(a *Attendee) bool { return name == "" || fold(a.Named) != fold(name) })
 	}
-	if len(some) == 0 {
-		some = others
-	}
-	if len(some) > 1 {
-		some = slices.DeleteFunc(some, func(a *Attendee) bool {
-			return name == "" || a.Layer == nil || a.State != Open || fold(a.Layer.Name) != fold(name)
-		})
+	if attending := slices.DeleteFunc(slices.Clone(some), func(a *Attendee) bool { return a.standing != Attending }); len(attending) > 0 {
+		some = attending
 	}
 	if len(some) == 1 {
 		return some[0]

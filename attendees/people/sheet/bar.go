@@ -22,19 +22,16 @@ const (
 	Withdrawn  What = "withdrawn"
 )
 
-// Bar is what is decided about one registration, or one response, in one event.
+// Bar is what is decided about one attendee, registration or response: in one event, or in
+// all. Erased is decided about registrations, not about one holder.
 type Bar struct {
-	// Hash is the key of the response, or of the attendee; of Erased that of the
-	// registration's first holder.
-	Hash    uuid.UUID             `db:"hash"`
+	Hash    uuid.UUID             `db:"hash"` // the key in the event; in all events that of no event, under any secret
 	What    What                  `db:"what"`
 	Purpose attendees.PurposeName `db:"purpose"` // of Withdrawn
 	Reason  attendees.Reason      `db:"reason"`  // of Restricted
 	Waits   bool                  `db:"waits"`   // it is for somebody who is not here yet
 	MadeOn  attendees.Date        `db:"made_on"` // today, where it is set
 }
-
-const barColumns = `hash, what, purpose, reason, waits, made_on`
 
 // SetBar decides something about somebody, for a caller who has the event's row in tx. The
 // zero Event: in all events.
@@ -55,68 +52,70 @@ func (d *Desk) LiftBar(ctx context.Context, tx db.Tx, e events.Event, hash uuid.
 
 // SetBar decides something about somebody, on the sheet too.
 func (sh *Sheet) SetBar(ctx context.Context, b Bar) error {
-	sh.Bars[b.Hash] = append(sh.Bars[b.Hash], b)
+	sh.bars[b.Hash] = append(sh.bars[b.Hash], b)
 	return sh.desk.SetBar(ctx, sh.Tx, sh.Event, b)
 }
 
-// loadBars loads what is decided about attendees and responses by their keys.
-func (sh *Sheet) loadBars(ctx context.Context, hashes []uuid.UUID) error {
+// ticket is the registration that a layer is of, or that a response names.
+func ticket(l attendees.Layer) attendees.AttendeeID {
+	if l.Origin() == attendees.FromResponse {
+		return l.Claims()
+	}
+	id, _ := l.Registration()
+	return id
+}
+
+// loadBars loads what is decided about attendees and responses by their keys, and what is
+// decided for all events about what layers are of, or name.
+func (sh *Sheet) loadBars(ctx context.Context, keys []uuid.UUID, layers []attendees.Layer) error {
 	if !sh.some.Bars {
 		return nil
 	}
+	here := make(map[uuid.UUID]uuid.UUID, len(keys)+2*len(layers))
+	for _, k := range keys {
+		here[k] = k
+	}
+	for _, h := range sh.desk.Secrets.AllHashes() {
+		for _, l := range layers {
+			if id := ticket(l); id != "" {
+				here[h.Registration("", string(sh.Event.Source), string(id))] = sh.Base(id)
+			}
+			if form, id := l.Response(); l.Origin() == attendees.FromResponse {
+				here[h.Response("", string(form), string(id))] = sh.ResponseKey(form, id)
+			}
+		}
+	}
+	hashes := make([]uuid.UUID, 0, len(here))
+	for hash := range here {
+		hashes = append(hashes, hash)
+	}
 	var rows []Bar
 	err := db.Select(ctx, sh.Tx, &rows, `
-		select `+barColumns+`
+		select hash, what, purpose, reason, waits, made_on
 		from bars
-		where hash = any($1::uuid[]) and event_id = $2`, Texts(hashes), sh.Event.Key)
+		where hash = any($1::uuid[]) and event_id in ($2, $3)`, Texts(hashes), sh.Event.Key, uuid.Nil)
 	for _, b := range rows {
-		if !slices.Contains(sh.Bars[b.Hash], b) {
-			sh.Bars[b.Hash] = append(sh.Bars[b.Hash], b)
+		if b.Hash = here[b.Hash]; !slices.Contains(sh.bars[b.Hash], b) {
+			sh.bars[b.Hash] = append(sh.bars[b.Hash], b)
 		}
 	}
 	return err
 }
 
-// loadEverywhere loads what is decided for all events about registrations or responses.
-func (sh *Sheet) loadEverywhere(ctx context.Context, layers []attendees.Layer) error {
-	if !sh.some.Everywhere {
-		return nil
-	}
-	here := map[uuid.UUID]uuid.UUID{}
-	var hashes []uuid.UUID
-	for _, h := range sh.desk.Secrets.AllHashes() {
-		for _, l := range layers {
-			ticket, _ := l.Registration()
-			hash, key := uuid.UUID(h.Registration("", string(sh.Event.Source), string(ticket))), sh.Base(ticket)
-			if form, id := l.Response(); l.Origin() == attendees.FromResponse {
-				hash, key = h.Response("", string(form), string(id)), sh.ResponseKey(form, id)
-			}
-			hashes, here[hash] = append(hashes, hash), key
-		}
-	}
-	var rows []Bar
-	err := db.Select(ctx, sh.Tx, &rows, `
-		select `+barColumns+`
-		from bars
-		where hash = any($1::uuid[]) and event_id = $2`, Texts(hashes), uuid.Nil)
-	for _, b := range rows {
-		b.Hash = here[b.Hash]
-		sh.Bars[b.Hash] = append(sh.Bars[b.Hash], b)
-	}
-	return err
-}
+// BarsOf are what is decided about an attendee who was loaded.
+func (sh *Sheet) BarsOf(p *Person) []Bar { return sh.bars[p.ID] }
 
 // Barred is what is decided of a kind about a registration or response that was loaded.
 func (sh *Sheet) Barred(hash uuid.UUID, what What) (b Bar, ok bool) {
-	i := slices.IndexFunc(sh.Bars[hash], func(b Bar) bool { return b.What == what })
+	i := slices.IndexFunc(sh.bars[hash], func(b Bar) bool { return b.What == what })
 	if i < 0 {
 		return b, false
 	}
-	return sh.Bars[hash][i], true
+	return sh.bars[hash][i], true
 }
 
 func (sh *Sheet) withdrawn(id uuid.UUID) (all []attendees.PurposeName) {
-	for _, b := range sh.Bars[id] {
+	for _, b := range sh.bars[id] {
 		if b.What == Withdrawn {
 			all = append(all, b.Purpose)
 		}

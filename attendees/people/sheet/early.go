@@ -2,6 +2,7 @@ package sheet
 
 import (
 	"context"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -24,32 +25,17 @@ const (
 // seal.ErrNoOfficer where there is no officer's key.
 func (sh *Sheet) Restrict(ctx context.Context, p *Person, reason attendees.Reason) error {
 	sh.derive(p)
-	layers := append([]attendees.Layer{p.Registration}, p.Layers()...)
-	if !p.Correction.IsZero() {
-		layers = append(layers, p.Correction)
-	}
 	p.NameHash = sh.nameHash(p)
+	layers := slices.DeleteFunc(append([]attendees.Layer{p.Registration, p.Correction}, p.Layers()...), attendees.Layer.IsZero)
 	if err := sh.SealMore(ctx, p, reason, sh.merged(p).Email, layers...); err != nil {
 		return err
 	}
-	p.State, p.Reason, p.Registration, p.dirty = attendees.Restricted, reason, attendees.Layer{}, true
-	sh.Correct(p, attendees.Layer{})
+	p.State, p.Reason, p.Registration, p.Correction = attendees.Restricted, reason, attendees.Layer{}, attendees.Layer{}
+	p.dirty, p.corrected = true, true
 	for _, a := range p.Responses {
-		a.Agreed, a.AddressIndex = a.Layer.Agreed(), sh.address(a.Layer.Email())
-		a.Layer, a.dirty = attendees.Layer{}, true
+		sh.say(a, attendees.Layer{})
 	}
 	return sh.SetBar(ctx, Bar{Hash: p.ID, What: Restricted, Reason: reason})
-}
-
-// sealMore seals a response that came for a restricted attendee.
-func (sh *Sheet) sealMore(ctx context.Context, p *Person, a *Answer) error {
-	if err := sh.SealMore(ctx, p, p.Reason, a.Layer.Email(), a.Layer); err != nil {
-		return err
-	}
-	a.Agreed, a.AddressIndex = a.Layer.Agreed(), sh.address(a.Layer.Email())
-	p.Agreed, p.dirty = p.Agreed || a.Agreed, true
-	a.Layer, a.dirty = attendees.Layer{}, true
-	return nil
 }
 
 // SealMore seals layers of an attendee who is restricted for a reason, as one number more:

@@ -6,16 +6,20 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
 )
 
-// Flush derives and writes all that changed on the sheet, with one statement for each table to
-// delete what was there and one to insert what is there now, in the order of the keys, so
-// that row order tells nothing.
+// Flush looks whose waiting responses are by now, derives and writes all that changed on the
+// sheet, with one statement for each table to delete what was there and one to insert what
+// is there now, in the order of the keys, so that row order tells nothing.
 func (sh *Sheet) Flush(ctx context.Context) error {
+	if err := sh.rematch(ctx); err != nil {
+		return err
+	}
 	for _, p := range sh.People {
 		if p.dirty && !p.removed && !p.late() {
 			sh.derive(p)
@@ -26,9 +30,9 @@ func (sh *Sheet) Flush(ctx context.Context) error {
 	}
 	var oldPeople, oldAnswers, oldCorrections, removed, unclaimed []uuid.UUID
 	var people, corrected []*Person
-	var answers []*Answer
+	var answers, claims []*Answer
 	for _, p := range sh.People {
-		if !p.fresh && (p.dirty || p.removed) {
+		if !p.Fresh && (p.dirty || p.removed) {
 			oldPeople = append(oldPeople, p.ID)
 		}
 		if p.corrected || p.removed {
@@ -53,28 +57,30 @@ func (sh *Sheet) Flush(ctx context.Context) error {
 			unclaimed = append(unclaimed, *a.claimed)
 		}
 		switch {
-		case a.removed:
+		case a.removed && !a.Fresh:
 			removed = append(removed, a.ID)
+		case a.removed:
 		case a.dirty:
 			answers = append(answers, a)
 		}
-		if !a.Layer.IsZero() { // else its attendee is restricted
-			a.Agreed, a.AddressIndex = a.Layer.Agreed(), sh.address(a.Layer.Email())
+		if a.asks && !a.removed {
+			claims = append(claims, a)
 		}
 	}
-	sort(people, func(p *Person) uuid.UUID { return p.ID })
-	sort(answers, func(a *Answer) uuid.UUID { return a.ID })
+	slices.SortFunc(people, func(a, b *Person) int { return Compare(a.ID, b.ID) })
+	slices.SortFunc(answers, func(a, b *Answer) int { return Compare(a.ID, b.ID) })
 	for _, step := range []func() error{
-		func() error { return sh.erase(ctx, `delete from attendees where id = any($1::uuid[])`, oldPeople) },
-		func() error { return sh.erase(ctx, `delete from responses where id = any($1::uuid[])`, oldAnswers) },
+		func() error { return sh.delete(ctx, `delete from attendees where id = any($1::uuid[])`, oldPeople) },
+		func() error { return sh.delete(ctx, `delete from responses where id = any($1::uuid[])`, oldAnswers) },
 		func() error {
-			return sh.erase(ctx, `delete from corrections where attendee_id = any($1::uuid[])`, oldCorrections)
+			return sh.delete(ctx, `delete from corrections where attendee_id = any($1::uuid[])`, oldCorrections)
 		},
 		func() error { return sh.mark(ctx, removed) },
 		func() error { return sh.writePeople(ctx, people) },
 		func() error { return sh.writeAnswers(ctx, answers) },
 		func() error { return sh.writeCorrections(ctx, corrected) },
-		func() error { return sh.settleClaims(ctx, unclaimed) },
+		func() error { return sh.askAbout(ctx, claims) },
+		func() error { return sh.settle(ctx, unclaimed) },
 	} {
 		if err := step(); err != nil {
 			return err
@@ -83,20 +89,21 @@ func (sh *Sheet) Flush(ctx context.Context) error {
 	return nil
 }
 
-func sort[T any](all []T, key func(T) uuid.UUID) {
-	slices.SortFunc(all, func(a, b T) int {
-		x, y := key(a), key(b)
-		return bytes.Compare(x[:], y[:])
-	})
+func (sh *Sheet) delete(ctx context.Context, statement string, ids []uuid.UUID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := db.Exec(ctx, sh.Tx, statement, Texts(ids))
+	return err
 }
 
 // leaveAddresses marks those who have an address that somebody else leaves: whose it was, it
 // does not say any more.
 func (sh *Sheet) leaveAddresses(ctx context.Context) error {
 	var leaving []*Person
-	var left [][]byte
+	var left pq.ByteaArray
 	for _, p := range sh.People {
-		if p.fresh || len(p.index) == 0 {
+		if p.Fresh || len(p.index) == 0 {
 			continue
 		}
 		if p.removed && (p.Standing == attendees.Attending || p.Standing == attendees.Gone) || !p.removed && !bytes.Equal(p.index, p.AddressIndex) {
@@ -149,7 +156,7 @@ func (sh *Sheet) shares(ctx context.Context, p *Person, address attendees.Person
 	if p.Shared || len(index) == 0 {
 		return p.Shared, nil
 	}
-	if err := sh.loadAt(ctx, [][]byte{index}); err != nil {
+	if err := sh.loadAt(ctx, pq.ByteaArray{index}); err != nil {
 		return false, err
 	}
 	return slices.ContainsFunc(sh.at[string(index)], func(o *Person) bool {
@@ -157,17 +164,33 @@ func (sh *Sheet) shares(ctx context.Context, p *Person, address attendees.Person
 	}), nil
 }
 
-// settleClaims ends the tasks about registrations that no response claims any more.
-func (sh *Sheet) settleClaims(ctx context.Context, bases []uuid.UUID) error {
-	for _, base := range bases {
-		var claimed bool
-		err := db.Get(ctx, sh.Tx, &claimed, `select exists (select from responses where event_id = $1 and claims = $2)`, sh.Event.Key, base)
-		if err != nil || claimed {
-			return err
-		}
-		if err := sh.desk.Events.Tasks.Settle(ctx, sh.Tx, events.Task{Kind: events.TaskClaim, Event: sh.Event.Key, Attendee: base}); err != nil {
+// askAbout asks staff about responses that claim to be somebody's.
+func (sh *Sheet) askAbout(ctx context.Context, claims []*Answer) error {
+	for _, a := range claims {
+		err := sh.desk.Events.Tasks.Ask(ctx, sh.Tx, events.Task{
+			Kind: events.TaskClaim, Event: sh.Event.Key, Attendee: *a.Claims, Count: 1, Sealed: sh.desk.SealIDs(sh.Event.Key, string(a.Layer.Claims())),
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// settle ends the tasks about registrations that no response claims any more.
+func (sh *Sheet) settle(ctx context.Context, bases []uuid.UUID) error {
+	if len(bases) == 0 {
+		return nil
+	}
+	var free []uuid.UUID
+	err := db.Select(ctx, sh.Tx, &free, `
+		select base
+		from unnest($2::uuid[]) as base
+		where not exists (select from responses where event_id = $1 and claims = base)`, sh.Event.Key, Texts(bases))
+	for _, base := range free {
+		if err == nil {
+			err = sh.desk.Events.Tasks.Settle(ctx, sh.Tx, events.Task{Kind: events.TaskClaim, Event: sh.Event.Key, Attendee: base})
+		}
+	}
+	return err
 }

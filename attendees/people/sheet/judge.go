@@ -9,15 +9,18 @@ import (
 	"github.com/lib/pq"
 
 	"lethe/attendees"
-	"lethe/attendees/events"
 	"lethe/attendees/seal"
 )
+
+// ByHand is how staff match. What they matched, or took from somebody, is not judged again.
+const ByHand = "hand"
 
 // verdict is whose a response is.
 type verdict struct {
 	person *Person
 	how    string // hidden, address or name
 	claims bool   // it names an attendee, and is not believed
+	out    bool   // it names somebody who was erased
 }
 
 // judge finds whose a response is, among the attendees on the sheet.
@@ -25,85 +28,98 @@ type verdict struct {
 // It is the attendee's that its hidden field names, who held the ticket when it was
 // submitted, where the form's address agrees with theirs, or the form asks for none. A
 // hidden id whose address is exactly one other attendee's is that attendee's. With any
-// other address it is a claim. Without a hidden id it is the one attending attendee's of
-// its address, else the one former holder's, else theirs who has the name among those who
-// share the address.
+// other address it is a claim, and stays out where the one whom it names may be erased.
+// Without a hidden id it is theirs who has its address.
 func (sh *Sheet) judge(l attendees.Layer) verdict {
-	address := sh.address(l.Email())
-	var named *Person
-	sure := false
-	if l.Claims() != "" {
-		named, sure = sh.holderAt(sh.Base(l.Claims()), l)
+	address, name := sh.address(l.Email()), l.Name()
+	named, sure, erased := sh.holderAt(sh.Base(l.Claims()), l)
+	if named != nil {
+		agrees := bytes.Equal(address, named.AddressIndex) || bytes.Equal(address, sh.address(named.Registration.Email()))
+		if len(address) == 0 && sure || len(address) > 0 && agrees {
+			return verdict{person: named, how: "hidden"}
+		}
+		name = ""
 	}
-	switch {
-	case named == nil:
-		p, how := sh.byAddress(address, l.Name(), nil)
-		return verdict{p, how, p == nil && l.Claims() != ""}
-	case len(address) == 0 && sure, len(address) > 0 && (bytes.Equal(address, named.AddressIndex) || bytes.Equal(address, sh.address(named.Registration.Email()))):
-		return verdict{named, "hidden", false}
+	if p, how := sh.byAddress(address, name, named); p != nil {
+		return verdict{person: p, how: how}
 	}
-	if p, how := sh.byAddress(address, "", named); p != nil {
-		return verdict{p, how, false}
-	}
-	return verdict{claims: true}
+	return verdict{claims: l.Claims() != "" && !erased, out: l.Claims() != "" && erased}
 }
 
-// holderAt is the holder of a ticket when a response was submitted; nil where none is
-// known. It is not sure where nobody can read since when a later holder, sealed early or
-// blocked before, has had the ticket: theirs is surely what was submitted after the day on
-// which they came.
-func (sh *Sheet) holderAt(base uuid.UUID, l attendees.Layer) (at *Person, sure bool) {
-	for i, p := range sh.holders(base) {
-		unknown := i > 0 && p.Registration.IsZero()
-		if at == nil || unknown || !l.Submitted().Before(p.Registration.HeldSince()) {
-			at, sure = p, !unknown || p.CameOn.Before(attendees.DateOf(l.Submitted()))
+// holderAt is the holder of a ticket when a response was submitted; nil where none is known.
+// It is not sure where nobody can read since when a later holder, sealed early or blocked
+// before, has had the ticket: theirs is surely what was submitted after the day on which they
+// came. Nor is it where it may have been somebody who is erased: a holder who is missing.
+func (sh *Sheet) holderAt(base uuid.UUID, l attendees.Layer) (at *Person, sure, erased bool) {
+	_, erased = sh.Barred(base, Erased)
+	sure = !erased
+	top, known := sh.top[base]
+	for n := top; known && n >= 0; n-- {
+		switch p := sh.People[seal.Holder(base, n)]; {
+		case p == nil || p.removed:
+			sure, erased = false, true
+		case n > 0 && p.Registration.IsZero():
+			if p.CameOn.Before(attendees.DateOf(l.Submitted())) {
+				return p, sure, erased
+			}
+			sure = false
+		case !l.Submitted().Before(p.Registration.HeldSince()):
+			return p, sure, erased
 		}
 	}
-	return at, sure
+	return nil, false, erased
 }
 
-// byAddress finds the one attendee of an address, but somebody.
+// byAddress finds whose an address is, but somebody's. Where several people have it, or have
+// had it, it is theirs who has the name. Of one person's tickets it is the one that attends,
+// else the only one.
 func (sh *Sheet) byAddress(address []byte, name attendees.Personal, but *Person) (*Person, string) {
 	if len(address) == 0 {
 		return nil, ""
 	}
-	var attending, others []*Person
+	has := func(p *Person) bool { return p != but && !p.removed && bytes.Equal(p.AddressIndex, address) }
+	var all, attending []*Person
+	several := false
 	for _, p := range sh.at[string(address)] {
-		switch {
-		case p == but || p.removed || !bytes.Equal(p.AddressIndex, address):
-		case p.Standing == attendees.Attending:
-			attending = append(attending, p)
-		default:
-			others = append(others, p)
+		if has(p) {
+			all = append(all, p)
+			several = several || p.Shared || !bytes.Equal(sh.nameHash(p), sh.nameHash(all[0]))
 		}
 	}
-	some := attending
-	if len(some) == 0 {
-		some = others
+	how := "address"
+	if hash := sh.hashes.Name(string(sh.Event.ID), name.Reveal()); several {
+		how = "name"
+		all = slices.DeleteFunc(all, func(p *Person) bool { return len(hash) == 0 || !bytes.Equal(sh.nameHash(p), hash) })
 	}
-	if len(some) == 1 {
-		return some[0], "address"
+	for _, p := range all {
+		if p.Standing == attendees.Attending {
+			attending = append(attending, p)
+		}
 	}
-	folded := seal.FoldName(name.Reveal())
-	some = slices.DeleteFunc(some, func(p *Person) bool {
-		return folded == "" || seal.FoldName(p.Registration.Name().Reveal()) != folded
-	})
-	if len(some) == 1 {
-		return some[0], "name"
+	if len(attending) > 0 {
+		all = attending
 	}
-	return nil, ""
+	if len(all) != 1 {
+		return nil, ""
+	}
+	return all[0], how
 }
 
-// Rematch looks again whose the waiting responses are that may be those of attendees who
-// have come, or changed. It tells how many it matched.
-func (sh *Sheet) Rematch(ctx context.Context, touched []*Person) (found int, err error) {
-	if !sh.some.Waiting || len(touched) == 0 {
-		return 0, nil
+// rematch looks again whose the waiting responses are that may be those of attendees who
+// have come, changed or left.
+func (sh *Sheet) rematch(ctx context.Context) error {
+	if !sh.some.Waiting {
+		return nil
 	}
 	var bases []uuid.UUID
 	var indexes pq.ByteaArray
-	for _, p := range touched {
-		sh.derive(p)
+	for _, p := range sh.People {
+		if !p.moved {
+			continue
+		}
+		if p.moved = false; !p.removed {
+			sh.derive(p)
+		}
 		base, _ := seal.HolderOf(p.ID)
 		bases = append(bases, base)
 		for _, index := range [][]byte{p.AddressIndex, p.index} {
@@ -112,87 +128,87 @@ func (sh *Sheet) Rematch(ctx context.Context, touched []*Person) (found int, err
 			}
 		}
 	}
-	err = sh.loadAnswers(ctx, `
+	if len(bases) == 0 {
+		return nil
+	}
+	err := sh.loadAnswers(ctx, `
 		select `+answerColumns+`
 		from responses r
 		where r.event_id = $1 and r.attendee_id is null
 		  and (r.claims = any($2::uuid[]) or r.address_index = any($3))`, sh.Event.Key, Texts(bases), indexes)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if err := sh.loadAt(ctx, indexes); err != nil {
-		return 0, err
+		return err
+	}
+	if err := sh.leaveAddresses(ctx); err != nil { // so that nobody inherits what somebody else gave there
+		return err
 	}
 	for _, a := range sh.Answers {
-		if a.Attendee != nil || a.removed || a.MatchedBy != "" {
+		if a.Fresh || a.Attendee != nil || a.removed || a.MatchedBy == ByHand {
 			continue
 		}
-		if err := sh.Place(ctx, a); err != nil {
-			return found, err
+		if _, err := sh.Place(ctx, a); err != nil {
+			return err
 		}
 		if a.Attendee != nil {
-			found++
+			sh.Found++
 		}
 	}
-	return found, nil
+	return nil
 }
 
 // Place gives a response to whose it is judged to be, or leaves it as a claim or unmatched.
-func (sh *Sheet) Place(ctx context.Context, a *Answer) error {
+// It does not stay where it names somebody who was erased.
+func (sh *Sheet) Place(ctx context.Context, a *Answer) (stays bool, err error) {
 	v := sh.judge(a.Layer)
 	if v.person != nil {
-		return sh.Give(ctx, a, v.person, v.how)
+		return true, sh.Give(ctx, a, v.person, v.how)
+	}
+	if v.out {
+		sh.Drop(a)
+		return !a.removed, nil
 	}
 	before := a.Claims
 	if a.Claims = nil; v.claims {
 		base := sh.Base(a.Layer.Claims())
 		a.Claims = &base
+		named := sh.Present(base) // who may come yet; where they were here before, staff were asked
+		a.asks = named != nil && (before == nil || named.Fresh)
 	}
-	if (before == nil) != (a.Claims == nil) {
-		a.dirty = true
-	}
-	if !v.claims {
-		return nil
-	}
-	named := sh.Present(*a.Claims)
-	if named == nil || before != nil && !named.fresh {
-		return nil // it may come yet, or staff were asked
-	}
-	return sh.desk.Events.Tasks.Ask(ctx, sh.Tx, events.Task{
-		Kind: events.TaskClaim, Event: sh.Event.Key, Attendee: *a.Claims, Count: 1, Sealed: sh.desk.SealIDs(sh.Event.Key, string(a.Layer.Claims())),
-	})
+	a.dirty = a.dirty || (before == nil) != (a.Claims == nil)
+	return true, nil
 }
 
 // match gives a response to an attendee; nil takes it from the one who has it.
 func (sh *Sheet) match(a *Answer, p *Person, how string) {
-	if a.Attendee != nil {
-		if old := sh.People[*a.Attendee]; old != nil {
-			old.Responses = slices.DeleteFunc(old.Responses, func(o *Answer) bool { return o == a })
-			old.dirty = true
-		}
+	if old := sh.People[a.owner()]; old != nil {
+		old.Responses = slices.DeleteFunc(old.Responses, func(o *Answer) bool { return o == a })
+		old.dirty = true
 	}
 	a.Attendee, a.MatchedBy, a.dirty = nil, how, true
 	if p == nil {
 		return
 	}
 	id := p.ID
-	a.Attendee, a.Claims = &id, nil
+	a.Attendee, a.Claims, a.asks = &id, nil, false
 	p.Responses, p.dirty = append(p.Responses, a), true
 }
-
-// ByHand is how staff match. What they matched, or took from somebody, is not judged again.
-const ByHand = "hand"
 
 // Give matches a response to an attendee; nil takes it from the one who has it. What comes for one
 // who is restricted is sealed.
 func (sh *Sheet) Give(ctx context.Context, a *Answer, p *Person, how string) error {
 	sh.match(a, p, how)
-	if p == nil {
+	if p == nil || a.Layer.IsZero() {
 		return nil
 	}
-	a.Layer = sh.again(p.ID, a.Layer)
-	if p.State == attendees.Restricted && !a.Layer.IsZero() {
-		return sh.sealMore(ctx, p, a)
+	sh.say(a, sh.again(p.ID, a.Layer))
+	if p.State != attendees.Restricted {
+		return nil
 	}
-	return nil
+	l := a.Layer
+	sh.say(a, attendees.Layer{})
+	p.Agreed = p.Agreed || a.Agreed
+	return sh.SealMore(ctx, p, p.Reason, l.Email(), l)
 }

@@ -18,50 +18,35 @@ func (sh *Sheet) Load(ctx context.Context, bases ...uuid.UUID) error {
 	if len(bases) == 0 || !sh.some.People {
 		return nil
 	}
-	var rows []row
-	err := db.Select(ctx, sh.Tx, &rows, `
+	return sh.loadPeople(ctx, `
 		select `+personColumns+`
-		from unnest($1::uuid[], $2::uuid[]) as w (low, high)
+		from unnest($1::uuid[]) as w (first)
 		cross join lateral (
 			select *
 			from attendees
-			where id between w.low and w.high
+			where id between w.first and overlay(w.first::text placing 'ff' from 35)::uuid
 			order by id
 			limit 256 -- without it the planner, which knows nothing of keys, might read the whole table for each
-		) as a`, Texts(bases), Texts(highs(bases)))
-	if err != nil {
-		return err
-	}
-	return sh.take(ctx, rows)
-}
-
-// highs are the highest keys that holders of registrations may have.
-func highs(bases []uuid.UUID) []uuid.UUID {
-	all := make([]uuid.UUID, len(bases))
-	for i, b := range bases {
-		all[i] = seal.Holder(b, seal.MaxHolder)
-	}
-	return all
+		) as a`, Texts(bases))
 }
 
 // loadAt loads the attendees who have addresses.
-func (sh *Sheet) loadAt(ctx context.Context, indexes [][]byte) error {
+func (sh *Sheet) loadAt(ctx context.Context, indexes pq.ByteaArray) error {
 	if len(indexes) == 0 || !sh.some.People {
 		return nil
 	}
-	var rows []row
-	err := db.Select(ctx, sh.Tx, &rows, `
+	return sh.loadPeople(ctx, `
 		select `+personColumns+`
 		from attendees a
-		where a.event_id = $1 and a.address_index = any($2)`, sh.Event.Key, pq.ByteaArray(indexes))
-	if err != nil {
-		return err
-	}
-	return sh.take(ctx, rows)
+		where a.event_id = $1 and a.address_index = any($2)`, sh.Event.Key, indexes)
 }
 
-// take opens attendees that are not on the sheet yet, with all that is theirs.
-func (sh *Sheet) take(ctx context.Context, rows []row) error {
+// loadPeople opens attendees that are not on the sheet yet, with all that is theirs.
+func (sh *Sheet) loadPeople(ctx context.Context, query string, args ...any) error {
+	var rows []row
+	if err := db.Select(ctx, sh.Tx, &rows, query, args...); err != nil {
+		return err
+	}
 	var ids []uuid.UUID
 	for _, r := range rows {
 		if sh.People[r.ID] != nil {
@@ -72,17 +57,17 @@ func (sh *Sheet) take(ctx context.Context, rows []row) error {
 		if p.Registration, err = sh.open(r.ID, attendees.FromRegistration, r.Sealed); err != nil {
 			return err
 		}
-		p.Sealed = nil
+		if p.Correction, err = sh.open(r.ID, attendees.FromCorrection, r.Corrected); err != nil {
+			return err
+		}
+		p.Sealed, p.Corrected = nil, nil
 		sh.put(p)
 		ids = append(ids, r.ID)
 	}
 	if len(ids) == 0 {
 		return nil
 	}
-	if err := sh.loadBars(ctx, ids); err != nil {
-		return err
-	}
-	if err := sh.loadCorrections(ctx, ids); err != nil || !sh.some.Responses {
+	if err := sh.loadBars(ctx, ids, nil); err != nil || !sh.some.Responses {
 		return err
 	}
 	return sh.loadAnswers(ctx, `
@@ -91,69 +76,10 @@ func (sh *Sheet) take(ctx context.Context, rows []row) error {
 		where r.attendee_id = any($1::uuid[])`, Texts(ids))
 }
 
-func (sh *Sheet) loadCorrections(ctx context.Context, ids []uuid.UUID) error {
-	if !sh.some.Corrections {
-		return nil
-	}
-	var rows []struct {
-		ID    uuid.UUID `db:"attendee_id"`
-		Layer []byte    `db:"layer"`
-	}
-	err := db.Select(ctx, sh.Tx, &rows, `
-		select attendee_id, layer
-		from corrections
-		where attendee_id = any($1::uuid[])`, Texts(ids))
-	if err != nil {
-		return err
-	}
-	for _, r := range rows {
-		if sh.People[r.ID].Correction, err = sh.open(r.ID, attendees.FromCorrection, r.Layer); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// loadAnswers opens responses that are not on the sheet yet.
+// loadAnswers opens responses that are not on the sheet yet, with the attendees that have them.
 func (sh *Sheet) loadAnswers(ctx context.Context, query string, args ...any) error {
 	var rows []answerRow
 	if err := db.Select(ctx, sh.Tx, &rows, query, args...); err != nil {
-		return err
-	}
-	return sh.takeAnswers(rows)
-}
-
-func (sh *Sheet) takeAnswers(rows []answerRow) error {
-	for _, r := range rows {
-		if sh.Answers[r.ID] != nil {
-			continue
-		}
-		a := &Answer{answerRow: r, claimed: r.Claims}
-		var err error
-		if a.Layer, err = sh.open(r.ID, attendees.FromResponse, r.Sealed); err != nil {
-			return err
-		}
-		a.Sealed = nil
-		sh.Answers[r.ID] = a
-		if r.Attendee != nil && sh.People[*r.Attendee] != nil {
-			p := sh.People[*r.Attendee]
-			p.Responses = append(p.Responses, a)
-		}
-	}
-	return nil
-}
-
-// LoadAnswers loads responses by their keys, and the attendees that have them.
-func (sh *Sheet) LoadAnswers(ctx context.Context, keys ...uuid.UUID) error {
-	if !sh.some.Responses || len(keys) == 0 {
-		return nil
-	}
-	var rows []answerRow
-	err := db.Select(ctx, sh.Tx, &rows, `
-		select `+answerColumns+`
-		from responses r
-		where r.id = any($1::uuid[]) and r.event_id = $2`, Texts(keys), sh.Event.Key)
-	if err != nil {
 		return err
 	}
 	var owners []uuid.UUID
@@ -166,11 +92,37 @@ func (sh *Sheet) LoadAnswers(ctx context.Context, keys ...uuid.UUID) error {
 	if err := sh.Load(ctx, owners...); err != nil {
 		return err
 	}
-	return sh.takeAnswers(rows)
+	for _, r := range rows {
+		if sh.Answers[r.ID] != nil {
+			continue
+		}
+		a := &Answer{answerRow: r, claimed: r.Claims}
+		var err error
+		if a.Layer, err = sh.open(r.ID, attendees.FromResponse, r.Sealed); err != nil {
+			return err
+		}
+		a.Sealed = nil
+		sh.Answers[r.ID] = a
+		if p := sh.People[a.owner()]; p != nil {
+			p.Responses = append(p.Responses, a)
+		}
+	}
+	return nil
 }
 
-// LoadWaiting loads the responses that are matched to nobody, with those that wait for at
-// least a handful of days: before is the first day that is too late; zero: all.
+// LoadAnswers loads responses by their keys, and the attendees that have them.
+func (sh *Sheet) LoadAnswers(ctx context.Context, keys ...uuid.UUID) error {
+	if !sh.some.Responses || len(keys) == 0 {
+		return nil
+	}
+	return sh.loadAnswers(ctx, `
+		select `+answerColumns+`
+		from responses r
+		where r.id = any($1::uuid[]) and r.event_id = $2`, Texts(keys), sh.Event.Key)
+}
+
+// LoadWaiting loads the responses that are matched to nobody: all, or, where before is not
+// zero, those that came before that day and name nobody who is here.
 func (sh *Sheet) LoadWaiting(ctx context.Context, before attendees.Date) (all []*Answer, err error) {
 	var until any
 	if !before.IsZero() {
@@ -193,18 +145,17 @@ func (sh *Sheet) LoadWaiting(ctx context.Context, before attendees.Date) (all []
 // is decided about them.
 func (sh *Sheet) LoadAround(ctx context.Context, layers []attendees.Layer) error {
 	var keys, bases []uuid.UUID
-	var indexes [][]byte
+	var indexes pq.ByteaArray
 	for _, l := range layers {
-		ticket, _ := l.Registration()
-		if l.Origin() == attendees.FromResponse {
-			ticket = l.Claims()
-			keys = append(keys, sh.ResponseKey(l.Response()))
-			if index := sh.address(l.Email()); len(index) > 0 {
-				indexes = append(indexes, index)
-			}
+		if id := ticket(l); id != "" {
+			bases = append(bases, sh.Base(id))
 		}
-		if ticket != "" {
-			bases = append(bases, sh.Base(ticket))
+		if l.Origin() != attendees.FromResponse {
+			continue
+		}
+		keys = append(keys, sh.ResponseKey(l.Response()))
+		if index := sh.address(l.Email()); len(index) > 0 {
+			indexes = append(indexes, index)
 		}
 	}
 	if err := sh.Load(ctx, bases...); err != nil {
@@ -216,10 +167,7 @@ func (sh *Sheet) LoadAround(ctx context.Context, layers []attendees.Layer) error
 	if err := sh.LoadAnswers(ctx, keys...); err != nil {
 		return err
 	}
-	if err := sh.loadBars(ctx, append(keys, bases...)); err != nil {
-		return err
-	}
-	return sh.loadEverywhere(ctx, layers)
+	return sh.loadBars(ctx, append(keys, bases...), layers)
 }
 
 func (sh *Sheet) open(id uuid.UUID, origin attendees.Origin, sealed []byte) (l attendees.Layer, err error) {
@@ -231,11 +179,4 @@ func (sh *Sheet) open(id uuid.UUID, origin attendees.Origin, sealed []byte) (l a
 		return l, fmt.Errorf("a layer of event %s: %w", sh.Event.ID, err)
 	}
 	return attendees.ParseLayer(text)
-}
-
-func (sh *Sheet) seal(id uuid.UUID, l attendees.Layer) []byte {
-	if l.IsZero() {
-		return nil
-	}
-	return sh.cipher.Seal(nil, id, 0, string(l.Origin()), l.Text())
 }

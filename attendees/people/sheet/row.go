@@ -1,6 +1,7 @@
 package sheet
 
 import (
+	"bytes"
 	"context"
 	"errors"
 
@@ -25,9 +26,11 @@ type row struct {
 	CountsAsAgreed bool                 `db:"counts_as_agreed"`
 	CameOn         attendees.Date       `db:"came_on"`
 	Sealed         []byte               `db:"layer"`
+	Corrected      []byte               `db:"correction"`
 }
 
-const personColumns = `a.id, a.source, a.standing, a.state, a.reason, a.address_index, a.name_hash, a.shared, a.agreed, a.counts_as_agreed, a.came_on, a.layer`
+const personColumns = `a.id, a.source, a.standing, a.state, a.reason, a.address_index, a.name_hash, a.shared, a.agreed, a.counts_as_agreed, a.came_on, a.layer,
+	(select layer from corrections where attendee_id = a.id) as correction`
 
 // answerRow is one response as stored.
 type answerRow struct {
@@ -53,7 +56,7 @@ func (sh *Sheet) writePeople(ctx context.Context, all []*Person) error {
 		}
 		return []any{
 			p.ID.String(), event, string(p.Source), string(p.Standing), string(p.State), string(p.Reason), p.AddressIndex, db.Bytes(p.NameHash),
-			p.Shared, p.Agreed, p.CountsAsAgreed, sh.Event.Version, sh.since(p.CameOn), db.Bytes(sh.seal(p.ID, p.Registration)),
+			p.Shared, p.Agreed, p.CountsAsAgreed, sh.Event.Version, sh.since(p.CameOn), sh.seal(p.ID, p.Registration),
 		}
 	})
 }
@@ -64,7 +67,7 @@ func (sh *Sheet) writeAnswers(ctx context.Context, all []*Answer) error {
 		a := all[i]
 		return []any{
 			a.ID.String(), event, string(a.Form), nullable(a.Attendee), nullable(a.Claims), a.MatchedBy, a.AddressIndex, a.Agreed,
-			sh.Event.Version, sh.since(a.CameOn), db.Bytes(sh.seal(a.ID, a.Layer)),
+			sh.Event.Version, sh.since(a.CameOn), sh.seal(a.ID, a.Layer),
 		}
 	})
 }
@@ -103,15 +106,6 @@ func (sh *Sheet) write(ctx context.Context, n int, statement string, values func
 	return err
 }
 
-// erase deletes the rows of keys by a statement.
-func (sh *Sheet) erase(ctx context.Context, statement string, ids []uuid.UUID) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	_, err := db.Exec(ctx, sh.Tx, statement, Texts(ids))
-	return err
-}
-
 // mark leaves markers of removed rows for those who remember the event's people.
 func (sh *Sheet) mark(ctx context.Context, removed []uuid.UUID) error {
 	if len(removed) == 0 {
@@ -132,6 +126,16 @@ func nullable(id *uuid.UUID) any {
 	}
 	return id.String()
 }
+
+func (sh *Sheet) seal(id uuid.UUID, l attendees.Layer) any {
+	if l.IsZero() {
+		return nil
+	}
+	return sh.cipher.Seal(nil, id, 0, string(l.Origin()), l.Text())
+}
+
+// Compare orders keys.
+func Compare(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }
 
 // Texts are keys as PostgreSQL takes an array of them.
 func Texts(ids []uuid.UUID) pq.StringArray {

@@ -40,14 +40,16 @@ type Sheet struct {
 	Links []events.Link // of the event's forms
 	Tx    db.Tx
 
-	// What was loaded, by its key: attendees, responses, and what is decided about them.
+	// What was loaded, by its key.
 	People  map[uuid.UUID]*Person
 	Answers map[uuid.UUID]*Answer
-	Bars    map[uuid.UUID][]Bar
+	// Found is how many waiting responses have found their attendee.
+	Found int
 
 	desk   *Desk
 	cipher *seal.Cipher
 	hashes seal.Hashes
+	bars   map[uuid.UUID][]Bar                // what is decided about attendees and responses
 	bases  map[attendees.AttendeeID]uuid.UUID // as they were hashed
 	top    map[uuid.UUID]int                  // the highest holder of a registration
 	at     map[string][]*Person               // those who have, or had, an address, by its index
@@ -56,12 +58,10 @@ type Sheet struct {
 
 // some is what an event has any of: what it has none of is not asked for.
 type some struct {
-	People      bool `db:"people"`
-	Responses   bool `db:"responses"`
-	Waiting     bool `db:"waiting"` // responses that are matched to nobody
-	Corrections bool `db:"corrections"`
-	Bars        bool `db:"bars"`
-	Everywhere  bool `db:"everywhere"` // bars for all events
+	People    bool `db:"people"`
+	Responses bool `db:"responses"`
+	Waiting   bool `db:"waiting"` // responses that are matched to nobody
+	Bars      bool `db:"bars"`    // of the event, or of all events
 }
 
 // Person is one attendee on a sheet.
@@ -69,13 +69,15 @@ type Person struct {
 	row
 	Registration, Correction attendees.Layer // zero: nobody can read it here
 	Responses                []*Answer
+	Fresh                    bool // they are not stored yet
 
-	index                            []byte // AddressIndex, as it is stored
-	fresh, dirty, removed, corrected bool
+	index                     []byte // AddressIndex, as it is stored
+	dirty, removed, corrected bool
+	moved                     bool // waiting responses may be theirs, or theirs no more
 }
 
 // late tells that the attendee is derived on the way to the database, which works meanwhile.
-func (p *Person) late() bool { return p.fresh && p.Correction.IsZero() }
+func (p *Person) late() bool { return p.Fresh && p.Correction.IsZero() }
 
 // Answer is one response on a sheet.
 type Answer struct {
@@ -83,8 +85,8 @@ type Answer struct {
 	Layer attendees.Layer // zero: its attendee is restricted
 	Fresh bool            // it is not stored yet
 
-	claimed        *uuid.UUID // Claims, as it is stored
-	dirty, removed bool
+	claimed              *uuid.UUID // Claims, as it is stored
+	dirty, removed, asks bool       // asks: staff are to be asked about the claim
 }
 
 // Open begins a sheet of an event for a caller who has its row in tx. It refuses one that
@@ -94,7 +96,7 @@ func (d *Desk) Open(ctx context.Context, tx db.Tx, e events.Event) (*Sheet, erro
 		return nil, &events.BlockedError{Event: e}
 	}
 	sh := &Sheet{
-		Event: e, Tx: tx, People: map[uuid.UUID]*Person{}, Answers: map[uuid.UUID]*Answer{}, Bars: map[uuid.UUID][]Bar{},
+		Event: e, Tx: tx, People: map[uuid.UUID]*Person{}, Answers: map[uuid.UUID]*Answer{}, bars: map[uuid.UUID][]Bar{},
 		desk: d, bases: map[attendees.AttendeeID]uuid.UUID{}, top: map[uuid.UUID]int{}, at: map[string][]*Person{},
 	}
 	ref := reader.Ref(e)
@@ -113,9 +115,7 @@ func (d *Desk) Open(ctx context.Context, tx db.Tx, e events.Event) (*Sheet, erro
 		select exists (select from attendees where event_id = $1) as people,
 			exists (select from responses where event_id = $1) as responses,
 			exists (select from responses where event_id = $1 and attendee_id is null) as waiting,
-			exists (select from corrections where event_id = $1) as corrections,
-			exists (select from bars where event_id = $1) as bars,
-			exists (select from bars where event_id = $2) as everywhere`, e.Key, uuid.Nil)
+			exists (select from bars where event_id in ($1, $2)) as bars`, e.Key, uuid.Nil)
 	return sh, err
 }
 
@@ -138,29 +138,21 @@ func (sh *Sheet) address(a attendees.Personal) []byte {
 	return sh.hashes.Address(string(sh.Event.ID), a.Reveal())
 }
 
-// holders are the loaded holders of a registration, the first one first.
-func (sh *Sheet) holders(base uuid.UUID) (all []*Person) {
-	for n := 0; n <= sh.top[base]; n++ {
-		if p, ok := sh.People[seal.Holder(base, n)]; ok && !p.removed {
-			all = append(all, p)
-		}
-	}
-	return all
-}
-
 // Present is the present holder of a registration that was loaded, or nil.
 func (sh *Sheet) Present(base uuid.UUID) *Person {
-	if all := sh.holders(base); len(all) > 0 {
-		return all[len(all)-1]
+	for n := sh.top[base]; n >= 0; n-- {
+		if p := sh.People[seal.Holder(base, n)]; p != nil && !p.removed {
+			return p
+		}
 	}
 	return nil
 }
 
 // Add puts a new attendee on the sheet, the holder of a number of a registration.
 func (sh *Sheet) Add(base uuid.UUID, holder int, l attendees.Layer) *Person {
-	p := &Person{fresh: true, dirty: true}
+	p := &Person{Fresh: true, dirty: true, moved: true}
 	p.ID, p.Source, p.State = seal.Holder(base, holder), sh.Event.Source, attendees.Open
-	if p.Registration = l; len(sh.Bars[p.ID]) > 0 {
+	if p.Registration = l; len(sh.bars[p.ID]) > 0 {
 		p.Registration = sh.again(p.ID, l)
 	}
 	sh.put(p)
@@ -180,8 +172,15 @@ func (sh *Sheet) again(id uuid.UUID, l attendees.Layer) attendees.Layer {
 	return sh.desk.Policy.Again(l, sh.withdrawn(id)...)
 }
 
-// Set gives an attendee a later reading of their registration. Under a hold nothing leaves a
-// layer.
+// keeping is a later reading of an attendee's layer: under a hold nothing leaves it.
+func (sh *Sheet) keeping(id uuid.UUID, l, before attendees.Layer) attendees.Layer {
+	if sh.isHeld(id) {
+		return l.Keeping(before)
+	}
+	return l
+}
+
+// Set gives an attendee a later reading of their registration.
 func (sh *Sheet) Set(p *Person, l attendees.Layer) (changed bool) {
 	l = sh.again(p.ID, l)
 	if !p.Registration.IsZero() {
@@ -190,20 +189,13 @@ func (sh *Sheet) Set(p *Person, l attendees.Layer) (changed bool) {
 			return false
 		}
 	}
-	p.Registration, p.State, p.dirty = l, attendees.Open, true
+	p.Registration, p.State, p.dirty, p.moved = l, attendees.Open, true, true
 	return true
-}
-
-func (sh *Sheet) keeping(id uuid.UUID, l, before attendees.Layer) attendees.Layer {
-	if sh.isHeld(id) {
-		return l.Keeping(before)
-	}
-	return l
 }
 
 // Leave makes an attendee gone.
 func (sh *Sheet) Leave(p *Person) {
-	p.Standing, p.dirty = attendees.Gone, true
+	p.Standing, p.dirty, p.moved = attendees.Gone, true, true
 	if !p.Registration.IsZero() {
 		p.Registration = sh.keeping(p.ID, p.Registration.Left(), p.Registration)
 	}
@@ -223,15 +215,10 @@ func (sh *Sheet) Read(l attendees.Layer) (a *Answer, changed, took bool) {
 	if p := sh.People[a.owner()]; p != nil && p.State == attendees.Restricted {
 		return a, false, false
 	}
-	if a.Attendee != nil {
-		l = sh.again(*a.Attendee, l)
-	}
+	l = sh.again(a.owner(), l)
 	if !a.Layer.IsZero() {
 		l, took = l.KeepYes(a.Layer)
-		if a.Attendee != nil {
-			l = sh.keeping(*a.Attendee, l, a.Layer)
-		}
-		if bytes.Equal(l.Text(), a.Layer.Text()) {
+		if l = sh.keeping(a.owner(), l, a.Layer); bytes.Equal(l.Text(), a.Layer.Text()) {
 			return a, false, took
 		}
 	}
@@ -239,26 +226,38 @@ func (sh *Sheet) Read(l attendees.Layer) (a *Answer, changed, took bool) {
 	return a, true, took
 }
 
-// say gives a response a layer.
+// say gives a response a layer; the zero Layer: it is sealed.
 func (sh *Sheet) say(a *Answer, l attendees.Layer) {
-	a.Layer, a.dirty = l, true
-	if a.Attendee != nil && sh.People[*a.Attendee] != nil {
-		sh.People[*a.Attendee].dirty = true
+	if a.Layer, a.dirty = l, true; !l.IsZero() {
+		a.Agreed, a.AddressIndex = l.Agreed(), sh.address(l.Email())
+	}
+	if p := sh.People[a.owner()]; p != nil {
+		p.dirty = true
 	}
 }
 
-// Correct gives an attendee another correction; the zero Layer: none.
+// Correct gives an attendee another correction; the zero Layer: none. Under a hold the one
+// before stays in it.
 func (sh *Sheet) Correct(p *Person, l attendees.Layer) {
-	p.Correction, p.corrected, p.dirty = l, true, true
+	p.Correction, p.corrected, p.dirty, p.moved = sh.keeping(p.ID, l, p.Correction), true, true, true
 }
 
-// Remove removes an attendee with their responses, whose keys it returns.
-func (sh *Sheet) Remove(p *Person) (responses []uuid.UUID) {
-	p.removed = true
-	for _, a := range p.Responses {
-		a.removed, responses = true, append(responses, a.ID)
+// Amend adds to an attendee's correction. Of a restricted one it is sealed with the rest, for
+// the person where contact is their address.
+func (sh *Sheet) Amend(ctx context.Context, p *Person, l attendees.Layer, contact attendees.Personal) error {
+	if p.State == attendees.Restricted {
+		return sh.SealMore(ctx, p, p.Reason, contact, l)
 	}
-	return responses
+	sh.Correct(p, p.Correction.Also(l))
+	return nil
+}
+
+// Remove removes an attendee with their responses.
+func (sh *Sheet) Remove(p *Person) {
+	p.removed, p.moved = true, true
+	for _, a := range p.Responses {
+		a.removed = true
+	}
 }
 
 // Drop removes a response, unless a hold keeps it.
@@ -296,20 +295,19 @@ func (sh *Sheet) derive(p *Person) {
 	if p.State != attendees.Open {
 		return
 	}
+	if !p.Correction.IsZero() {
+		if left := attendees.Ended(sh.desk.Policy, p.Registration, p.Layers(), p.Correction); !bytes.Equal(left.Text(), p.Correction.Text()) {
+			sh.Correct(p, left)
+		}
+	}
 	a := sh.merged(p)
 	p.Standing, p.NameHash = a.Standing, nil
 	p.Agreed = p.CountsAsAgreed || !a.AgreedAt.IsZero()
-	if index := sh.address(a.Email); !bytes.Equal(index, p.AddressIndex) || p.fresh {
+	if index := sh.address(a.Email); !bytes.Equal(index, p.AddressIndex) || p.Fresh {
 		p.AddressIndex = index
 		if len(index) > 0 && !slices.Contains(sh.at[string(index)], p) {
 			sh.at[string(index)] = append(sh.at[string(index)], p)
 		}
-	}
-	if p.Correction.IsZero() || sh.isHeld(p.ID) {
-		return
-	}
-	if left := attendees.Ended(sh.desk.Policy, p.Registration, p.Layers(), p.Correction); !bytes.Equal(left.Text(), p.Correction.Text()) {
-		p.Correction, p.corrected = left, true
 	}
 }
 
@@ -318,16 +316,15 @@ func (sh *Sheet) Renew(p *Person) {
 	if p.State != attendees.Open {
 		return
 	}
-	if l, changed := sh.renewed(p.ID, p.Registration, events.FieldLinks(sh.Links, sh.Event.ID, attendees.EventbriteForm)); changed {
-		p.Registration, p.dirty = l, true
+	links := events.FieldLinks(sh.Links, sh.Event.ID, attendees.EventbriteForm)
+	if l := sh.keeping(p.ID, sh.again(p.ID, p.Registration).Linked(links).Released(), p.Registration); !bytes.Equal(l.Text(), p.Registration.Text()) {
+		p.Registration, p.dirty, p.moved = l, true, true
 	}
 	for _, a := range slices.Clone(p.Responses) {
 		sh.RenewAnswer(a)
 	}
-	if p.Correction.IsZero() {
-		return
-	}
-	if l := sh.again(p.ID, p.Correction); !sh.isHeld(p.ID) && !bytes.Equal(l.Text(), p.Correction.Text()) {
+	// Uncorrect of no field makes a correction that says nothing any more the zero Layer.
+	if l := sh.again(p.ID, p.Correction).Released().Uncorrect(""); !bytes.Equal(sh.keeping(p.ID, l, p.Correction).Text(), p.Correction.Text()) {
 		sh.Correct(p, l)
 	}
 }
@@ -338,15 +335,10 @@ func (sh *Sheet) RenewAnswer(a *Answer) {
 		return
 	}
 	links := events.FieldLinks(sh.Links, sh.Event.ID, a.Form)
-	if l, changed := sh.renewed(a.owner(), a.Layer, links); changed {
+	if l := sh.keeping(a.owner(), sh.again(a.owner(), a.Layer).Linked(links).Released(), a.Layer); !bytes.Equal(l.Text(), a.Layer.Text()) {
 		sh.say(a, l)
 	}
 	if len(links) == 0 {
 		sh.Drop(a)
 	}
-}
-
-func (sh *Sheet) renewed(who uuid.UUID, l attendees.Layer, links attendees.FieldLinks) (_ attendees.Layer, changed bool) {
-	fresh := sh.keeping(who, sh.again(who, l).Linked(links).Released(), l)
-	return fresh, !bytes.Equal(fresh.Text(), l.Text())
 }
