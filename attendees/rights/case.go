@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lib/pq"
@@ -17,36 +18,36 @@ import (
 	"lethe/attendees/seal"
 )
 
-// Request is what somebody asks for. What it says of a person is sealed, and gone once its
-// case is closed.
+// Request is what somebody asks for. It is sealed, and what it says of a person is gone once
+// its case is closed.
 type Request struct {
-	Asks     attendees.Right    `db:"asks"`
-	Event    attendees.EventID  `db:"event_id"`    // empty: all
-	CameBy   string             `db:"came_by"`     // page, mail, letter or phone
-	Received attendees.Date     `db:"received_on"` // zero: today
-	Message  attendees.Personal `db:"-"`
-	Field    attendees.Field    `db:"-"` // rectification alone
-	Value    attendees.Personal `db:"-"` // rectification alone
-	Language string             `db:"-"`
+	Asks     attendees.Right   `db:"asks" json:"asks"`
+	Event    attendees.EventID `db:"event_id" json:"event"`          // empty: all
+	CameBy   string            `db:"came_by" json:"came_by"`         // page, mail, letter or phone
+	Received attendees.Date    `db:"received_on" json:"received_on"` // zero: today
+	Contact  Value             `db:"-" json:"contact"`               // the normalised address, which Desk sets
+	Message  Value             `db:"-" json:"message"`
+	Field    attendees.Field   `db:"-" json:"field,omitempty"` // rectification alone
+	Value    Value             `db:"-" json:"value"`           // rectification alone
+	Language string            `db:"-" json:"language"`
 }
 
 // Case is one request on its way to an answer.
 type Case struct {
-	Number int `db:"number"`
+	Number int `db:"number" json:"number"`
 	Request
-	Contact    attendees.Personal `db:"-"` // the normalised address; empty once it is closed
-	Verified   *time.Time         `db:"verified_at"`
-	PausedOn   attendees.Date     `db:"paused_on"` // zero: proof of identity was never asked for
-	ResumedOn  attendees.Date     `db:"resumed_on"`
-	Extended   bool               `db:"extended"`
-	RemindedOn attendees.Date     `db:"reminded_on"`
-	Outcome    attendees.Outcome  `db:"outcome"`
-	ClosedAt   *time.Time         `db:"closed_at"`
-	DecidedBy  string             `db:"decided_by"`
-	RedoneAt   *time.Time         `db:"redone_at"` // nil: no restored backup has undone it
+	AnswerBy  attendees.Date    `db:"-" json:"answer_by"` // in a File; elsewhere see Desk.Deadline
+	Verified  *time.Time        `db:"verified_at" json:"-"`
+	PausedOn  attendees.Date    `db:"paused_on" json:"-"` // zero: proof of identity was never asked for
+	ResumedOn attendees.Date    `db:"resumed_on" json:"-"`
+	Extended  bool              `db:"extended" json:"-"`
+	Outcome   attendees.Outcome `db:"outcome" json:"outcome"`
+	ClosedAt  *time.Time        `db:"closed_at" json:"-"`
+	DecidedBy string            `db:"decided_by" json:"-"`
+	RedoneAt  *time.Time        `db:"redone_at" json:"-"` // nil: no restored backup has undone it
 }
 
-const caseColumns = `number, asks, event_id, came_by, received_on, verified_at, paused_on, resumed_on, extended, reminded_on,
+const caseColumns = `number, asks, event_id, came_by, received_on, verified_at, paused_on, resumed_on, extended,
 	outcome, closed_at, decided_by, redone_at, sealed`
 
 // ByLethe decided a case that needed no human judgement.
@@ -71,7 +72,7 @@ func (e *UnknownCaseError) Error() string {
 }
 
 // cases reads cases with what they say of people.
-func (s *Store) cases(ctx context.Context, q db.Queryer, query string, args ...any) ([]Case, error) {
+func (s *Store) cases(ctx context.Context, q db.Queryer, query string, args ...any) (all []Case, err error) {
 	var rows []struct {
 		Case
 		Sealed []byte `db:"sealed"`
@@ -79,30 +80,19 @@ func (s *Store) cases(ctx context.Context, q db.Queryer, query string, args ...a
 	if err := db.Select(ctx, q, &rows, query, args...); err != nil {
 		return nil, err
 	}
-	all := make([]Case, len(rows))
-	for i, r := range rows {
-		if all[i] = r.Case; r.Sealed == nil {
-			continue
+	for _, r := range rows {
+		if r.Sealed != nil {
+			text, err := s.Secrets.OpenText(casePlace(r.Number), r.Sealed)
+			if err != nil {
+				return nil, fmt.Errorf("request %d: %w", r.Number, err)
+			}
+			if json.Unmarshal(text, &r.Request) != nil {
+				return nil, fmt.Errorf("request %d is damaged", r.Number)
+			}
 		}
-		text, err := s.Secrets.OpenText(casePlace(r.Number), r.Sealed)
-		if err != nil {
-			return nil, fmt.Errorf("request %d: %w", r.Number, err)
-		}
-		var said caseText
-		if json.Unmarshal(text, &said) != nil {
-			return nil, fmt.Errorf("request %d is damaged", r.Number)
-		}
-		all[i].Contact, all[i].Message, all[i].Value = attendees.Personal(said.Contact), attendees.Personal(said.Message), attendees.Personal(said.Value)
-		all[i].Field, all[i].Language = said.Field, said.Language
+		all = append(all, r.Case)
 	}
 	return all, nil
-}
-
-// caseText is what a case says of a person, as it is sealed: Personal hides itself from JSON.
-type caseText struct {
-	Contact, Message, Value string
-	Field                   attendees.Field
-	Language                string
 }
 
 // casePlace binds a case's text to its case.
@@ -110,8 +100,7 @@ func casePlace(number int) seal.Place { return seal.Place{Key: "case", Number: n
 
 // keepText seals what a case says of a person.
 func (s *Store) keepText(ctx context.Context, tx db.Tx, c Case) error {
-	// Strings are always JSON.
-	text, _ := json.Marshal(caseText{c.Contact.Reveal(), c.Message.Reveal(), c.Value.Reveal(), c.Field, c.Language})
+	text, _ := json.Marshal(c.Request) // texts are always JSON
 	_, err := db.Exec(ctx, tx, `update cases set sealed = $2 where number = $1`, c.Number, s.Secrets.SealText(casePlace(c.Number), text))
 	return err
 }
@@ -119,9 +108,9 @@ func (s *Store) keepText(ctx context.Context, tx db.Tx, c Case) error {
 // owners are by what a case is found again, under each secret, the newest first. It differs
 // by event, and from the address index there: with the database alone nobody sees that two
 // cases are one person's, or whose.
-func (s *Store) owners(event attendees.EventID, contact attendees.Personal) (all pq.ByteaArray) {
+func (s *Store) owners(event attendees.EventID, contact Value) (all pq.ByteaArray) {
 	for _, h := range s.Secrets.AllHashes() {
-		all = append(all, h.Address("request "+string(event), contact.Reveal()))
+		all = append(all, h.Address("request "+string(event), string(contact)))
 	}
 	return all
 }
@@ -151,10 +140,10 @@ func (s *Store) Case(ctx context.Context, number int) (c Case, err error) {
 // CasesOf lists the open cases of the person of an address.
 func (s *Store) CasesOf(ctx context.Context, address attendees.Personal) (_ []Case, err error) {
 	defer db.Wrap(&err, "look for a person's requests")
-	return s.casesOf(ctx, s.Pool, attendees.Personal(seal.Normalise(address.Reveal())))
+	return s.casesOf(ctx, s.Pool, normalised(address))
 }
 
-func (s *Store) casesOf(ctx context.Context, q db.Queryer, address attendees.Personal) ([]Case, error) {
+func (s *Store) casesOf(ctx context.Context, q db.Queryer, address Value) ([]Case, error) {
 	var events []attendees.EventID
 	if err := db.Select(ctx, q, &events, `select distinct event_id from cases where closed_at is null`); err != nil {
 		return nil, err
@@ -184,7 +173,6 @@ func (s *Store) locked(ctx context.Context, do func(tx db.Tx) error) error {
 // for the same thing is open already, the message is added to that one.
 func (s *Store) openCase(ctx context.Context, c Case) (_ Case, err error) {
 	defer db.Wrap(&err, "open a request")
-	c.Contact = attendees.Personal(seal.Normalise(c.Contact.Reveal()))
 	err = s.locked(ctx, func(tx db.Tx) error {
 		if c.Verified != nil {
 			open, err := s.casesOf(ctx, tx, c.Contact)
@@ -214,15 +202,12 @@ func (s *Store) openCase(ctx context.Context, c Case) (_ Case, err error) {
 const maxCaseText = 16 << 10
 
 // joined are two messages of one case as one.
-func joined(old, more attendees.Personal) attendees.Personal {
-	switch {
-	case more == "" || more == old:
+func joined(old, more Value) Value {
+	if more == "" || more == old {
 		return old
-	case old == "":
-		return more
 	}
-	text := old.Reveal() + "\n\n" + more.Reveal()
-	return attendees.Personal(text[:min(len(text), maxCaseText)])
+	text := Value(strings.TrimPrefix(string(old+"\n\n"+more), "\n\n"))
+	return text[:min(len(text), maxCaseText)]
 }
 
 // verify records that the person of an address has proved that these cases came from them,
@@ -232,37 +217,29 @@ func joined(old, more attendees.Personal) attendees.Personal {
 func (s *Store) verify(ctx context.Context, address attendees.Personal, numbers []int) (fresh []Case, err error) {
 	defer db.Wrap(&err, "verify requests")
 	err = s.locked(ctx, func(tx db.Tx) error {
-		open, err := s.casesOf(ctx, tx, address)
-		if err != nil {
-			return err
-		}
+		open, err := s.casesOf(ctx, tx, normalised(address))
 		now := s.Now()
 		for i := range open {
 			c := &open[i]
-			if !slices.Contains(numbers, c.Number) || c.Verified != nil && !c.Paused() {
+			isNew := c.Verified == nil
+			switch {
+			case err != nil:
+				return err
+			case !slices.Contains(numbers, c.Number) || !isNew && !c.Paused():
 				continue
-			}
-			if c.Verified == nil && slices.ContainsFunc(open, c.same) {
-				if err := s.closeCase(ctx, tx, *c, attendees.Merged, ByLethe, ""); err != nil {
-					return err
-				}
+			case isNew && slices.ContainsFunc(open, c.same):
+				err = s.closeCase(ctx, tx, *c, attendees.Merged, ByLethe, "")
 				continue
-			}
-			if c.Paused() {
+			case c.Paused():
 				c.ResumedOn = s.today()
 			}
-			isNew := c.Verified == nil
 			if isNew {
 				c.Verified = &now
-			}
-			if err := s.keepDeadline(ctx, tx, *c); err != nil {
-				return err
-			}
-			if isNew {
 				fresh = append(fresh, *c)
 			}
+			err = s.keepDeadline(ctx, tx, *c)
 		}
-		return nil
+		return err
 	})
 	return fresh, err
 }

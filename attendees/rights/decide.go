@@ -184,7 +184,7 @@ func (d *Desk) act(ctx context.Context, c Case, n Decision, who []Subject, l *le
 		var done Deed
 		switch {
 		case c.Asks == attendees.Rectification:
-			done, err = d.Store.Correct(ctx, one, c.Field, c.Value, c.Contact)
+			done, err = d.Store.Correct(ctx, one, c.Field, attendees.Personal(c.Value), attendees.Personal(c.Contact))
 			l.say("letter.corrected")
 		case c.Asks == attendees.Restriction:
 			done, err = d.Store.Restrict(ctx, one, attendees.RestrictionAsked)
@@ -358,9 +358,11 @@ func (d *Desk) Remind(ctx context.Context) (overdue int, err error) {
 		if !c.Open() || c.Paused() || left >= 0 && !slices.Contains(remindBefore, left) {
 			continue
 		}
-		if first, err := d.Store.remind(ctx, c.Number); err != nil {
+		first, err := d.Store.remind(ctx, c.Number)
+		if err != nil {
 			return overdue, err
-		} else if !first {
+		}
+		if !first {
 			continue
 		}
 		line := fmt.Sprintf("Request %d (%s) must be answered by %s.", c.Number, c.Asks, by)

@@ -72,7 +72,7 @@ func (d *Desk) check(ctx context.Context, r *Request) error {
 	}
 	if r.Asks != attendees.Rectification {
 		r.Field, r.Value = "", "" // so that the same request is one case
-	} else if _, err := d.Store.Policy.Correct(attendees.Layer{}, r.Field, r.Value, d.Store.Now()); err != nil || r.Value.Empty() {
+	} else if _, err := d.Store.Policy.Correct(attendees.Layer{}, r.Field, attendees.Personal(r.Value), d.Store.Now()); err != nil || r.Value == "" {
 		return ErrRequest
 	}
 	if r.Event == "" {
@@ -114,8 +114,9 @@ func (d *Desk) open(ctx context.Context, address attendees.Personal, r Request, 
 	if len(about) == 0 {
 		about = append(about, r.Event)
 	}
+	r.Contact = normalised(address)
 	for _, r.Event = range about {
-		c, err := d.Store.openCase(ctx, Case{Request: r, Contact: address, Verified: verified})
+		c, err := d.Store.openCase(ctx, Case{Request: r, Verified: verified})
 		if err != nil {
 			return cases, err
 		}
@@ -172,7 +173,7 @@ func (d *Desk) Verify(ctx context.Context, number int) error {
 	if err != nil {
 		return err
 	}
-	return d.Proved(ctx, c.Contact, []int{number})
+	return d.Proved(ctx, attendees.Personal(c.Contact), []int{number})
 }
 
 // settle does at once what needs no human judgement. What waits for staff stays open, and the
@@ -182,7 +183,11 @@ func (d *Desk) settle(ctx context.Context, cases []Case) error {
 	for i, c := range cases {
 		now, err := d.settleOne(ctx, c)
 		if err != nil { // staff do what could not be done, even if nobody waits for the page
-			now, err = c, errors.Join(err, d.wait(context.WithoutCancel(ctx), c, d.letter(ctx, c), "letter.waits"))
+			waits := d.wait(context.WithoutCancel(ctx), c, d.letter(ctx, c), "letter.waits")
+			if errors.Is(err, seal.ErrNoOfficer) || errors.Is(err, people.ErrAttendee) || errors.As(err, new(*retention.HeldError)) {
+				err = nil // as is to be expected
+			}
+			now, err = c, errors.Join(err, waits)
 		}
 		cases[i], failed = now, errors.Join(failed, err)
 	}
@@ -191,25 +196,19 @@ func (d *Desk) settle(ctx context.Context, cases []Case) error {
 
 func (d *Desk) settleOne(ctx context.Context, c Case) (Case, error) {
 	held, err := d.held(ctx, c) // as it is now: a sync may have given the ticket to another holder
-	if err != nil {
+	l, n := d.letter(ctx, c), Decision{Grant: true, By: ByLethe}
+	switch {
+	case err != nil:
 		return c, err
-	}
-	l := d.letter(ctx, c)
-	if slices.ContainsFunc(held, func(h Holding) bool { return wantsStaff(c.Asks, h) }) {
+	case slices.ContainsFunc(held, func(h Holding) bool { return wantsStaff(c.Asks, h) }):
 		return c, d.wait(ctx, c, l, "letter.waits")
-	}
-	n := Decision{Grant: true, By: ByLethe}
-	if c.Asks == attendees.Objection && len(held) > 0 {
+	case c.Asks == attendees.Objection && len(held) > 0:
 		if _, err := d.act(ctx, c, n, subjects(held), &l); err != nil {
 			return c, err
 		}
 		return c, d.wait(ctx, c, l, "letter.objected")
 	}
-	now, err := d.answer(ctx, c, n, held)
-	if errors.Is(err, seal.ErrNoOfficer) || errors.Is(err, people.ErrAttendee) || errors.As(err, new(*retention.HeldError)) {
-		return c, d.wait(ctx, c, l, "letter.waits")
-	}
-	return now, err
+	return d.answer(ctx, c, n, held)
 }
 
 // wantsStaff tells whether a human eye has to look at what a request is about.
@@ -225,7 +224,7 @@ func wantsStaff(asks attendees.Right, h Holding) bool {
 
 // held is what is stored of what a case is about, under its address.
 func (d *Desk) held(ctx context.Context, c Case) ([]Holding, error) {
-	held, err := d.Store.Under(ctx, c.Contact)
+	held, err := d.Store.Under(ctx, attendees.Personal(c.Contact))
 	return slices.DeleteFunc(held, func(h Holding) bool { return c.Event != "" && h.ID != c.Event }), err
 }
 
@@ -277,7 +276,7 @@ func (d *Desk) tellOfficers(ctx context.Context, subject, link string, says ...s
 // Lift ends a restriction by the person's own visit. ErrRequest where there is none that opens
 // for them.
 func (d *Desk) Lift(ctx context.Context, address attendees.Personal, event attendees.EventID) error {
-	held, err := d.held(ctx, Case{Request: Request{Event: event}, Contact: address})
+	held, err := d.held(ctx, Case{Request: Request{Event: event, Contact: Value(address)}})
 	if err != nil {
 		return err
 	}

@@ -233,7 +233,7 @@ func TestWhatIsNoRequestIsRefusedAndNothingIsStored(t *testing.T) {
 		"an unknown right":          {Asks: "everything"},
 		"free text as an event":     {Asks: attendees.ErasureRight, Event: "anything about anybody"},
 		"an event that is no text":  {Asks: attendees.ErasureRight, Event: "1\x00"},
-		"a book as a message":       {Asks: attendees.ErasureRight, Message: attendees.Personal(strings.Repeat("a", 9<<10))},
+		"a book as a message":       {Asks: attendees.ErasureRight, Message: rights.Value(strings.Repeat("a", 9<<10))},
 		"a correction of nothing":   {Asks: attendees.Rectification, Value: "Ada L."},
 		"a correction to nothing":   {Asks: attendees.Rectification, Field: attendees.Name},
 		"a field nobody may change": {Asks: attendees.Rectification, Field: attendees.AgreedAt, Value: "2026-01-01T00:00:00Z"},

@@ -5,6 +5,9 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,6 +16,7 @@ import (
 	"lethe/attendees/db"
 	"lethe/attendees/events"
 	"lethe/attendees/export"
+	"lethe/attendees/seal"
 )
 
 // FileVersion is the version of a person's data file, which my-data.schema.json describes.
@@ -31,15 +35,20 @@ type File struct {
 	Authority    string                `json:"authority,omitempty"`
 	Processors   []attendees.Processor `json:"processors"`
 	Events       []Holding             `json:"events"`
-	Requests     []FileRequest         `json:"requests"`
+	Requests     []Case                `json:"requests"`
 }
 
-// Value is what is stored of a person. Like any personal data it prints as [personal]; only
-// JSON has it in plain, since these types are written for their own person alone.
-type Value struct{ attendees.Personal }
+// Value is what is stored of a person. It is hidden like any personal data, but that JSON has
+// it in plain: what it is in is written for its own person, or sealed.
+type Value string
 
-// MarshalText reveals the value.
-func (v Value) MarshalText() ([]byte, error) { return []byte(v.Reveal()), nil }
+// Format hides the value from every verb of package fmt.
+func (v Value) Format(f fmt.State, verb rune) { attendees.Personal(v).Format(f, verb) }
+
+// LogValue hides the value from log/slog.
+func (v Value) LogValue() slog.Value { return attendees.Personal(v).LogValue() }
+
+func normalised(address attendees.Personal) Value { return Value(seal.Normalise(address.Reveal())) }
 
 // Holding is what is stored for one event under one address, as its person may see it: a
 // registration, or what is there without one.
@@ -115,19 +124,6 @@ type List struct {
 	TakenAt time.Time             `json:"taken_at"`
 }
 
-// FileRequest is one of the person's requests.
-type FileRequest struct {
-	Number     int               `json:"number"`
-	Asks       attendees.Right   `json:"asks"`
-	Event      attendees.EventID `json:"event"`
-	ReceivedOn attendees.Date    `json:"received_on"`
-	AnswerBy   attendees.Date    `json:"answer_by"`
-	Outcome    attendees.Outcome `json:"outcome"`
-	Message    Value             `json:"message"`
-	Field      attendees.Field   `json:"field,omitempty"`
-	Value      Value             `json:"value"`
-}
-
 // holding is one of an event, with nothing in it yet.
 func (s *Store) holding(e events.Event) Holding {
 	return Holding{
@@ -140,14 +136,12 @@ func (s *Store) holding(e events.Event) Holding {
 func (d *Desk) File(address attendees.Personal, held []Holding, cases []Case) File {
 	p := d.Store.Policy
 	f := File{
-		Format: "lethe-my-data", Version: FileVersion, MadeAt: d.Store.Now().UTC().Truncate(time.Second), Address: Value{address},
+		Format: "lethe-my-data", Version: FileVersion, MadeAt: d.Store.Now().UTC().Truncate(time.Second), Address: Value(address),
 		Organisation: p.Organization, Contact: p.Contact, Authority: p.Authority.Name,
-		Processors: append([]attendees.Processor{}, p.Processors...), Events: append([]Holding{}, held...), Requests: []FileRequest{},
+		Processors: append([]attendees.Processor{}, p.Processors...), Events: append([]Holding{}, held...), Requests: append([]Case{}, cases...),
 	}
-	for _, c := range cases {
-		f.Requests = append(f.Requests, FileRequest{
-			c.Number, c.Asks, c.Event, c.Received, d.Deadline(c), c.Outcome, Value{c.Message}, c.Field, Value{c.Value},
-		})
+	for i, c := range f.Requests {
+		f.Requests[i].AnswerBy = d.Deadline(c)
 	}
 	return f
 }
@@ -163,31 +157,41 @@ func (f File) JSON() (_ []byte, err error) {
 	return b.Bytes(), err
 }
 
-// tables are the file's fields and uses as two tables, for people who read no JSON.
-func (f File) tables() (fields, uses [][]string) {
-	fields = [][]string{{"event", "name", "field", "value", "from", "corrected"}}
-	uses = [][]string{{"event", "name", "use", "purpose", "at"}}
+// tables are the file's fields and uses as two tables, for people who read no JSON. No
+// spreadsheet runs what is in them as a formula.
+func (f File) tables() (fields, uses bytes.Buffer) {
+	known, used := csv.NewWriter(&fields), csv.NewWriter(&uses)
+	write := func(w *csv.Writer, row ...string) {
+		for i := range row {
+			row[i] = export.Harmless(row[i])
+		}
+		_ = w.Write(row) // a buffer takes everything
+	}
+	write(known, "event", "name", "field", "value", "from", "corrected")
+	write(used, "event", "name", "use", "purpose", "at")
 	for _, h := range f.Events {
 		var all []Field
 		if h.Own != nil {
-			all = append(append(all, h.Own.Fields...), h.Own.Other...)
+			all = slices.Concat(h.Own.Fields, h.Own.Other)
 		}
 		for _, a := range h.Answers {
 			all = append(all, a.Fields...)
 		}
 		for _, one := range all {
+			corrected := map[bool]string{true: "yes", false: "no"}[one.Corrected]
 			for _, v := range one.Values {
-				corrected := map[bool]string{true: "yes", false: "no"}[one.Corrected]
-				fields = append(fields, []string{string(h.ID), h.Name, string(one.Field), v.Reveal(), string(one.From), corrected})
+				write(known, string(h.ID), h.Name, string(one.Field), string(v), string(one.From), corrected)
 			}
 		}
 		for _, l := range h.Lists {
-			uses = append(uses, []string{string(h.ID), h.Name, "list", string(l.Purpose), l.TakenAt.Format(time.RFC3339)})
+			write(used, string(h.ID), h.Name, "list", string(l.Purpose), l.TakenAt.Format(time.RFC3339))
 		}
 		for _, at := range h.Looks {
-			uses = append(uses, []string{string(h.ID), h.Name, "look", "", at.UTC().Format(time.RFC3339)})
+			write(used, string(h.ID), h.Name, "look", "", at.UTC().Format(time.RFC3339))
 		}
 	}
+	known.Flush()
+	used.Flush()
 	return fields, uses
 }
 
@@ -204,7 +208,7 @@ func (f File) Zip(page []byte) (_ []byte, err error) {
 	for _, one := range []struct {
 		name string
 		text []byte
-	}{{"my-data.json", text}, {"my-data.html", page}, {"fields.csv", table(fields)}, {"uses.csv", table(uses)}} {
+	}{{"my-data.json", text}, {"my-data.html", page}, {"fields.csv", fields.Bytes()}, {"uses.csv", uses.Bytes()}} {
 		if one.text == nil {
 			continue
 		}
@@ -218,18 +222,4 @@ func (f File) Zip(page []byte) (_ []byte, err error) {
 	}
 	err = z.Close()
 	return b.Bytes(), err
-}
-
-// table writes rows as CSV that no spreadsheet runs as formulas.
-func table(rows [][]string) []byte {
-	var b bytes.Buffer
-	w := csv.NewWriter(&b)
-	for _, row := range rows {
-		for i := range row {
-			row[i] = export.Harmless(row[i])
-		}
-		_ = w.Write(row) // a buffer takes everything
-	}
-	w.Flush()
-	return b.Bytes()
 }

@@ -8,7 +8,6 @@ import (
 	"lethe/attendees"
 	"lethe/attendees/mail"
 	"lethe/attendees/rights/words"
-	"lethe/attendees/seal"
 )
 
 // letter is a letter to a person in their language, as it is being written: a greeting, what
@@ -27,12 +26,12 @@ type letter struct {
 
 // newLetter begins a letter about nothing yet.
 func (d *Desk) newLetter(ctx context.Context, to attendees.Personal, w words.Words) letter {
-	return letter{Words: w, to: attendees.Personal(seal.Normalise(to.Reveal())), organisation: d.Organisation(ctx, w)}
+	return letter{Words: w, to: attendees.Personal(normalised(to)), organisation: d.Organisation(ctx, w)}
 }
 
 // letter begins a letter about a case.
 func (d *Desk) letter(ctx context.Context, c Case) letter {
-	l := d.newLetter(ctx, c.Contact, d.Catalogue.In(c.Language, ""))
+	l := d.newLetter(ctx, attendees.Personal(c.Contact), d.Catalogue.In(c.Language, ""))
 	l.subject = l.Say("letter.subject", "number", strconv.Itoa(c.Number), "right", l.Right(c.Asks))
 	switch e, err := d.Store.Events.Get(ctx, d.Store.Pool, c.Event); {
 	case c.Event == "":

@@ -40,7 +40,7 @@ type found struct {
 // half; what does not open for exactly this address stays closed.
 func (s *Store) Under(ctx context.Context, address attendees.Personal) (_ []Holding, err error) {
 	defer db.Wrap(&err, "read what is stored under an address")
-	u := under{Store: s, address: seal.Normalise(address.Reveal())}
+	u := under{Store: s, address: string(normalised(address))}
 	if u.address == "" {
 		return nil, nil
 	}
@@ -200,7 +200,7 @@ func (u *under) registration(ctx context.Context, h *Holding, p reader.Person, i
 func (u *under) show(own *Registration, a attendees.Attendee) {
 	u.showRecord(own, a.Record(u.Policy, "", true))
 	own.Fields = append(own.Fields, Field{
-		Field: "status", Values: []Value{{attendees.Personal(a.Standing)}}, From: attendees.Eventbrite, Purposes: []Use{},
+		Field: "status", Values: []Value{Value(a.Standing)}, From: attendees.Eventbrite, Purposes: []Use{},
 	})
 }
 
@@ -220,7 +220,7 @@ func (u *under) fields(said []attendees.RecordField, from attendees.SourceName) 
 			one.From = attendees.Typeform
 		}
 		for _, v := range f.Values {
-			one.Values = append(one.Values, Value{attendees.Personal(v)})
+			one.Values = append(one.Values, Value(v))
 		}
 		for _, name := range f.Purposes {
 			purpose, _ := u.Policy.Purpose(name)

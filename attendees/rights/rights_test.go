@@ -92,7 +92,7 @@ func text(f []rights.Field, field attendees.Field) string {
 	if i < 0 {
 		return ""
 	}
-	return f[i].Values[0].Reveal()
+	return string(f[i].Values[0])
 }
 
 func TestAPersonSeesWhatIsStoredUnderTheirAddressAlone(t *testing.T) {
