@@ -57,6 +57,12 @@ func split(opened [][]byte) (all said, err error) {
 	return all, nil
 }
 
+// Opened is what was sealed of a restricted attendee, opened and merged, in its order.
+func Opened(p *attendees.Policy, texts [][]byte) (attendees.Attendee, error) {
+	all, err := split(texts)
+	return attendees.Merge(p, all.registration, all.responses, all.correction), err
+}
+
 // Lift ends a restriction, for a caller who has the event's row in tx and has opened all
 // that was sealed for it, in its order. In an open event the layers come back under today's
 // working key, and the sources are read again for what came meanwhile. In a blocked one only

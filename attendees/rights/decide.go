@@ -57,16 +57,16 @@ func (d *Desk) Draft(ctx context.Context, number int, grant bool, reason string)
 	}
 	l := d.letter(ctx, c)
 	l.decided(c, Decision{Grant: grant, Reason: reason}, []string{Result})
-	return strings.Join(l.text, "\n\n"), nil
+	return strings.Join(l.Text, "\n\n"), nil
 }
 
 // decided says how a case was decided, and what was done.
 func (l *letter) decided(c Case, n Decision, done []string) {
 	switch {
 	case n.Letter != "":
-		l.text = paragraphs(strings.ReplaceAll(n.Letter, Result, strings.Join(done, "\n\n")))
+		l.Text = paragraphs(strings.ReplaceAll(n.Letter, Result, strings.Join(done, "\n\n")))
 	case n.Grant:
-		if l.text = done; n.Reason != "" {
+		if l.Text = done; n.Reason != "" {
 			l.say("letter.reason", "reason", n.Reason)
 		}
 		l.about(c)
@@ -77,7 +77,7 @@ func (l *letter) decided(c Case, n Decision, done []string) {
 		l.about(c)
 	}
 	if n.Extra != "" {
-		l.text = append(l.text, n.Extra)
+		l.Text = append(l.Text, n.Extra)
 	}
 }
 
@@ -125,7 +125,7 @@ func (d *Desk) answer(ctx context.Context, c Case, n Decision, held []Holding) (
 	if err != nil {
 		return c, err
 	}
-	l.decided(c, n, l.text)
+	l.decided(c, n, l.Text)
 	if err := d.post(ctx, l); err != nil {
 		return c, err
 	}
@@ -167,11 +167,11 @@ func (d *Desk) attach(n Decision, held []Holding, l *letter) (attendees.Outcome,
 		}
 		return attendees.Granted, nil
 	}
-	file, err := d.File(l.to, held, nil).Zip(nil)
+	file, err := d.File(attendees.Personal(l.To), held, nil).Zip(nil)
 	if err != nil {
 		return "", err
 	}
-	l.attached = append(l.attached, mail.Attachment{Name: "my-data.zip", Type: "application/zip", Text: file})
+	l.Attached = append(l.Attached, mail.Attachment{Name: "my-data.zip", Type: "application/zip", Text: file})
 	l.say("letter.answered")
 	return attendees.Granted, nil
 }
@@ -232,7 +232,7 @@ func (d *Desk) erase(ctx context.Context, who Subject, reason string, l *letter)
 	}
 	l.say("letter.certificate")
 	name := fmt.Sprintf("certificate-%s.txt", who.ID)
-	l.attached = append(l.attached, mail.Attachment{Name: name, Type: "text/plain", Text: []byte(proof.Text())})
+	l.Attached = append(l.Attached, mail.Attachment{Name: name, Type: "text/plain", Text: []byte(proof.Text())})
 	return done, outcome, nil
 }
 
@@ -365,12 +365,12 @@ func (d *Desk) Remind(ctx context.Context) (overdue int, err error) {
 		if !first {
 			continue
 		}
-		line := fmt.Sprintf("Request %d (%s) must be answered by %s.", c.Number, c.Asks, by)
+		says := "Request %d (%s) must be answered by %s."
 		if left < 0 {
 			overdue++
-			line = fmt.Sprintf("OVERDUE: request %d (%s) was due on %s (GDPR Art. 12(3)).", c.Number, c.Asks, by)
+			says = "OVERDUE: request %d (%s) was due on %s (GDPR Art. 12(3))."
 		}
-		lines = append(lines, line)
+		lines = append(lines, fmt.Sprintf(says, c.Number, c.Asks, by))
 	}
 	if len(lines) == 0 {
 		return 0, nil

@@ -88,7 +88,7 @@ func (d *Desk) check(ctx context.Context, r *Request) error {
 
 // Deadline is until when a case must be answered.
 func (d *Desk) Deadline(c Case) attendees.Date {
-	return deadline.Of(c.Received, deadline.Pause{From: c.PausedOn, Until: c.ResumedOn}, c.Extended, d.Store.today(), d.holidays)
+	return deadline.Of(c.Received, c.PausedOn, c.ResumedOn, c.Extended, d.Store.today(), d.holidays)
 }
 
 // AnswerBy is until when a request that comes today must be answered.

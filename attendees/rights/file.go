@@ -81,7 +81,7 @@ type Registration struct {
 	State      attendees.State         `json:"state"` // active, or blocked: sealed
 	Reason     attendees.Reason        `json:"reason,omitempty"`
 	Registered time.Time               `json:"registered_at,omitzero"`
-	SealedAt   time.Time               `json:"sealed_at,omitzero"`
+	SealedOn   attendees.Date          `json:"sealed_at,omitzero"`
 	Withdrawn  []attendees.PurposeName `json:"withdrawn"`
 	Agreed     bool                    `json:"-"`
 	Fields     []Field                 `json:"fields"`
@@ -114,7 +114,7 @@ type Answer struct {
 	Matched   bool             `json:"-"` // by staff, to a registration under another address
 	Form      attendees.FormID `json:"form"`
 	Submitted time.Time        `json:"submitted_at,omitzero"`
-	DropsAt   time.Time        `json:"dropped_at,omitzero"` // zero: with its event
+	DropsOn   attendees.Date   `json:"dropped_at,omitzero"` // zero: with its event
 	Fields    []Field          `json:"fields"`
 }
 

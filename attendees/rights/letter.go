@@ -2,6 +2,7 @@ package rights
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,32 +15,23 @@ import (
 // it says, where to complain, a link, and a closing.
 type letter struct {
 	words.Words
-	to           attendees.Personal
-	subject      string
-	event        string // what it calls the event
-	organisation string
-	text         []string
-	link         string
-	linkAfter    int // the paragraph that the link comes behind
-	attached     []mail.Attachment
+	mail.Letter
+	event, organisation string // as it calls them
 }
 
 // newLetter begins a letter about nothing yet.
-func (d *Desk) newLetter(ctx context.Context, to attendees.Personal, w words.Words) letter {
-	return letter{Words: w, to: attendees.Personal(normalised(to)), organisation: d.Organisation(ctx, w)}
+func (d *Desk) newLetter(ctx context.Context, to Value, w words.Words) letter {
+	return letter{Words: w, Letter: mail.Letter{To: string(to), Language: w.Language}, organisation: d.Organisation(ctx, w)}
 }
 
 // letter begins a letter about a case.
 func (d *Desk) letter(ctx context.Context, c Case) letter {
-	l := d.newLetter(ctx, attendees.Personal(c.Contact), d.Catalogue.In(c.Language, ""))
-	l.subject = l.Say("letter.subject", "number", strconv.Itoa(c.Number), "right", l.Right(c.Asks))
-	switch e, err := d.Store.Events.Get(ctx, d.Store.Pool, c.Event); {
-	case c.Event == "":
-		l.event = l.Words.Say("sure.all")
-	case err != nil || e.Name == "": // one that is not known any more is its id
-		l.event = string(c.Event)
-	default:
-		l.event = e.Name
+	l := d.newLetter(ctx, c.Contact, d.Catalogue.In(c.Language, ""))
+	l.Subject = l.Say("letter.subject", "number", strconv.Itoa(c.Number), "right", l.Right(c.Asks))
+	if l.event = string(c.Event); c.Event == "" {
+		l.event = l.Say("sure.all")
+	} else if e, err := d.Store.Events.Get(ctx, d.Store.Pool, c.Event); err == nil && e.Name != "" {
+		l.event = e.Name // one that is not known any more is its id
 	}
 	return l
 }
@@ -51,29 +43,27 @@ func (l *letter) about(c Case) {
 
 // say adds a paragraph. Every text may name the event and the organisation.
 func (l *letter) say(key string, pairs ...string) {
-	l.text = append(l.text, l.Say(key, append(pairs, "event", l.event, "organisation", l.organisation)...))
+	l.Text = append(l.Text, l.Say(key, append(pairs, "event", l.event, "organisation", l.organisation)...))
 }
 
 // sayLink adds a paragraph with a link behind it.
 func (l *letter) sayLink(link, key string, pairs ...string) {
 	l.say(key, pairs...)
-	l.link, l.linkAfter = link, len(l.text)-1
+	l.Link, l.LinkAfter = link, len(l.Text) // and the greeting
 }
 
 // post sends a letter, with what frames it. It says where to complain (GDPR Art. 12(4)), and
 // how to see what is stored unless it has a link of its own.
 func (d *Desk) post(ctx context.Context, l letter) error {
-	if l.text = append(l.text, d.Complaint(l.Words)); l.link == "" {
-		l.sayLink(d.BaseURL+"/my-data?lang="+l.Language, "letter.link", "language", l.Say("language"))
+	if l.Text = append(l.Text, d.Complaint(l.Words)); l.Link == "" {
+		l.sayLink(d.BaseURL+"/my-data?lang="+l.Words.Language, "letter.link", "language", l.Say("language"))
 	}
 	closing := l.organisation
 	if contact := d.Store.Policy.Contact; contact != "" {
 		closing += ", " + contact
 	}
-	return d.Post.Post(ctx, mail.Letter{
-		To: l.to.Reveal(), Language: l.Language, Subject: l.subject, Link: l.link, LinkAfter: l.linkAfter + 1, Attached: l.attached,
-		Text: append(append([]string{l.Say("letter.greeting")}, l.text...), l.Say("letter.closing", "organisation", closing)),
-	})
+	l.Text = slices.Concat([]string{l.Say("letter.greeting")}, l.Text, []string{l.Say("letter.closing", "organisation", closing)})
+	return d.Post.Post(ctx, l.Letter)
 }
 
 // Complaint says where to complain.
@@ -108,8 +98,8 @@ func (d *Desk) Organisation(ctx context.Context, w words.Words) string {
 // that nothing is stored. It is sent to the address itself only, so it may say which. How long
 // it takes tells whether something is stored: a page answers first, always the same.
 func (d *Desk) Invite(ctx context.Context, address attendees.Personal, w words.Words) error {
-	l := d.newLetter(ctx, address, w)
-	l.subject = l.Say("mail.link.subject", "organisation", l.organisation)
+	l := d.newLetter(ctx, normalised(address), w)
+	l.Subject = l.Say("mail.link.subject", "organisation", l.organisation)
 	held, err := d.Store.Under(ctx, address)
 	if err != nil {
 		return err
@@ -128,7 +118,7 @@ func (d *Desk) Invite(ctx context.Context, address attendees.Personal, w words.W
 // postVisit sends a letter with a link to a visit. Using it proves that the cases came from
 // that mailbox.
 func (d *Desk) postVisit(ctx context.Context, l letter, key string, cases ...int) error {
-	link, err := d.VisitLink(ctx, l.to, l.Words, cases...)
+	link, err := d.VisitLink(ctx, attendees.Personal(l.To), l.Words, cases...)
 	if err != nil {
 		return err
 	}

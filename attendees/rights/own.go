@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
@@ -240,10 +239,9 @@ func (u *under) sealed(ctx context.Context, h *Holding) error {
 		return err
 	}
 	var best attendees.Record
-	var layers []attendees.Layer
 	closed := len(records) == 0
 	for _, r := range records {
-		h.Own.SealedAt = midnight(r.On)
+		h.Own.SealedOn = r.On
 		var text []byte
 		halves, err := u.Vault.Halves(ctx, u.q, reader.Ref(h.Event), vault.KeyOf(r.Kind), r.Generation)
 		if err == nil {
@@ -258,11 +256,7 @@ func (u *under) sealed(ctx context.Context, h *Holding) error {
 		}
 		switch r.Kind {
 		case "restricted":
-			some, err := attendees.SplitLayers(text)
-			if err != nil {
-				return err
-			}
-			h.opened, layers = append(h.opened, text), append(layers, some...)
+			h.opened = append(h.opened, text)
 		case "corrected":
 		default:
 			one, err := attendees.ParseRecord(text)
@@ -275,31 +269,18 @@ func (u *under) sealed(ctx context.Context, h *Holding) error {
 		}
 	}
 	switch {
-	case len(layers) > 0 && !closed:
-		u.show(h.Own, merged(u.Policy, layers))
+	case len(h.opened) > 0 && !closed:
+		a, err := people.Opened(u.Policy, h.opened)
+		if err != nil {
+			return err
+		}
+		u.show(h.Own, a)
 	case best.Attendee != "":
 		u.showRecord(h.Own, best)
 	default:
 		h.opened, h.Closed = nil, true
 	}
 	return nil
-}
-
-// merged derives what is shown from layers of all origins.
-func merged(p *attendees.Policy, layers []attendees.Layer) attendees.Attendee {
-	var registration, correction attendees.Layer
-	var responses []attendees.Layer
-	for _, l := range layers {
-		switch l.Origin() {
-		case attendees.FromRegistration:
-			registration = l
-		case attendees.FromCorrection:
-			correction = correction.Also(l)
-		default:
-			responses = append(responses, l)
-		}
-	}
-	return attendees.Merge(p, registration, responses, correction)
 }
 
 // uses reads which exports include a person, when staff looked at them, which consents they
@@ -339,7 +320,7 @@ func (u *under) answers(ctx context.Context, e events.Event, ids []uuid.UUID) (a
 		form, _ := r.Layer.Response()
 		one := Answer{Key: r.ID, Matched: r.Attendee != uuid.Nil, Form: form, Submitted: r.Layer.Submitted()}
 		if !one.Matched && r.Claims == uuid.Nil {
-			one.DropsAt = midnight(r.CameOn.AddDays(u.Policy.UnmatchedDays))
+			one.DropsOn = r.CameOn.AddDays(u.Policy.UnmatchedDays)
 		}
 		a := attendees.Merge(u.Policy, attendees.Layer{}, []attendees.Layer{r.Layer}, attendees.Layer{})
 		a.Standing = attendees.Attending
@@ -348,12 +329,4 @@ func (u *under) answers(ctx context.Context, e events.Event, ids []uuid.UUID) (a
 		all = append(all, one)
 	}
 	return all, err
-}
-
-// midnight is the beginning of a day in UTC; of the zero day the zero time.
-func midnight(d attendees.Date) time.Time {
-	if d.IsZero() {
-		return time.Time{}
-	}
-	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
 }

@@ -52,16 +52,16 @@ type visitText struct {
 	Cases   []int
 }
 
-type visitRow struct {
-	Sealed  []byte    `db:"sealed"`
-	Expires time.Time `db:"expires_at"`
-}
-
-func (r visitRow) open(c *seal.Cipher) (Visit, error) {
+// visit reads what a statement gives of a token's row; ErrLink where it gives none.
+func (s *Store) visit(ctx context.Context, q db.Queryer, c *seal.Cipher, statement string, args ...any) (Visit, error) {
+	var sealed []byte
+	err := db.Get(ctx, q, &sealed, statement, args...)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return Visit{}, err
+	}
 	var v visitText
-	text, err := c.Open(nil, [16]byte{}, 0, "visit", r.Sealed)
-	if err != nil || json.Unmarshal(text, &v) != nil {
-		return Visit{}, ErrLink // a row that somebody changed
+	if text, err := c.Open(nil, [16]byte{}, 0, "visit", sealed); err != nil || json.Unmarshal(text, &v) != nil {
+		return Visit{}, ErrLink // no row, or one that somebody changed
 	}
 	return Visit{attendees.Personal(v.Address), v.Cases}, nil
 }
@@ -90,15 +90,11 @@ func (s *Store) UseVisitLink(ctx context.Context, link string) (token string, v 
 	defer db.Wrap(&err, "use a link to a visit")
 	hash, c := split(link)
 	err = db.InTx(ctx, s.Pool, func(tx db.Tx) error {
-		var row visitRow
-		err := db.Get(ctx, tx, &row, `delete from visits where mailed and hash = $1 returning sealed, expires_at`, hash)
-		if errors.Is(err, sql.ErrNoRows) || err == nil && !s.Now().Before(row.Expires) {
-			return ErrLink
-		}
+		v, err = s.visit(ctx, tx, c, `
+			delete from visits
+			where mailed and hash = $1 and expires_at > $2
+			returning sealed`, hash, s.Now())
 		if err != nil {
-			return err
-		}
-		if v, err = row.open(c); err != nil {
 			return err
 		}
 		token, err = s.newVisit(ctx, tx, v, false, VisitFor)
@@ -113,19 +109,11 @@ func (s *Store) Visit(ctx context.Context, token string) (v Visit, err error) {
 	defer db.Wrap(&err, "find a visit")
 	hash, c := split(token)
 	now := s.Now()
-	var row visitRow
-	err = db.Get(ctx, s.Pool, &row, `
+	return s.visit(ctx, s.Pool, c, `
 		update visits
 		set expires_at = $3
 		where not mailed and hash = $1 and expires_at > $2
-		returning sealed, expires_at`, hash, now, now.Add(VisitFor))
-	if errors.Is(err, sql.ErrNoRows) {
-		err = ErrLink
-	}
-	if err != nil {
-		return v, err
-	}
-	return row.open(c)
+		returning sealed`, hash, now, now.Add(VisitFor))
 }
 
 // KeepVisit stores what a visit has come to.

@@ -2,11 +2,7 @@
 // for periods of Regulation (EEC, Euratom) 1182/71.
 package deadline
 
-import (
-	"time"
-
-	"lethe/attendees"
-)
+import "lethe/attendees"
 
 const (
 	// answerMonths is for how long an answer may take (GDPR Art. 12(3)), and extendMonths by
@@ -18,41 +14,27 @@ const (
 	PauseWithin = 14
 )
 
-// Pause is the time in which a request waited for proof of identity: from the day it was
-// asked for to the day it was given. A zero Until: not yet.
-type Pause struct{ From, Until attendees.Date }
-
-// Days are how many days the pause lasted by a day.
-func (p Pause) Days(today attendees.Date) int {
-	end := p.Until
-	if end.IsZero() {
-		end = today
-	}
-	return max(0, end.Days(p.From))
-}
-
 // Of is the last day on which a request that came on a day may be answered.
 //
 // A period of months ends with the same day of its last month, or with that month's end
 // (Regulation (EEC, Euratom) 1182/71 Art. 3(2)(c)); it counts from the day of receipt (EDPB
-// Guidelines 01/2022, 159). Days of a pause are added. Where the last day is a Saturday,
-// a Sunday or a public holiday it ends with the next working day (Art. 3(4)).
-func Of(received attendees.Date, pause Pause, extended bool, today attendees.Date, holidays Holidays) attendees.Date {
+// Guidelines 01/2022, 159). Days between paused and resumed are added, while proof of identity
+// is waited for those until today; a zero paused means that it never was. Where the last day
+// is a Saturday, a Sunday or a public holiday it ends with the next working day (Art. 3(4)).
+func Of(received, paused, resumed attendees.Date, extended bool, today attendees.Date, holidays Holidays) attendees.Date {
 	months := answerMonths
 	if extended {
 		months += extendMonths
 	}
 	last := received.AddMonths(months)
-	if !pause.From.IsZero() {
-		last = last.AddDays(pause.Days(today))
+	if resumed.IsZero() {
+		resumed = today
+	}
+	if !paused.IsZero() {
+		last = last.AddDays(max(0, resumed.Days(paused)))
 	}
 	for !holidays.Working(last) {
 		last = last.AddDays(1)
 	}
 	return last
-}
-
-// weekday is the date's day of the week.
-func weekday(d attendees.Date) time.Weekday {
-	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Weekday()
 }

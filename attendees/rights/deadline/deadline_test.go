@@ -59,8 +59,7 @@ func TestDeadlinesCountAsTheRegulationSays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pause := deadline.Pause{From: date(t, c.from), Until: date(t, c.until)}
-		got := deadline.Of(date(t, c.received), pause, c.extended, date(t, c.today), holidays)
+		got := deadline.Of(date(t, c.received), date(t, c.from), date(t, c.until), c.extended, date(t, c.today), holidays)
 		if got.String() != c.want {
 			t.Errorf("%s: received on %s it ends on %s, want %s", what, c.received, got, c.want)
 		}

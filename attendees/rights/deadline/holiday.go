@@ -53,11 +53,9 @@ func NewHolidays(countries []string) (Holidays, error) {
 
 // Working tells whether a day is neither a Saturday, nor a Sunday, nor a public holiday.
 func (h Holidays) Working(d attendees.Date) bool {
-	if day := weekday(d); day == time.Saturday || day == time.Sunday {
-		return false
-	}
-	actual, observed, _ := h.calendar.IsHoliday(time.Date(d.Year, d.Month, d.Day, 12, 0, 0, 0, time.UTC))
-	return !actual && !observed
+	noon := time.Date(d.Year, d.Month, d.Day, 12, 0, 0, 0, time.UTC)
+	actual, observed, _ := h.calendar.IsHoliday(noon)
+	return !actual && !observed && !cal.IsWeekend(noon)
 }
 
 // calendars are all of policyfile.HolidayCountries.

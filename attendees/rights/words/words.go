@@ -94,16 +94,10 @@ func (w Words) Say(key string, pairs ...string) string {
 	return strings.NewReplacer(pairs[:len(pairs)/2*2]...).Replace(text)
 }
 
-// Has tells whether a key has a text.
-func (w Words) Has(key string) bool {
-	_, ok := w.text[key]
-	return ok
-}
-
 // Or gives the text of a key, or other where it has none.
 func (w Words) Or(key, other string) string {
-	if w.Has(key) {
-		return w.Say(key)
+	if text, ok := w.text[key]; ok {
+		return text
 	}
 	return other
 }

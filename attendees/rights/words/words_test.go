@@ -42,7 +42,7 @@ func TestEveryLanguageSaysEverything(t *testing.T) {
 		}
 	}
 	for _, r := range attendees.Rights() {
-		if !english.Has("right." + string(r)) {
+		if english.Or("right."+string(r), "") == "" {
 			t.Errorf("nothing is said of %s", r)
 		}
 	}
@@ -59,7 +59,7 @@ func TestEveryLanguageSaysEverything(t *testing.T) {
 		}
 	}
 	for _, f := range attendees.Correctable() {
-		if !english.Has("field." + string(f)) {
+		if english.Or("field."+string(f), "") == "" {
 			t.Errorf("field %s has no name", f)
 		}
 	}
@@ -86,7 +86,7 @@ func TestNothingIsSaidThatIsNotInTheCatalogue(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, m := range said.FindAllStringSubmatch(string(text), -1) {
-				if !strings.HasSuffix(m[1], ".") && !c.words["en"].Has(m[1]) {
+				if !strings.HasSuffix(m[1], ".") && c.words["en"].Or(m[1], "") == "" {
 					t.Errorf("%s/%s says %q, which no language knows", folder, f.Name(), m[1])
 				}
 			}
