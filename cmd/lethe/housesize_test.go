@@ -21,7 +21,7 @@ const (
 	maxMethods = 25 // exported ones of a type
 	// maxCore bounds the new core, its tests not counted. The aim is 9,000, and 11,000 is
 	// what it may have in the end. It is over that now, so this number only ever falls.
-	maxCore = 16_108
+	maxCore = 15_890
 )
 
 // tooLarge are the packages that the flip will shorten, and retention, which is to be cut. The old core below attendees/old is
