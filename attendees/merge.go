@@ -325,3 +325,21 @@ func (f Field) given() bool { return f == Affiliation || f == Forums || f == Ans
 func (f Field) ofRegistration() bool {
 	return f == Ticket || f == Attended || f == AgreedAt || f == AgreementVersion
 }
+
+// Stored are the fields that something is stored for.
+func (a Attendee) Stored() (fields []Field) {
+	for _, f := range []Field{Name, Email, Ticket, AgreementVersion, AgreedAt} {
+		if a.Text(f) != "" {
+			fields = append(fields, f)
+		}
+	}
+	if a.Attended {
+		fields = append(fields, Attended)
+	}
+	for _, g := range a.Given {
+		if f := g.Field.Base(); !slices.Contains(fields, f) {
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}

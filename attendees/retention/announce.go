@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
@@ -23,15 +24,28 @@ const (
 	stoodStill = 30 * time.Hour
 )
 
+// announced is the latest run that announced deletions; its value is since when there was one
+// every day.
+const announced db.Mark = "announced"
+
 // FuseError says that a run would delete far more than was announced.
 type FuseError struct {
 	People, Announced int
 	Plan              string // the plan's hash
+	surprise          Planned
 }
 
 func (e *FuseError) Error() string {
 	return fmt.Sprintf("%d people would be deleted, and a week ago %d were announced: nothing is deleted. "+
 		"If it is right: `lethe retention plan` shows the plan, `lethe retention run --accept %s` does it", e.People, e.Announced, e.Plan)
+}
+
+// announcement is one deletion that was announced.
+type announcement struct {
+	Event  uuid.UUID      `db:"event_id"`
+	On     attendees.Date `db:"delete_on"`
+	People int            `db:"people"`
+	At     time.Time      `db:"made_at"`
 }
 
 // Announce tells which events a run may delete: those whose deletion was announced a day
@@ -46,38 +60,23 @@ func (s *Store) Announce(ctx context.Context, plan Plan) (ready []Planned, err e
 		return nil, err
 	}
 	var fuse *FuseError
-	now := s.now()
 	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		if err := s.keepAnnouncing(ctx, tx); err != nil {
+		known, err := s.announce(ctx, tx, plan)
+		if err != nil {
 			return err
 		}
-		for _, e := range plan.Events {
-			due := e.DueToDelete(now)
-			switch {
-			case !due && e.Expired(now):
-				if err := s.unannounce(ctx, tx, e.Key); err != nil {
-					return err
-				}
-				continue
-			case !due && e.Today(now).AddDays(announceDays).Before(e.DeleteOn):
-				continue
-			}
-			madeAt, err := s.announce(ctx, tx, e)
-			if err != nil {
-				return err
-			}
-			if due && now.Sub(madeAt) >= announceWait {
+		for _, e := range plan.due(s.now()) {
+			if s.now().Sub(known[e.Key].At) >= announceWait {
 				ready = append(ready, e)
 			}
 		}
-		var surprise Planned
-		if fuse, surprise, err = s.fuse(ctx, tx, plan, ready); err != nil {
+		if fuse, err = s.fuse(ctx, tx, plan, ready); err != nil {
 			return err
 		}
 		if fuse != nil {
-			return s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskFuse, Event: surprise.Key, Count: fuse.People})
+			return s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskFuse, Event: fuse.surprise.Key, Count: fuse.People})
 		}
-		_, err = db.Exec(ctx, tx, `update tasks set done_at = $1, done_by = 'lethe' where kind = $2 and done_at is null`, now, events.TaskFuse)
+		_, err = db.Exec(ctx, tx, `update tasks set done_at = $1, done_by = 'lethe' where kind = $2 and done_at is null`, s.now(), events.TaskFuse)
 		return err
 	})
 	if err == nil && fuse != nil {
@@ -89,78 +88,85 @@ func (s *Store) Announce(ctx context.Context, plan Plan) (ready []Planned, err e
 	return ready, nil
 }
 
-// fuse tells whether more than twice as many people would be deleted as were announced for
-// it a week ago, and names the largest event that was not. Where there was not a run every day
+// announce announces what will be deleted within a week, and forgets what was announced and
+// will not be: for another day, or before there was no run for longer than a day. It gives all
+// that is announced.
+func (s *Store) announce(ctx context.Context, tx db.Tx, plan Plan) (map[uuid.UUID]announcement, error) {
+	now := s.now()
+	since, last, err := db.Marked(ctx, tx, announced)
+	if err != nil {
+		return nil, err
+	}
+	stood := since == "" || now.Sub(last) > stoodStill
+	if stood {
+		since = now.UTC().Format(time.RFC3339)
+	}
+	var keys, days pq.StringArray
+	var people pq.Int64Array
+	for _, e := range plan.Events {
+		if e.DueToDelete(now) || !e.Expired(now) && !e.Today(now).AddDays(announceDays).Before(e.DeleteOn) {
+			keys, days, people = append(keys, e.Key.String()), append(days, e.DeleteOn.String()), append(people, int64(e.leave()))
+		}
+	}
+	_, err = db.Exec(ctx, tx, `
+		delete from announcements
+		where $3 or (event_id, delete_on) not in (select * from unnest($1::uuid[], $2::date[]))`, keys, days, stood)
+	if err != nil {
+		return nil, err
+	}
+	_, err = db.Exec(ctx, tx, `
+		insert into announcements (event_id, delete_on, people, made_at)
+		select *, $4 from unnest($1::uuid[], $2::date[], $3::integer[])
+		on conflict do nothing`, keys, days, people, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.SetMark(ctx, tx, announced, since, now); err != nil {
+		return nil, err
+	}
+	return announcements(ctx, tx)
+}
+
+func announcements(ctx context.Context, q db.Queryer) (map[uuid.UUID]announcement, error) {
+	var rows []announcement
+	err := db.Select(ctx, q, &rows, `select event_id, delete_on, people, made_at from announcements`)
+	known := make(map[uuid.UUID]announcement, len(rows))
+	for _, a := range rows {
+		known[a.Event] = a
+	}
+	return known, err
+}
+
+// fuse is nil unless more than twice as many people would be deleted as were announced for
+// it a week ago; it names the largest event that was not. Where there was not a run every day
 // for so long there is nothing to compare with.
-func (s *Store) fuse(ctx context.Context, q db.Queryer, plan Plan, due []Planned) (_ *FuseError, surprise Planned, err error) {
+func (s *Store) fuse(ctx context.Context, q db.Queryer, plan Plan, due []Planned) (*FuseError, error) {
 	value, last, err := db.Marked(ctx, q, announced)
 	if err != nil {
-		return nil, surprise, err
+		return nil, err
 	}
 	now := s.now()
 	since, err := time.Parse(time.RFC3339, value)
 	if err != nil || now.Sub(last) > stoodStill || now.Sub(since) < announceDays*24*time.Hour {
-		return nil, surprise, nil
+		return nil, nil
 	}
-	var made []struct {
-		Event  uuid.UUID      `db:"event_id"`
-		On     attendees.Date `db:"delete_on"`
-		People int            `db:"people"`
-		At     time.Time      `db:"made_at"`
-	}
-	if err := db.Select(ctx, q, &made, `select event_id, delete_on, people, made_at from announcements`); err != nil {
-		return nil, surprise, err
+	known, err := announcements(ctx, q)
+	if err != nil {
+		return nil, err
 	}
 	f := &FuseError{Plan: plan.Hash()}
 	for _, e := range due {
-		f.People += e.People
-		known := false
-		for _, m := range made {
-			if m.Event == e.Key && m.On == e.DeleteOn && !e.Today(now).AddDays(-announceDays).Before(e.Today(m.At)) {
-				f.Announced, known = f.Announced+m.People, true
-			}
-		}
-		if !known && (surprise.ID == "" || surprise.People < e.People) {
-			surprise = e
+		f.People += e.leave()
+		a, ok := known[e.Key]
+		switch {
+		case ok && a.On == e.DeleteOn && !e.Today(now).AddDays(-announceDays).Before(e.Today(a.At)):
+			f.Announced += a.People
+		case f.surprise.ID == "" || f.surprise.leave() < e.leave():
+			f.surprise = e
 		}
 	}
 	if f.People <= 2*f.Announced {
-		return nil, surprise, nil
+		return nil, nil
 	}
-	return f, surprise, nil
-}
-
-// keepAnnouncing notes since when there was a run every day. Where there was none for longer,
-// what was announced before is forgotten.
-func (s *Store) keepAnnouncing(ctx context.Context, tx db.Tx) error {
-	now := s.now()
-	value, last, err := db.Marked(ctx, tx, announced)
-	if err != nil {
-		return err
-	}
-	if value == "" || now.Sub(last) > stoodStill {
-		value = now.UTC().Format(time.RFC3339)
-		if _, err := db.Exec(ctx, tx, `delete from announcements`); err != nil {
-			return err
-		}
-	}
-	return db.SetMark(ctx, tx, announced, value, now)
-}
-
-// announce announces one deletion, unless it is for that day already, and tells when it was.
-func (s *Store) announce(ctx context.Context, tx db.Tx, e Planned) (madeAt time.Time, err error) {
-	err = tx.QueryRowxContext(ctx, `
-		insert into announcements as a (event_id, delete_on, people, made_at)
-		values ($1, $2, $3, $4)
-		on conflict (event_id) do update set
-			people = case when a.delete_on = excluded.delete_on then a.people else excluded.people end,
-			made_at = case when a.delete_on = excluded.delete_on then a.made_at else excluded.made_at end,
-			delete_on = excluded.delete_on
-		returning made_at`, e.Key, e.DeleteOn, e.People, s.now()).Scan(&madeAt)
-	return madeAt, err
-}
-
-func (s *Store) unannounce(ctx context.Context, tx db.Tx, event uuid.UUID) error {
-	_, err := db.Exec(ctx, tx, `delete from announcements where event_id = $1`, event)
-	return err
+	return f, nil
 }

@@ -3,6 +3,7 @@ package retention
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/lib/pq"
 
@@ -14,29 +15,27 @@ import (
 	"lethe/attendees/vault"
 )
 
-// blockTries is how often an event that changes meanwhile is prepared again at once: a sync
-// that has just ended may be followed by one more.
-const blockTries = 3
-
 // Block blocks an event whose block date has come: what no duty keeps opens to nobody from
 // its commit on (GDPR Art. 5(1)(e)), the rest to the officers and to its own person. It may
 // be cut off anywhere, and resumes when it is called again.
 func (s *Store) Block(ctx context.Context, id attendees.EventID) error {
-	err := retried(func() error {
-		if err := s.Prepare(ctx, id); err != nil {
-			return err
-		}
-		return s.Commit(ctx, id)
-	})
-	if err != nil {
+	if err := s.shut(ctx, id); err != nil {
 		return err
 	}
 	return s.CleanUp(ctx, id)
 }
 
-func retried(do func() error) (err error) {
+// blockTries is how often an event that changes meanwhile is prepared again at once: a sync
+// that has just ended may be followed by one more.
+const blockTries = 3
+
+// shut prepares and commits.
+func (s *Store) shut(ctx context.Context, id attendees.EventID) (err error) {
 	for range blockTries {
-		if err = do(); !errors.Is(err, ErrChanged) {
+		if err = s.Prepare(ctx, id); err == nil {
+			err = s.Commit(ctx, id)
+		}
+		if !errors.Is(err, ErrChanged) {
 			return err
 		}
 	}
@@ -44,8 +43,8 @@ func retried(do func() error) (err error) {
 }
 
 // Commit blocks an event that is prepared, in one small transaction: its working key and the
-// server's use of the others are destroyed. ErrChanged where somebody wrote since it was
-// prepared.
+// server's use of the others are destroyed. One whose delete date has come is being deleted
+// from then on. ErrChanged where somebody wrote since it was prepared.
 func (s *Store) Commit(ctx context.Context, id attendees.EventID) (err error) {
 	defer db.Wrap(&err, "block event %s", id)
 	return db.InTx(ctx, s.pool, func(tx db.Tx) error {
@@ -53,34 +52,36 @@ func (s *Store) Commit(ctx context.Context, id attendees.EventID) (err error) {
 		if err != nil {
 			return err
 		}
-		p, err := s.prepared(ctx, tx, e)
-		if err != nil {
-			return err
+		var p prepared
+		if p, err = s.prepared(ctx, tx, e); err == nil {
+			err = s.mayEnd(ctx, tx, e)
 		}
-		if err := s.mayBlock(ctx, tx, e); err != nil {
-			return err
-		}
-		asked, err := s.destroyForBlocking(ctx, tx, e, p)
 		if err != nil {
 			return err
 		}
 		entry := ledger.Entry{Kind: ledger.Blocked, Event: string(e.ID), Rule: e.Rule, BlockOn: e.BlockOn.String(), DeleteOn: e.DeleteOn.String()}
-		question := events.Question("")
-		if asked {
-			question, entry.Doubt = events.Asked, ledger.DoubtOpen
+		asked, err := s.destroyForBlocking(ctx, tx, e, p)
+		if err != nil {
+			return err
 		}
-		if err := s.events.Block(ctx, tx, e, question); err != nil {
+		if e.Question = ""; asked {
+			e.Question, entry.Doubt = events.Asked, ledger.DoubtOpen
+		}
+		if err := s.events.Block(ctx, tx, e, e.Question); err != nil {
 			return err
 		}
 		recalled, err := s.exports.RecallAll(ctx, tx, e)
 		if err != nil {
 			return err
 		}
-		if err := s.askAfterBlocking(ctx, tx, e, asked, int(p.Doubted), int(recalled)); err != nil {
+		if err := s.askAfterBlocking(ctx, tx, e, p.Doubted, int(recalled)); err != nil {
 			return err
 		}
-		entry.Counts = map[string]int64{"sealed": p.Sealed, "dropped": p.Dropped, "recalled": recalled}
-		_, err = s.ledger.Record(ctx, tx, entry)
+		entry.Counts = map[string]int64{"sealed": int64(p.Sealed), "dropped": int64(p.Dropped), "recalled": recalled}
+		if _, err := s.ledger.Record(ctx, tx, entry); err != nil || !e.Expired(s.now()) {
+			return err
+		}
+		_, err = s.beginDeletion(ctx, tx, e)
 		return err
 	})
 }
@@ -91,9 +92,8 @@ func (s *Store) Commit(ctx context.Context, id attendees.EventID) (err error) {
 // their case is open as before.
 func (s *Store) destroyForBlocking(ctx context.Context, tx db.Tx, e events.Event, p prepared) (asked bool, err error) {
 	ref := reader.Ref(e)
-	keep := append(p.Generations, p.Keeps...)
+	var open pq.ByteaArray
 	if e.ReopenedAt != nil {
-		var open pq.ByteaArray
 		err := db.Select(ctx, tx, &open, `
 			select distinct r.generation
 			from records r
@@ -102,36 +102,30 @@ func (s *Store) destroyForBlocking(ctx context.Context, tx db.Tx, e events.Event
 		if err != nil {
 			return false, err
 		}
-		keep, asked = append(keep, open...), len(open) > 0
 	}
-	if err := s.vault.DestroyBut(ctx, tx, ref, vault.Doubt, keep...); err != nil {
+	if err := s.vault.DestroyBut(ctx, tx, ref, vault.Doubt, append(append(open, p.Generations...), p.Keeps...)...); err != nil {
 		return false, err
 	}
 	if err := s.vault.Destroy(ctx, tx, ref, vault.Working); err != nil {
 		return false, err
 	}
-	return asked || p.Doubted > 0, s.vault.EndUse(ctx, tx, ref)
+	return len(open) > 0 || p.Doubted > 0, s.vault.EndUse(ctx, tx, ref)
 }
 
 // askAfterBlocking puts before staff what only people can do once an event is blocked, and
 // settles what nobody can do any more.
-func (s *Store) askAfterBlocking(ctx context.Context, tx db.Tx, e events.Event, asked bool, doubted, recalled int) error {
+func (s *Store) askAfterBlocking(ctx context.Context, tx db.Tx, e events.Event, doubted, recalled int) error {
 	_, err := db.Exec(ctx, tx, `
 		update tasks
 		set done_at = $2, done_by = 'lethe', sealed = null
 		where event_id = $1 and done_at is null and kind in ('claim', 'unsaid', 'questions', 'gone', 'agreements', 'reopen')`, e.Key, s.now())
-	if err != nil {
-		return err
+	if err == nil && e.Question == events.Asked {
+		err = s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskAgreements, Event: e.Key, Count: doubted})
 	}
-	if asked {
-		if err := s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskAgreements, Event: e.Key, Count: doubted}); err != nil {
-			return err
-		}
+	if err == nil && recalled > 0 {
+		err = s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskLists, Event: e.Key, Count: recalled})
 	}
-	if recalled > 0 {
-		return s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskLists, Event: e.Key, Count: recalled})
-	}
-	return nil
+	return err
 }
 
 // CleanUp deletes the dead rows of a blocked event: nobody opens them any more. It may be cut
@@ -142,13 +136,10 @@ func (s *Store) CleanUp(ctx context.Context, id attendees.EventID) (err error) {
 	if err != nil || e.State != attendees.Blocked || e.Cleaned {
 		return err
 	}
-	if err := s.vault.Rewrite(ctx); err != nil {
+	if err := s.vault.Rewrite(ctx); err != nil { // before there is much else for a checkpoint to write
 		return err
 	}
-	if err := s.dropDead(ctx, e); err != nil {
-		return err
-	}
-	err = s.sweep(ctx, e,
+	err = s.sweep(ctx, e, dropDead,
 		// Whoever has a record stays, without a layer; the others go, and who had the same
 		// address is marked. Rows are written again: that is faster than to change them.
 		`with old as (
@@ -187,6 +178,12 @@ func (s *Store) CleanUp(ctx context.Context, id attendees.EventID) (err error) {
 	})
 }
 
+// dropDead deletes records whose key is destroyed.
+const dropDead = `
+	delete from records r
+	where r.event_id = $1 and r.kind in ('kept', 'doubt', 'held')
+	  and not exists (select from keys k where k.event_id = $1 and k.name = r.kind and k.generation = r.generation)`
+
 // sweep runs statements about the rows of an event that nobody reads any more, one after the
 // other: there is no need for batches, since nobody waits for them, and one that is cut off
 // has done nothing.
@@ -204,4 +201,35 @@ func (s *Store) sweep(ctx context.Context, e events.Event, statements ...string)
 		}
 	}
 	return nil
+}
+
+// Reopen makes a blocked event open again, which ends in the future after all or whose
+// failed source answers: it is read whole again under a new working key. Bars stay, the old
+// records stay with the officers, and who counted as agreed still does.
+func (s *Store) Reopen(ctx context.Context, id attendees.EventID, reason string) (err error) {
+	return db.InTx(ctx, s.pool, func(tx db.Tx) error {
+		e, err := s.events.WriteOne(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if !e.Cleaned {
+			return fmt.Errorf("event %s is still being cleaned up after its blocking: try again in a minute", id)
+		}
+		if e, err = s.events.Reopen(ctx, tx, e); err != nil {
+			return err
+		}
+		// What only an officer or the person can open is to be entered again.
+		_, err = db.Exec(ctx, tx, `
+			insert into tasks (kind, event_id, attendee_id, count, made_at)
+			select $2, $1, attendee_id, count(*), $3
+			from records
+			where event_id = $1 and kind = 'corrected'
+			group by attendee_id
+			on conflict (kind, event_id, form_id, attendee_id) where done_at is null do nothing`, e.Key, events.TaskCorrected, s.now())
+		if err != nil {
+			return err
+		}
+		_, err = s.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.Reopened, Event: string(id), Reason: reason, BlockOn: e.BlockOn.String(), DeleteOn: e.DeleteOn.String()})
+		return err
+	})
 }

@@ -2,7 +2,6 @@ package retention
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -52,61 +51,56 @@ func (s *Store) CheckClock(ctx context.Context) (err error) {
 	if now.UTC().Truncate(time.Second).Before(last) {
 		return ledger.ErrClock
 	}
+	defer db.Wrap(&err, "compare clocks")
 	_, simulated, err := db.Marked(ctx, s.pool, db.Simulated)
 	if err != nil || !simulated.IsZero() {
 		return err
 	}
-	if err := s.compareClocks(ctx, now); err != nil {
-		return err
-	}
-	return s.waitForSources(ctx, now)
-}
-
-func (s *Store) compareClocks(ctx context.Context, now time.Time) (err error) {
-	defer db.Wrap(&err, "compare clocks")
-	var theirs []struct {
+	var clocks []struct {
 		Whose string    `db:"whose"`
 		Now   time.Time `db:"now"`
+		Heard time.Time `db:"heard"`
 	}
-	err = db.Select(ctx, s.pool, &theirs, `
-		select 'the database' as whose, clock_timestamp() as now
+	err = db.Select(ctx, s.pool, &clocks, `
+		select 'the database' as whose, clock_timestamp() as now, clock_timestamp() as heard
 		union all
-		select 'the source ' || substr(name, length($1) + 1), clock_timestamp() + value::float8 * interval '1 second'
+		select 'the source ' || substr(name, length($1) + 1), clock_timestamp() + value::float8 * interval '1 second', at
 		from marks
-		where starts_with(name, $1) and at > clock_timestamp() - $2 * interval '1 second'`, sourceClocks, skewCounts.Seconds())
+		where starts_with(name, $1)
+		order by whose`, sourceClocks) // the database first: the sources' words are as old as it says
 	if err != nil {
 		return err
 	}
-	for _, c := range theirs {
-		if d := now.Sub(c.Now).Abs(); d > db.MaxSkew {
+	var latest time.Time
+	for i, c := range clocks {
+		if d := now.Sub(c.Now).Abs(); d > db.MaxSkew && now.Sub(c.Heard) <= skewCounts {
 			return fmt.Errorf("this machine's clock and that of %s differ by %s: nothing is blocked or deleted until one of them is right again, by NTP", c.Whose, d.Round(time.Second))
 		}
+		if i > 0 && latest.Before(c.Heard) {
+			latest = c.Heard
+		}
 	}
-	return nil
-}
-
-func (s *Store) waitForSources(ctx context.Context, now time.Time) (err error) {
-	defer db.Wrap(&err, "compare clocks")
-	var latest sql.NullTime
-	if err := db.Get(ctx, s.pool, &latest, `select max(at) from marks where starts_with(name, $1)`, sourceClocks); err != nil {
-		return err
-	}
-	if !latest.Valid || now.Sub(latest.Time) <= skewCounts {
+	if latest.IsZero() || now.Sub(latest) <= skewCounts {
 		return db.Unmark(ctx, s.pool, unasked)
 	}
+	return s.waitForSources(ctx, latest)
+}
+
+// waitForSources refuses for a day since when sources that told the time before do not.
+func (s *Store) waitForSources(ctx context.Context, latest time.Time) error {
 	_, since, err := db.Marked(ctx, s.pool, unasked)
 	if err != nil {
 		return err
 	}
-	waited := now.Sub(since)
+	waited := s.now().Sub(since)
 	if waited < 0 || waited > unaskedCounts {
 		waited = 0
-		if err := db.SetMark(ctx, s.pool, unasked, "", now); err != nil {
+		if err := db.SetMark(ctx, s.pool, unasked, "", s.now()); err != nil {
 			return err
 		}
 	}
 	if waited < unaskedFor {
-		return fmt.Errorf("no source has told the time since %s by this machine's clock: nothing is blocked or deleted for a day, or until one answers; `lethe sync` asks them", latest.Time.UTC().Format("2 January 2006 15:04"))
+		return fmt.Errorf("no source has told the time since %s by this machine's clock: nothing is blocked or deleted for a day, or until one answers; `lethe sync` asks them", latest.UTC().Format("2 January 2006 15:04"))
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/db"
+	"lethe/attendees/events"
 	"lethe/attendees/seal"
 )
 
@@ -37,6 +38,24 @@ func suppressed(all map[string]int) map[string]int {
 		delete(kept, smallest)
 	}
 	return kept
+}
+
+// count counts somebody who is not restricted.
+func count(counts map[string]int, a attendees.Attendee, agreed bool) {
+	if a.Attended {
+		counts["attended"]++
+	}
+	if agreed {
+		counts["agreed"]++
+	}
+	if a.Ticket != "" {
+		counts[ticketCount+a.Ticket]++
+	}
+}
+
+func (s *Store) sealCounts(e events.Event, all map[string]int) ([]byte, error) {
+	text, err := json.Marshal(suppressed(all))
+	return s.secrets.SealText(countsPlace(e.Key), text), err
 }
 
 func countsPlace(event uuid.UUID) seal.Place {

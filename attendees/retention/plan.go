@@ -3,11 +3,9 @@ package retention
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,17 +14,37 @@ import (
 	"lethe/attendees/db"
 	"lethe/attendees/events"
 	"lethe/attendees/ledger"
-	"lethe/attendees/seal"
 )
+
+// Staying are the attendees of an event who outlive its delete date: restricted, until that
+// is lifted or they are erased, or on hold by themselves.
+type Staying struct {
+	Restricted int `db:"restricted"`
+	Held       int `db:"held"`
+	// Kept is how many of the held have no record of their own: a hold that was added after
+	// blocking, so that the other keys live as long as it does.
+	Kept int `db:"kept"`
+}
+
+func (s Staying) all() int { return s.Restricted + s.Held }
+
+// remaining are the people of one event.
+type remaining struct {
+	Of      uuid.UUID `db:"event_id"`
+	People  int       `db:"people"` // stored
+	Staying           // when the others are deleted
+	Leaving bool      `db:"leaving"` // its deletion has begun
+}
+
+// leave is how many people go when the event is deleted.
+func (r remaining) leave() int { return r.People - r.Staying.all() }
 
 // Planned is one event in the plan.
 type Planned struct {
 	events.Event
-	People  int // stored
-	Holds   []Hold
-	Staying       // when the others are deleted
-	Leaving bool  // its deletion has begun
-	Waits   error // why it is not blocked although its block date has come
+	remaining
+	Holds []Hold
+	Waits error // why it is not blocked, or deleted, although the day has come
 }
 
 // DueToBlock tells whether the event can be blocked now; one that is due to be deleted is
@@ -38,7 +56,7 @@ func (p Planned) DueToBlock(now time.Time) bool {
 // DueToDelete tells whether the event's delete date has come and somebody may be deleted, or
 // its deletion was cut off.
 func (p Planned) DueToDelete(now time.Time) bool {
-	return p.Leaving || p.State != attendees.Deleted && p.Expired(now) && !p.Event.Held && (p.People == 0 || p.People > p.Staying.all())
+	return p.Leaving || p.State != attendees.Deleted && p.Expired(now) && !p.Event.Held && (p.People == 0 || p.leave() > 0)
 }
 
 // Plan is when each event is blocked and deleted, under which rule.
@@ -53,24 +71,13 @@ func (s *Store) Plan(ctx context.Context) (p Plan, err error) {
 	if err != nil {
 		return p, err
 	}
-	var numbers []struct {
-		Event   uuid.UUID `db:"id"`
-		People  int       `db:"people"`
-		Leaving bool      `db:"leaving"`
-		Staying
-	}
-	err = db.Select(ctx, s.pool, &numbers, `
-		select e.id, n.people, s.restricted, s.held, s.kept, exists (select from deletions d where d.event_id = e.id) as leaving
-		from events e
-		cross join lateral (select count(*) as people from attendees where event_id = e.id) as n
-		cross join lateral (
-			select count(*) filter (where restricted) as restricted, count(*) filter (where not restricted) as held,
-				count(*) filter (where not restricted and not recorded) as kept
-			from staying(e.id)
-		) as s
-		where e.state <> 'deleted'`)
-	if err != nil {
+	var rows []remaining
+	if err := db.Select(ctx, s.pool, &rows, `select event_id, people, restricted, held, kept, leaving from remaining`); err != nil {
 		return p, err
+	}
+	left := map[uuid.UUID]remaining{}
+	for _, r := range rows {
+		left[r.Of] = r
 	}
 	holds, err := s.Holds.List(ctx)
 	if err != nil {
@@ -83,23 +90,14 @@ func (s *Store) Plan(ctx context.Context) (p Plan, err error) {
 		if err := s.events.Preview(&e); err != nil {
 			return p, err
 		}
-		one := Planned{Event: e}
-		for _, n := range numbers {
-			if n.Event == e.Key {
-				one.People, one.Staying, one.Leaving = n.People, n.Staying, n.Leaving
-			}
-		}
+		one := Planned{Event: e, remaining: left[e.Key]}
 		for _, h := range holds {
 			if h.Event == e.ID {
 				one.Holds = append(one.Holds, h)
 			}
 		}
 		if e.State == attendees.Open && e.Past(s.now()) {
-			may := s.mayBlock
-			if e.Expired(s.now()) {
-				may = s.mayDelete
-			}
-			if one.Waits = may(ctx, s.pool, e); one.Waits != nil && !waits(one.Waits) {
+			if one.Waits = s.mayEnd(ctx, s.pool, e); one.Waits != nil && !waits(one.Waits) {
 				return p, one.Waits
 			}
 		}
@@ -108,19 +106,21 @@ func (s *Store) Plan(ctx context.Context) (p Plan, err error) {
 	return p, nil
 }
 
-// waits tells an event that waits from one that failed.
-func waits(err error) bool {
-	return errors.As(err, new(*NotYetError)) || errors.As(err, new(*HeldError)) || errors.Is(err, ErrNotStarted) || errors.Is(err, ErrChanged) ||
-		errors.Is(err, seal.ErrNoOfficer) || errors.Is(err, ledger.ErrClock)
-}
-
-func (p Plan) dueToDelete(now time.Time) (due []Planned) {
+// due are the events that can be deleted now.
+func (p Plan) due(now time.Time) (due []Planned) {
 	for _, e := range p.Events {
 		if e.DueToDelete(now) && e.Waits == nil {
 			due = append(due, e)
 		}
 	}
 	return due
+}
+
+// cutOff are the events, except those that are due anyway, whose deletion was cut off.
+func (p Plan) cutOff(due []Planned) []Planned {
+	return slices.DeleteFunc(slices.Clone(p.Events), func(e Planned) bool {
+		return !e.Leaving || slices.ContainsFunc(due, func(d Planned) bool { return d.Key == e.Key })
+	})
 }
 
 // Hash names the plan by what it decides: events, dates, rules and holds, not how many
@@ -132,33 +132,33 @@ func (p Plan) Hash() string {
 		for _, h := range e.Holds {
 			line += fmt.Sprintf(" %d %q %s", h.ID, h.Attendee, h.Until)
 		}
-		lines = append(lines, line)
+		lines = append(lines, line+"\n")
 	}
 	slices.Sort(lines)
-	h := sha256.New()
-	for _, l := range lines {
-		_, _ = io.WriteString(h, l+"\n")
+	sum := sha256.Sum256([]byte(strings.Join(lines, "")))
+	return fmt.Sprintf("%x-%x", sum[:2], sum[2:4])
+}
+
+func (p Plan) is(hash string) error {
+	if now := p.Hash(); now != hash {
+		return fmt.Errorf("the plan is %s now, not %s: look at it again with `lethe retention plan`", now, hash)
 	}
-	sum := hex.EncodeToString(h.Sum(nil))
-	return sum[:4] + "-" + sum[4:8]
+	return nil
 }
 
 // Accept puts the dates of the plan of that hash in force that have moved by more than 30
 // days. It returns how many events that concerned, and fails where the plan is another by now.
 func (s *Store) Accept(ctx context.Context, hash string) (n int, err error) {
 	p, err := s.Plan(ctx)
-	if err != nil {
-		return 0, err
-	}
-	if p.Hash() != hash {
-		return 0, fmt.Errorf("the plan is %s now, not %s: look at it again with `lethe retention plan`", p.Hash(), hash)
+	if err == nil {
+		err = p.is(hash)
 	}
 	for _, one := range p.Events {
-		if !one.Pending() {
+		if err != nil || !one.Pending() {
 			continue
 		}
 		n++
-		err := db.InTx(ctx, s.pool, func(tx db.Tx) error {
+		err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
 			e, err := s.events.WriteOne(ctx, tx, one.ID)
 			if err != nil {
 				return err
@@ -174,9 +174,6 @@ func (s *Store) Accept(ctx context.Context, hash string) (n int, err error) {
 			})
 			return err
 		})
-		if err != nil {
-			return n, err
-		}
 	}
-	return n, nil
+	return n, err
 }

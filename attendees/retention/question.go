@@ -21,9 +21,9 @@ import (
 // many records were dropped.
 func (s *Store) Answer(ctx context.Context, id attendees.EventID, answer events.Question, reason string) (n int64, err error) {
 	defer db.Wrap(&err, "answer the agreement question of event %s", id)
-	var e events.Event
 	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		if e, err = s.events.WriteOne(ctx, tx, id); err != nil {
+		e, err := s.events.WriteOne(ctx, tx, id)
+		if err != nil {
 			return err
 		}
 		if e.State != attendees.Blocked {
@@ -33,23 +33,22 @@ func (s *Store) Answer(ctx context.Context, id attendees.EventID, answer events.
 			return err
 		}
 		e.Question = answer
-		entry := ledger.Entry{Kind: ledger.Answered, Event: string(id), Reason: reason, Doubt: ledger.DoubtKeep}
+		doubt, may := ledger.DoubtKeep, s.keep
 		if answer == events.Drop {
-			entry.Doubt = ledger.DoubtDrop
-			if err := s.mayDrop(ctx, tx, e); err != nil {
-				return err
-			}
-			if n, err = s.settle(ctx, tx, e); err != nil {
-				return err
-			}
-		} else if err := s.keep(ctx, tx, e); err != nil {
+			doubt, may = ledger.DoubtDrop, s.mayDrop
+		}
+		if err := may(ctx, tx, e); err != nil {
+			return err
+		}
+		if n, err = s.settle(ctx, tx, e); err != nil {
 			return err
 		}
 		if err := s.events.Tasks.Settle(ctx, tx, events.Task{Kind: events.TaskAgreements, Event: e.Key}); err != nil {
 			return err
 		}
-		entry.Counts = map[string]int64{"dropped": n}
-		_, err = s.ledger.Record(ctx, tx, entry)
+		_, err = s.ledger.Record(ctx, tx, ledger.Entry{
+			Kind: ledger.Answered, Event: string(id), Reason: reason, Doubt: doubt, Counts: map[string]int64{"dropped": n},
+		})
 		return err
 	})
 	if err != nil {
@@ -61,13 +60,10 @@ func (s *Store) Answer(ctx context.Context, id attendees.EventID, answer events.
 // mayDrop refuses where a source of the event that could not be read answers again.
 func (s *Store) mayDrop(ctx context.Context, tx db.Tx, e events.Event) error {
 	sources, err := s.events.SourcesOf(ctx, tx, e)
-	if err != nil {
-		return err
+	if err == nil && !sources.Dry && sources.Failing.IsZero() {
+		err = fmt.Errorf("a source that could not be read answers again, so agreements may come yet: `lethe events reopen %s` first", e.ID)
 	}
-	if !sources.Dry && sources.Failing.IsZero() {
-		return fmt.Errorf("a source that could not be read answers again, so agreements may come yet: `lethe events reopen %s` first", e.ID)
-	}
-	return nil
+	return err
 }
 
 // keep notes that the doubt keys there are are not in question any more.
@@ -83,22 +79,18 @@ func (s *Store) keep(ctx context.Context, tx db.Tx, e events.Event) error {
 // in tx: records that only a hold had kept, and, once staff said to drop them, those in doubt.
 // Keys under which nobody lies are destroyed. It returns how many records went.
 func (s *Store) settle(ctx context.Context, tx db.Tx, e events.Event) (n int64, err error) {
-	var keeps []pq.ByteaArray
-	if err := db.Select(ctx, tx, &keeps, `select keeps from preparations where event_id = $1`, e.Key); err != nil || len(keeps) == 0 {
-		return 0, err // it was never prepared
-	}
 	n, err = db.Exec(ctx, tx, `
-		delete from records r
-		using (
-			select r.attendee_id, r.kind, r.generation,
-				$2 or exists (select from bars b where b.event_id = $1 and b.hash = r.attendee_id and b.what = 'held') as on_hold,
+		with loose as (
+			select r.*, $2 or exists (select from bars b where b.event_id = $1 and b.hash = r.attendee_id and b.what = 'held') as on_hold,
 				exists (select from records h where h.event_id = $1 and h.attendee_id = r.attendee_id and h.kind = 'held') as has_all
 			from records r
-			where r.event_id = $1
-			  and (r.kind = 'held' or r.kind = 'doubt' and $3 and r.generation <> all($4))
-		) as loose
-		where r.event_id = $1 and r.attendee_id = loose.attendee_id and r.kind = loose.kind and r.generation = loose.generation
-		  and (not on_hold or loose.kind = 'doubt' and has_all)`, e.Key, e.Held, e.Question == events.Drop, keeps[0])
+			join preparations p on p.event_id = r.event_id
+			where r.event_id = $1 and (r.kind = 'held' or r.kind = 'doubt' and $3 and r.generation <> all(p.keeps))
+		)
+		delete from records r
+		using loose l
+		where r.event_id = $1 and r.attendee_id = l.attendee_id and r.kind = l.kind and r.generation = l.generation
+		  and (not l.on_hold or l.kind = 'doubt' and l.has_all)`, e.Key, e.Held, e.Question == events.Drop)
 	if err != nil {
 		return n, err
 	}
@@ -125,35 +117,4 @@ func (s *Store) settle(ctx context.Context, tx db.Tx, e events.Event) (n int64, 
 		from gone g
 		where a.event_id = $1 and a.address_index = g.address_index and g.address_index <> '' and not exists (select from gone o where o.id = a.id)`, e.Key)
 	return n, err
-}
-
-// Reopen makes a blocked event open again, which ends in the future after all or whose
-// failed source answers: it is read whole again under a new working key. Bars stay, the old
-// records stay with the officers, and who counted as agreed still does.
-func (s *Store) Reopen(ctx context.Context, id attendees.EventID, reason string) (err error) {
-	return db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		e, err := s.events.WriteOne(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		if !e.Cleaned {
-			return fmt.Errorf("event %s is still being cleaned up after its blocking: try again in a minute", id)
-		}
-		if e, err = s.events.Reopen(ctx, tx, e); err != nil {
-			return err
-		}
-		// What only an officer or the person can open is to be entered again.
-		_, err = db.Exec(ctx, tx, `
-			insert into tasks (kind, event_id, attendee_id, count, made_at)
-			select $2, $1, attendee_id, count(*), $3
-			from records
-			where event_id = $1 and kind = 'corrected'
-			group by attendee_id
-			on conflict (kind, event_id, form_id, attendee_id) where done_at is null do nothing`, e.Key, events.TaskCorrected, s.now())
-		if err != nil {
-			return err
-		}
-		_, err = s.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.Reopened, Event: string(id), Reason: reason, BlockOn: e.BlockOn.String(), DeleteOn: e.DeleteOn.String()})
-		return err
-	})
 }

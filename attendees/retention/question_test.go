@@ -124,7 +124,7 @@ func TestAnEventWhoseSourcesFailWaitsSevenDays(t *testing.T) {
 	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error { return w.Events.MarkRead(ctx, tx, e, true) })
 	for after, want := range map[time.Duration]string{
 		time.Hour:               "event 1 has not been read to the end yet: it is blocked once it is",
-		7*24*time.Hour - 1e9:    "a source of event 1 fails: it is blocked as it is on " + from.Add(7*24*time.Hour).Format("2 January 2006"),
+		7*24*time.Hour - 1e9:    "event 1 waits for a source that fails: it is blocked as it is on " + from.Add(7*24*time.Hour).Format("2 January 2006"),
 		7*24*time.Hour + 1*1e9:  "",
 		7*24*time.Hour + 60*1e9: "",
 	} {

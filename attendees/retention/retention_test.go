@@ -100,8 +100,8 @@ func TestBlockingKeepsWhatADutyKeepsAndNothingElse(t *testing.T) {
 	t.Parallel()
 	w := started(t)
 	four(w)
-	if err := w.Retention.Block(t.Context(), "1"); !errors.As(err, new(*retention.TooEarlyError)) {
-		t.Errorf("before its day: %v, want TooEarlyError", err)
+	if err := w.Retention.Block(t.Context(), "1"); !errors.As(err, new(*retention.NotYetError)) {
+		t.Errorf("before its day: %v, want NotYetError", err)
 	}
 	past(w, "1")
 	if err := w.Retention.Block(t.Context(), "1"); err != nil {
@@ -223,7 +223,7 @@ func TestDeletedIsDeleted(t *testing.T) {
 	if err := w.Retention.Block(t.Context(), "1"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Retention.Delete(t.Context(), "1"); !errors.As(err, new(*retention.TooEarlyError)) {
+	if _, err := w.Retention.Delete(t.Context(), "1"); !errors.As(err, new(*retention.NotYetError)) {
 		t.Errorf("before its day: %v", err)
 	}
 	e := w.Stored("1")

@@ -2,7 +2,6 @@ package retention
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,144 +13,119 @@ import (
 	"lethe/attendees/ledger"
 )
 
-// seenAfter is how long after a source was told to delete it is asked again: it takes its
-// time, and what one reply leaves out may be there in the next.
-const seenAfter = 24 * time.Hour
+const (
+	// seenAfter is how long after a source was told to delete it is asked again: it takes its
+	// time, and what one reply leaves out may be there in the next.
+	seenAfter = 24 * time.Hour
+	// upstreamPage is how many responses are looked at at a time.
+	upstreamPage = 500
+)
 
-// Upstream is what is to be deleted at sources.
+// Upstream is what is to be deleted at sources: responses whose attendees are not stored any
+// more, and, of a blocked event without an open question, those that are sealed here, where
+// the form's policy wants that. It is the view upstream_due: nothing has to be released.
 type Upstream struct{ store *Store }
-
-// release makes those responses of an event due at their source whose attendees are not stored
-// any more, and, of a blocked event without an open question, those whose form's policy wants
-// them gone once they are sealed. Where the policy says so, staff are asked.
-func (s *Upstream) release(ctx context.Context, tx db.Tx, e events.Event) error {
-	var forms []attendees.FormID
-	if err := db.Select(ctx, tx, &forms, `select distinct form_id from upstream where event_id = $1`, e.Key); err != nil || len(forms) == 0 {
-		return err
-	}
-	_, err := db.Exec(ctx, tx, `
-		update upstream u
-		set due_at = coalesce(due_at, $2), attendee_id = null
-		where u.event_id = $1 and u.attendee_id is not null
-		  and not exists (select from attendees a where a.id = u.attendee_id)`, e.Key, s.store.now())
-	if err != nil {
-		return err
-	}
-	if e.State == attendees.Blocked && e.Question != events.Asked {
-		_, err := db.Exec(ctx, tx, `
-			update upstream
-			set due_at = $2
-			where event_id = $1 and due_at is null and form_id = any($3)
-			  and attendee_id not in (select attendee_id from staying($1)) and not $4`, e.Key, s.store.now(), s.formsWith(forms, attendees.UpstreamWhenBlocked), e.Held)
-		if err != nil {
-			return err
-		}
-	}
-	_, err = db.Exec(ctx, tx, `delete from upstream where event_id = $1 and form_id = any($2)`, e.Key, s.formsWith(forms, attendees.UpstreamNever))
-	if err != nil {
-		return err
-	}
-	for _, f := range forms {
-		if s.store.policy.UpstreamOf(f) == attendees.UpstreamAsk {
-			if err := s.askForm(ctx, tx, e.Key, f); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (s *Upstream) formsWith(forms []attendees.FormID, is attendees.Upstream) (some pq.StringArray) {
-	some = pq.StringArray{}
-	for _, f := range forms {
-		if s.store.policy.UpstreamOf(f) == is {
-			some = append(some, string(f))
-		}
-	}
-	return some
-}
-
-// askForm keeps a task open while responses to a form are due at their source.
-func (s *Upstream) askForm(ctx context.Context, tx db.Tx, event uuid.UUID, form attendees.FormID) error {
-	var due int
-	err := db.Get(ctx, tx, &due, `select count(*) from upstream where event_id = $1 and form_id = $2 and due_at is not null`, event, form)
-	if err != nil {
-		return err
-	}
-	about := events.Task{Kind: events.TaskResponses, Event: event, Form: form, Count: due}
-	if due == 0 {
-		return s.store.events.Tasks.Settle(ctx, tx, about)
-	}
-	return s.store.events.Tasks.Ask(ctx, tx, about)
-}
 
 // Erased makes the responses of somebody who was erased due at their source, for a caller
 // who has the event's row in tx.
 func (s *Upstream) Erased(ctx context.Context, tx db.Tx, e events.Event, gone []attendees.Layer) (err error) {
-	defer db.Wrap(&err, "let the responses of somebody erased go")
+	defer db.Wrap(&err, "have the responses of somebody erased deleted")
 	hashes, err := s.store.secrets.Hashes(e.Secret)
 	if err != nil {
 		return err
 	}
 	for _, l := range gone {
 		form, id := l.Response()
-		if s.store.policy.UpstreamOf(form) == attendees.UpstreamNever {
+		how := s.store.policy.UpstreamOf(form)
+		if how == attendees.UpstreamNever {
 			continue
 		}
 		_, err := db.Exec(ctx, tx, `
-			insert into upstream (id, event_id, form_id, sealed, due_at)
-			values ($1, $2, $3, $4, $5)
-			on conflict (event_id, id) do update set due_at = coalesce(upstream.due_at, excluded.due_at), attendee_id = null`,
-			uuid.UUID(hashes.Response(string(e.ID), string(form), string(id))), e.Key, form, s.store.people.SealIDs(e.Key, string(id)), s.store.now())
+			insert into upstream (id, event_id, form_id, sealed)
+			values ($1, $2, $3, $4)
+			on conflict (event_id, id) do update set attendee_id = null`,
+			uuid.UUID(hashes.Response(string(e.ID), string(form), string(id))), e.Key, form, s.store.people.SealIDs(e.Key, string(id)))
+		if err == nil && how == attendees.UpstreamAsk {
+			err = s.ask(ctx, tx, Due{Event: e.ID, Key: e.Key, Form: form})
+		}
 		if err != nil {
 			return err
 		}
 	}
-	return s.release(ctx, tx, e)
+	return nil
 }
 
 // Due is what is due at a source: responses to one form, of one event.
 type Due struct {
-	Event attendees.EventID
-	Key   uuid.UUID
-	Form  attendees.FormID
+	Event attendees.EventID `db:"event"`
+	Key   uuid.UUID         `db:"event_id"`
+	Form  attendees.FormID  `db:"form_id"`
+	Gone  int               `db:"gone"` // whose attendees are not stored any more
+	N     int               `db:"n"`    // in all
+	Now   int               `db:"now"`  // that the source was not told of within a day
 }
 
 // Due lists what is to be deleted at its source, or asked for again, by what the
 // policy says now; where it says to ask, staff are asked.
 func (s *Upstream) Due(ctx context.Context) (due []Due, err error) {
 	defer db.Wrap(&err, "list what is due upstream")
-	all, err := s.store.events.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var some []uuid.UUID
-	if err := db.Select(ctx, s.store.pool, &some, `select distinct event_id from upstream`); err != nil {
-		return nil, err
-	}
-	for _, e := range all {
-		if !slices.Contains(some, e.Key) {
-			continue
-		}
-		if err := db.InTx(ctx, s.store.pool, func(tx db.Tx) error { return s.release(ctx, tx, e) }); err != nil {
-			return nil, err
-		}
-		var forms []attendees.FormID
-		err := db.Select(ctx, s.store.pool, &forms, `
-			select distinct form_id
-			from upstream
-			where event_id = $1 and due_at is not null and (told_at is null or told_at <= $2)
-			order by form_id`, e.Key, s.store.now().Add(-seenAfter))
+	var all []Due
+	err = db.Select(ctx, s.store.pool, &all, `
+		select e.source_id as event, u.event_id, u.form_id, count(*) filter (where u.gone) as gone, count(*) as n,
+			count(*) filter (where u.told_at is null or u.told_at <= $1) as now
+		from upstream_due u
+		join events e on e.id = u.event_id
+		group by e.source_id, u.event_id, u.form_id
+		order by e.source_id, u.form_id`, s.store.now().Add(-seenAfter))
+	for _, d := range all {
 		if err != nil {
-			return nil, err
+			return due, err
 		}
-		for _, f := range forms {
-			if s.store.policy.UpstreamOf(f).Deletes() {
-				due = append(due, Due{e.ID, e.Key, f})
-			}
+		switch how := s.store.policy.UpstreamOf(d.Form); {
+		case how == attendees.UpstreamAsk:
+			err = s.Ask(ctx, d)
+		case how == attendees.UpstreamNever:
+			_, err = db.Exec(ctx, s.store.pool, `delete from upstream where event_id = $1 and form_id = $2`, d.Key, d.Form)
+		case d.Now > 0 && (d.Gone > 0 || how == attendees.UpstreamWhenBlocked):
+			due = append(due, d)
 		}
 	}
-	return due, nil
+	return due, err
+}
+
+// Ask asks staff to delete responses at their source: the policy wants it, or Lethe cannot.
+func (s *Upstream) Ask(ctx context.Context, d Due) error {
+	return db.InTx(ctx, s.store.pool, func(tx db.Tx) error { return s.ask(ctx, tx, d) })
+}
+
+// ask keeps a task open while responses to a form, of an event, are due at their source.
+func (s *Upstream) ask(ctx context.Context, tx db.Tx, d Due) error {
+	about := events.Task{Kind: events.TaskResponses, Event: d.Key, Form: d.Form}
+	err := db.Get(ctx, tx, &about.Count, `select count(*) from upstream_due where event_id = $1 and form_id = $2 and (gone or $3)`,
+		d.Key, d.Form, s.store.policy.UpstreamOf(d.Form) == attendees.UpstreamWhenBlocked)
+	if err == nil && about.Count > 0 {
+		return s.store.events.Tasks.Ask(ctx, tx, about)
+	}
+	if err != nil {
+		return err
+	}
+	return s.store.events.Tasks.Settle(ctx, tx, about)
+}
+
+// Done ticks a task off. Responses that it was about are taken to be deleted at their source.
+func (s *Upstream) Done(ctx context.Context, number int, by string) error {
+	return db.InTx(ctx, s.store.pool, func(tx db.Tx) error {
+		t, err := s.store.events.Tasks.Done(ctx, tx, number, by)
+		if err != nil || t.Kind != events.TaskResponses {
+			return err
+		}
+		_, err = db.Exec(ctx, tx, `
+			delete from upstream u
+			using upstream_due d
+			where u.event_id = $1 and u.form_id = $2 and d.event_id = u.event_id and d.id = u.id and (d.gone or $3)`,
+			t.Event, t.Form, s.store.policy.UpstreamOf(t.Form) == attendees.UpstreamWhenBlocked)
+		return err
+	})
 }
 
 // AtSource is one response that is due at its source.
@@ -162,82 +136,78 @@ type AtSource struct {
 }
 
 // Batch gives at most so many responses that are due, but those that another event of
-// the form still needs.
-func (s *Upstream) Batch(ctx context.Context, u Due, most int) (all []AtSource, err error) {
-	defer db.Wrap(&err, "list what is due upstream of event %s", u.Event)
-	var rows []struct {
-		Key    uuid.UUID `db:"id"`
-		Sealed []byte    `db:"sealed"`
-		Told   bool      `db:"told"`
-	}
-	err = db.Select(ctx, s.store.pool, &rows, `
-		select id, sealed, told_at is not null as told
-		from upstream
-		where event_id = $1 and form_id = $2 and due_at is not null and (told_at is null or told_at <= $3)
-		order by id
-		limit $4`, u.Key, u.Form, s.store.now().Add(-seenAfter), most)
-	if err != nil {
-		return nil, err
-	}
-	needed, err := s.neededElsewhere(ctx, u)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range rows {
-		id, err := s.store.people.OpenIDs(u.Key, r.Sealed)
-		if err != nil {
-			return nil, err
+// the form has, too: a form that two events share waits for the later one.
+func (s *Upstream) Batch(ctx context.Context, d Due, most int) (all []AtSource, err error) {
+	defer db.Wrap(&err, "list what is due upstream of event %s", d.Event)
+	others, err := s.store.events.List(ctx)
+	for after := uuid.Nil; err == nil && len(all) < most; {
+		var rows []struct {
+			Key    uuid.UUID `db:"id"`
+			Sealed []byte    `db:"sealed"`
+			Told   bool      `db:"told"`
 		}
-		if !needed[attendees.ResponseID(id)] {
-			all = append(all, AtSource{r.Key, attendees.ResponseID(id), r.Told})
+		err = db.Select(ctx, s.store.pool, &rows, `
+			select id, sealed, told_at is not null as told
+			from upstream_due
+			where event_id = $1 and form_id = $2 and (gone or $3) and (told_at is null or told_at <= $4) and id > $5
+			order by id
+			limit $6`, d.Key, d.Form, s.store.policy.UpstreamOf(d.Form) == attendees.UpstreamWhenBlocked, s.store.now().Add(-seenAfter), after, upstreamPage)
+		if err != nil || len(rows) == 0 {
+			break
+		}
+		for _, r := range rows {
+			id, err := s.store.people.OpenIDs(d.Key, r.Sealed)
+			if err != nil {
+				return nil, err
+			}
+			needed, err := s.needed(ctx, others, d, id)
+			if err != nil {
+				return nil, err
+			}
+			if after = r.Key; !needed && len(all) < most {
+				all = append(all, AtSource{r.Key, attendees.ResponseID(id), r.Told})
+			}
 		}
 	}
-	return all, nil
+	return all, err
 }
 
-// neededElsewhere are the responses of a form that another event keeps waiting at their source:
-// a form that two events share waits for the later one.
-func (s *Upstream) neededElsewhere(ctx context.Context, u Due) (map[attendees.ResponseID]bool, error) {
-	needed := map[attendees.ResponseID]bool{}
-	var rows []struct {
-		Event  uuid.UUID `db:"event_id"`
-		Sealed []byte    `db:"sealed"`
-	}
-	err := db.Select(ctx, s.store.pool, &rows, `select event_id, sealed from upstream where form_id = $1 and event_id <> $2 and due_at is null`, u.Form, u.Key)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range rows {
-		id, err := s.store.people.OpenIDs(r.Event, r.Sealed)
-		if err != nil {
-			return nil, err
+// needed tells whether another event has a response, too, and it is not due there.
+func (s *Upstream) needed(ctx context.Context, others []events.Event, d Due, id string) (needed bool, err error) {
+	var keys pq.StringArray
+	for _, e := range others {
+		if e.Key != d.Key && e.State != attendees.Deleted {
+			hashes, err := s.store.secrets.Hashes(e.Secret)
+			if err != nil {
+				return false, err
+			}
+			keys = append(keys, uuid.UUID(hashes.Response(string(e.ID), string(d.Form), id)).String())
 		}
-		needed[attendees.ResponseID(id)] = true
 	}
-	return needed, nil
+	err = db.Get(ctx, s.store.pool, &needed, `
+		select exists (select from responses where id = any($1::uuid[]))
+			or exists (select from upstream where id = any($1::uuid[]) and id not in (select id from upstream_due where form_id = $2))`, keys, d.Form)
+	return needed, err
 }
 
 // Told records that a source was told to delete those.
-func (s *Upstream) Told(ctx context.Context, u Due, keys []uuid.UUID) (err error) {
+func (s *Upstream) Told(ctx context.Context, d Due, keys []uuid.UUID) (err error) {
 	defer db.Wrap(&err, "record what a source was told")
-	_, err = db.Exec(ctx, s.store.pool, `update upstream set told_at = $3 where event_id = $1 and id = any($2::uuid[])`, u.Key, pq.Array(keys), s.store.now())
+	_, err = db.Exec(ctx, s.store.pool, `update upstream set told_at = $3 where event_id = $1 and id = any($2::uuid[])`, d.Key, pq.Array(keys), s.store.now())
 	return err
 }
 
 // Gone records that those were seen to be gone at their source: their ids go, and the
 // ledger says how many. It returns how many were still kept.
-func (s *Upstream) Gone(ctx context.Context, u Due, keys []uuid.UUID) (n int64, err error) {
+func (s *Upstream) Gone(ctx context.Context, d Due, keys []uuid.UUID) (n int64, err error) {
 	defer db.Wrap(&err, "record what is gone upstream")
 	err = db.InTx(ctx, s.store.pool, func(tx db.Tx) error {
-		n, err = db.Exec(ctx, tx, `delete from upstream where event_id = $1 and id = any($2::uuid[])`, u.Key, pq.Array(keys))
+		n, err = db.Exec(ctx, tx, `delete from upstream where event_id = $1 and id = any($2::uuid[])`, d.Key, pq.Array(keys))
 		if err != nil || n == 0 {
 			return err
 		}
-		if err := s.askForm(ctx, tx, u.Key, u.Form); err != nil {
-			return err
-		}
 		_, err = s.store.ledger.Record(ctx, tx, ledger.Entry{
-			Kind: ledger.GoneUpstream, Event: string(u.Event), Form: string(u.Form), Counts: map[string]int64{"gone": n},
+			Kind: ledger.GoneUpstream, Event: string(d.Event), Form: string(d.Form), Counts: map[string]int64{"gone": n},
 		})
 		return err
 	})

@@ -83,18 +83,8 @@ func (c *Counts) add(policy *attendees.Policy, e *Entry) {
 	if attends && e.Attendee.Attended {
 		c.Attended++
 	}
-	for _, f := range []attendees.Field{attendees.Name, attendees.Email, attendees.Ticket, attendees.AgreementVersion, attendees.AgreedAt} {
-		if e.Text(f) != "" {
-			c.Kept[f]++
-		}
-	}
-	if e.Attendee.Attended {
-		c.Kept[attendees.Attended]++
-	}
-	for i, g := range e.Given {
-		if f := g.Field.Base(); !slices.ContainsFunc(e.Given[:i], func(o attendees.Given) bool { return o.Field.Base() == f }) {
-			c.Kept[f]++
-		}
+	for _, f := range e.Stored() {
+		c.Kept[f]++
 	}
 	for i, a := range e.Answered {
 		c.Answers[a.Form]++

@@ -21,12 +21,12 @@ const (
 	maxMethods = 25 // exported ones of a type
 	// maxCore bounds the new core, its tests not counted. The aim is 9,000, and 11,000 is
 	// what it may have in the end. It is over that now, so this number only ever falls.
-	maxCore = 15_890
+	maxCore = 15_600
 )
 
-// tooLarge are the packages that the flip will shorten, and retention, which is to be cut. The old core below attendees/old is
+// tooLarge are the packages that the flip will shorten. The old core below attendees/old is
 // covered by nothing but imports.
-var tooLarge = []string{"attendees/retention", "attendees/web", "cmd/lethe"}
+var tooLarge = []string{"attendees/web", "cmd/lethe"}
 
 // core are the folders of the new core, each with all that is below it, and newDomain its
 // share of the domain: the rest was there before.

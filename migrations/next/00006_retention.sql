@@ -79,7 +79,6 @@ create table upstream (
 	form_id     text not null,
 	attendee_id uuid,
 	sealed      bytea not null,
-	due_at      timestamptz,
 	told_at     timestamptz,
 	primary key (event_id, id)
 );
@@ -87,32 +86,63 @@ alter table upstream
 	alter column id set statistics 0,
 	alter column attendee_id set statistics 0,
 	alter column sealed set statistics 0;
-comment on table upstream is 'responses that their source still has, and that are to be deleted there';
+comment on table upstream is 'responses that their source still has, and that are to be deleted there one day';
 comment on column upstream.id is 'the key that the response had here';
 comment on column upstream.event_id is 'the event';
 comment on column upstream.form_id is 'the form';
-comment on column upstream.attendee_id is 'the attendee that it was matched to, while they are stored';
+comment on column upstream.attendee_id is 'the attendee that it was matched to; null: they were erased';
 comment on column upstream.sealed is 'its id at the source, sealed under the text subkey';
-comment on column upstream.due_at is 'since when it is to be deleted there; null: not yet';
 comment on column upstream.told_at is 'when the source was told to; null: not yet';
 
--- +goose StatementBegin
-create function staying(event uuid)
-returns table (attendee_id uuid, restricted boolean, recorded boolean)
-language sql stable as $$
-	select a.id, true, true
+create view staying as
+	select a.event_id, a.id as attendee_id, true as restricted, true as recorded
 	from attendees a
-	where a.event_id = event and a.reason <> '' and a.state = 'restricted' and a.reason in ('restriction', 'objection')
+	where a.reason <> '' and a.state = 'restricted' and a.reason in ('restriction', 'objection')
 	union all
-	select a.id, false, exists (select from records r where r.event_id = event and r.attendee_id = a.id and r.kind = 'held')
+	select a.event_id, a.id, false, exists (select from records r where r.event_id = a.event_id and r.attendee_id = a.id and r.kind = 'held')
 	from bars b
-	join attendees a on a.id = b.hash and a.event_id = event
-	where b.event_id = event and b.what = 'held'
-	  and not (a.state = 'restricted' and a.reason in ('restriction', 'objection'))
-$$;
--- +goose StatementEnd
-comment on function staying is 'the attendees of an event who outlive its delete date: restricted, or on hold by themselves';
+	join attendees a on a.id = b.hash and a.event_id = b.event_id
+	where b.what = 'held' and not (a.state = 'restricted' and a.reason in ('restriction', 'objection'));
+comment on view staying is 'attendees who outlive their event''s delete date: restricted, or on hold by themselves';
+comment on column staying.event_id is 'the event';
+comment on column staying.attendee_id is 'the attendee';
+comment on column staying.restricted is 'true: restricted; false: on hold';
+comment on column staying.recorded is 'whether their own records keep everything of them, so that the event''s keys may go';
+
+create view remaining as
+	select e.id as event_id, p.people, s.restricted, s.held, s.kept, exists (select from deletions d where d.event_id = e.id) as leaving
+	from events e
+	cross join lateral (select count(*) as people from attendees where event_id = e.id) as p
+	cross join lateral (
+		select count(*) filter (where restricted) as restricted, count(*) filter (where not restricted) as held,
+			count(*) filter (where not restricted and not recorded) as kept
+		from staying
+		where event_id = e.id
+	) as s
+	where e.state <> 'deleted';
+comment on view remaining is 'how many people an event has, and how many of them stay when it is deleted';
+comment on column remaining.event_id is 'the event';
+comment on column remaining.people is 'how many are stored';
+comment on column remaining.restricted is 'how many stay since they are restricted';
+comment on column remaining.held is 'how many stay since they are on hold by themselves';
+comment on column remaining.kept is 'how many of those on hold need the event''s keys';
+comment on column remaining.leaving is 'whether its deletion has begun';
+
+create view upstream_due as
+	select u.event_id, u.form_id, u.id, u.sealed, u.told_at, a.id is null as gone
+	from upstream u
+	join events e on e.id = u.event_id
+	left join attendees a on a.id = u.attendee_id
+	where a.id is null
+	   or e.state = 'blocked' and e.question <> 'open' and not e.held and a.id not in (select attendee_id from staying where event_id = e.id);
+comment on view upstream_due is 'responses that may be deleted at their source';
+comment on column upstream_due.event_id is 'the event';
+comment on column upstream_due.form_id is 'the form';
+comment on column upstream_due.id is 'the key that the response had here';
+comment on column upstream_due.sealed is 'its id at the source, sealed under the text subkey';
+comment on column upstream_due.told_at is 'when the source was told to; null: not yet';
+comment on column upstream_due.gone is 'whether its attendee is not stored any more; false: sealed here, and due only where the policy wants it then';
 
 -- +goose Down
-drop function staying;
+drop view upstream_due, remaining, staying;
 drop table upstream, deletions, preparations, announcements, holds;

@@ -1,0 +1,216 @@
+package retention
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"lethe/attendees"
+	"lethe/attendees/db"
+	"lethe/attendees/ledger"
+	"lethe/attendees/reader"
+)
+
+// Done is what a run did, or would do.
+type Done struct {
+	Blocked, Deleted   []attendees.EventID
+	People             int // who were deleted
+	Waiting            []Waiting
+	Peppers, Unmatched int
+	Fuse               *FuseError // nothing was deleted: far more would have been than was announced
+}
+
+// Waiting is an event that is past its block date and not blocked.
+type Waiting struct {
+	Event attendees.EventID
+	Why   error
+}
+
+// Run blocks what is due and deletes what was announced. One event that fails stops no other;
+// the error names all that failed.
+func (s *Store) Run(ctx context.Context) (Done, error) { return s.run(ctx, s.Announce) }
+
+// RunNow is Run while somebody looks: what is due need not have been announced, unless it is
+// far more than was. accept is the hash of a plan for which that is right; empty: none.
+func (s *Store) RunNow(ctx context.Context, accept string) (Done, error) {
+	return s.run(ctx, func(ctx context.Context, plan Plan) ([]Planned, error) {
+		due := plan.due(s.now())
+		if accept != "" {
+			return due, plan.is(accept)
+		}
+		fuse, err := s.fuse(ctx, s.pool, plan, due)
+		if err == nil && fuse != nil {
+			err = fuse
+		}
+		return due, err
+	})
+}
+
+// Forecast tells what RunNow would do now. It writes nothing.
+func (s *Store) Forecast(ctx context.Context) (would Done, err error) {
+	plan, err := s.Plan(ctx)
+	if err != nil {
+		return would, err
+	}
+	for _, e := range plan.Events {
+		switch {
+		case e.Waits != nil:
+			would.Waiting = append(would.Waiting, Waiting{e.ID, e.Waits})
+		case e.DueToBlock(s.now()):
+			would.Blocked = append(would.Blocked, e.ID)
+		}
+	}
+	due := plan.due(s.now())
+	for _, e := range due {
+		would.Deleted, would.People = append(would.Deleted, e.ID), would.People+e.leave()
+	}
+	would.Fuse, err = s.fuse(ctx, s.pool, plan, due)
+	return would, err
+}
+
+func (s *Store) run(ctx context.Context, ready func(context.Context, Plan) ([]Planned, error)) (done Done, err error) {
+	if err := s.CheckClock(ctx); err != nil {
+		return done, err
+	}
+	if _, err := s.events.Replan(ctx); err != nil {
+		return done, err
+	}
+	if err := s.Holds.end(ctx); err != nil {
+		return done, err
+	}
+	plan, err := s.Plan(ctx)
+	if err != nil {
+		return done, err
+	}
+	var failed []error
+	for _, e := range plan.Events {
+		failed = append(failed, s.block(ctx, e, &done))
+	}
+	due, err := ready(ctx, plan)
+	if errors.As(err, &done.Fuse) {
+		due, err = nil, nil
+	}
+	if failed = append(failed, err); err != nil {
+		due = nil
+	}
+	due = append(due, plan.cutOff(due)...)
+	for _, e := range due {
+		n, err := s.Delete(ctx, e.ID)
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		done.Deleted, done.People = append(done.Deleted, e.ID), done.People+n
+	}
+	done.Peppers, err = s.Tidy(ctx)
+	failed = append(failed, err, s.record(ctx, done))
+	return done, errors.Join(failed...)
+}
+
+// Tidy does what is left besides blocking and deleting: it resumes cleaning up, and ends what
+// ends by time. It returns of how many events no half opens any more.
+func (s *Store) Tidy(ctx context.Context) (peppers int, err error) {
+	all, err := s.events.List(ctx)
+	failed := []error{err}
+	for _, e := range all {
+		if !e.Cleaned {
+			failed = append(failed, s.CleanUp(ctx, e.ID))
+		}
+	}
+	peppers, ended := s.endPeppers(ctx)
+	_, asked := s.Upstream.Due(ctx)
+	return peppers, errors.Join(append(failed, ended, asked, s.people.Sweep(ctx), s.pruneOpenings(ctx), s.vault.Rewrite(ctx))...)
+}
+
+// block takes an event as far as its blocking can be taken now.
+func (s *Store) block(ctx context.Context, e Planned, done *Done) (err error) {
+	switch {
+	case e.Waits != nil:
+		done.Waiting = append(done.Waiting, Waiting{e.ID, e.Waits})
+	case e.DueToBlock(s.now()):
+		err := s.Block(ctx, e.ID)
+		if waits(err) {
+			done.Waiting = append(done.Waiting, Waiting{e.ID, err})
+			return nil
+		}
+		if err == nil {
+			done.Blocked = append(done.Blocked, e.ID)
+		}
+		return err
+	case e.State == attendees.Open && !e.Past(s.now()):
+		n, err := s.people.DropUnmatched(ctx, e.ID)
+		done.Unmatched += n
+		return err
+	}
+	return nil
+}
+
+// idleEvery is how often a run that did nothing is recorded: that it came by is worth a
+// line a day.
+const idleEvery = 24 * time.Hour
+
+// record notes that a run came by, and what it did.
+func (s *Store) record(ctx context.Context, done Done) error {
+	return db.InTx(ctx, s.pool, func(tx db.Tx) error {
+		_, last, err := db.Marked(ctx, tx, recorded)
+		if err == nil {
+			err = db.SetMark(ctx, tx, swept, "", s.now())
+		}
+		if err != nil || len(done.Blocked)+len(done.Deleted)+done.Peppers == 0 && s.now().Sub(last) < idleEvery {
+			return err
+		}
+		_, err = s.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.Run, Counts: map[string]int64{
+			"block": int64(len(done.Blocked)), "delete": int64(len(done.Deleted)), "halves": int64(done.Peppers),
+		}})
+		if err != nil {
+			return err
+		}
+		return db.SetMark(ctx, tx, recorded, "", s.now())
+	})
+}
+
+// endPeppers closes people's own halves of events that were blocked longer ago than the
+// policy lets them open: mailboxes get new owners.
+func (s *Store) endPeppers(ctx context.Context) (n int, err error) {
+	var open []struct {
+		ID        attendees.EventID `db:"source_id"`
+		BlockedAt time.Time         `db:"blocked_at"`
+	}
+	err = db.Select(ctx, s.pool, &open, `
+		select source_id, blocked_at
+		from events e
+		where state = 'blocked' and exists (select from keys k where k.event_id = e.id and k.pepper is not null)
+		order by source_id`)
+	for _, o := range open {
+		if err != nil || s.now().Before(o.BlockedAt.AddDate(0, s.policy.PersonOpensMonths, 0)) {
+			continue
+		}
+		err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
+			e, err := s.events.WriteOne(ctx, tx, o.ID)
+			if err != nil || e.State != attendees.Blocked {
+				return err
+			}
+			if err := s.vault.EndPeppers(ctx, tx, reader.Ref(e)); err != nil {
+				return err
+			}
+			n++
+			_, err = s.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.HalvesDropped, Event: string(e.ID)})
+			return err
+		})
+	}
+	return n, err
+}
+
+// pruneOpenings drops openings of ledger entries that are older than the policy's evidence
+// years: from then on nobody can show who an entry was about. Those of active holds stay.
+func (s *Store) pruneOpenings(ctx context.Context) (err error) {
+	defer db.Wrap(&err, "prune openings")
+	before := attendees.DateOf(s.now().UTC()).AddYears(-s.policy.EvidenceYears).String()
+	_, err = db.Exec(ctx, s.pool, `
+		delete from openings o
+		using ledger_entries l
+		where l.index = o.index
+		  and substring(l.leaf from '"at":"([^"]{10})') < $1
+		  and not exists (select from holds h where h.entry = o.index and h.released_at is null)`, before)
+	return err
+}
