@@ -32,7 +32,8 @@ func (s *Store) onSheet(ctx context.Context, event attendees.EventID, do func(sh
 	})
 }
 
-// edit does something to one attendee of an open event, for a caller who has its row in tx.
+// edit does something to one attendee of an event, or, with the zero key, to none, for a caller
+// who has its row in tx.
 func (s *Store) edit(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, do func(sh *sheet.Sheet, p *sheet.Person) error) error {
 	sh, err := s.desk.Open(ctx, tx, e)
 	if err != nil {
@@ -43,7 +44,7 @@ func (s *Store) edit(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID
 		return err
 	}
 	p := sh.People[id]
-	if p == nil {
+	if p == nil && id != uuid.Nil {
 		return ErrAttendee
 	}
 	if err := do(sh, p); err != nil {
@@ -61,18 +62,11 @@ func (s *Store) Correct(ctx context.Context, tx db.Tx, e events.Event, id uuid.U
 	if err != nil {
 		return err
 	}
-	if e.State != attendees.Open {
-		return s.sealAlone(ctx, tx, e, id, sheet.KindCorrected, contact, attendees.JoinLayers([]attendees.Layer{fresh}))
-	}
-	return s.edit(ctx, tx, e, id, func(sh *sheet.Sheet, p *sheet.Person) error { return sh.Amend(ctx, p, fresh, contact) })
-}
-
-// Uncorrect takes a corrected value back.
-func (s *Store) Uncorrect(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, f attendees.Field) (err error) {
-	defer db.Wrap(&err, "take a correction back in event %s", e.ID)
 	return s.edit(ctx, tx, e, id, func(sh *sheet.Sheet, p *sheet.Person) error {
-		sh.Correct(p, p.Correction.Uncorrect(f))
-		return nil
+		if e.State != attendees.Open {
+			return sh.SealFor(ctx, p, sheet.KindCorrected, contact, attendees.JoinLayers([]attendees.Layer{fresh}))
+		}
+		return sh.Amend(ctx, p, fresh, contact)
 	})
 }
 
@@ -86,12 +80,8 @@ func (s *Store) Withdraw(ctx context.Context, tx db.Tx, e events.Event, id uuid.
 	if !ok || u.Basis != "a" {
 		return fmt.Errorf("purpose %s does not rest on consent, so there is none to withdraw", purpose)
 	}
-	bar := sheet.Bar{Hash: id, What: sheet.Withdrawn, Purpose: purpose}
-	if e.State != attendees.Open {
-		return s.desk.SetBar(ctx, tx, e, bar)
-	}
 	return s.edit(ctx, tx, e, id, func(sh *sheet.Sheet, p *sheet.Person) error {
-		if err := sh.SetBar(ctx, bar); err != nil {
+		if err := sh.SetBar(ctx, sheet.Bar{Hash: id, What: sheet.Withdrawn, Purpose: purpose}); err != nil {
 			return err
 		}
 		sh.Renew(p)

@@ -348,9 +348,8 @@ func TestABlockedEventTakesNothingByHandEither(t *testing.T) {
 	block(w, "1")
 	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
 		for what, err := range map[string]error{
-			"match":     w.People.Match(ctx, tx, e, uuid.New(), key),
-			"uncorrect": w.People.Uncorrect(ctx, tx, e, key, attendees.Name),
-			"restrict":  w.People.Restrict(ctx, tx, e, key, attendees.RestrictionAsked),
+			"match":    w.People.Match(ctx, tx, e, uuid.New(), key),
+			"restrict": w.People.Restrict(ctx, tx, e, key, attendees.RestrictionAsked),
 		} {
 			if !errors.As(err, new(*events.BlockedError)) {
 				t.Errorf("%s: %v, want BlockedError", what, err)

@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 
 	"lethe/attendees"
-	"lethe/attendees/db"
 	"lethe/attendees/events"
 	"lethe/attendees/people/sheet"
 	"lethe/attendees/seal"
@@ -84,69 +83,40 @@ func (s *Store) attending(ctx context.Context, asked map[uuid.UUID]moved) (map[u
 
 // move takes a ticket from the event that it was in: its holder is gone there, and what is
 // theirs follows. A reading that is older than what is stored there moves nothing.
-func (d *desk) move(ctx context.Context, m moved, saved *Saved) error {
-	from, err := d.of(ctx, m.from)
-	if err != nil {
-		return err
-	}
-	to, err := d.of(ctx, m.to)
-	if err != nil {
-		return err
-	}
-	if from == nil {
-		return d.leaveBlocked(ctx, m)
+func (s *Store) move(ctx context.Context, taken sheets, m moved, saved *Saved) error {
+	from, to := taken[m.from], taken[m.to]
+	if from == nil || to == nil {
+		return nil
 	}
 	if err := from.Load(ctx, from.Base(m.id)); err != nil {
 		return err
 	}
-	old := from.Present(from.Base(m.id))
-	if old == nil || old.Standing == attendees.Gone && old.State == attendees.Open {
+	old, new := from.Present(from.Base(m.id)), to.Present(to.Base(m.id))
+	arrives := to.Event.Writable(s.now())
+	switch {
+	case old == nil, old.Standing == attendees.Gone && old.State != attendees.Restricted, arrives && new == nil: // it was erased
+		return nil
+	case arrives && !new.Registration.IsZero() && new.Registration.Changed().Before(old.Registration.Changed()):
+		to.Leave(new)
 		return nil
 	}
-	var new *sheet.Person
-	if to != nil {
-		if new = to.Present(to.Base(m.id)); new == nil {
-			return nil // it was erased
-		}
-		if !new.Registration.IsZero() && new.Registration.Changed().Before(old.Registration.Changed()) {
-			to.Leave(new)
-			return nil
-		}
-	}
 	saved.Moved++
-	before := old.Registration
+	since := old.Registration.HeldSince()
 	from.Leave(old)
-	if new == nil {
+	if !arrives {
 		return nil // it is not here, wherever it is
 	}
-	another := from.IsAnother(old, new.Registration) || attendees.HandedOver(before, new.Registration, seal.FoldName, seal.Normalise)
-	if new.Fresh && !new.Registration.IsZero() {
-		since := before.HeldSince()
-		if another {
-			since = new.Registration.Changed()
-		}
-		_, number := seal.HolderOf(new.ID)
+	another := from.IsAnother(old, new.Registration)
+	if another {
+		since = new.Registration.Changed()
+	}
+	if _, number := seal.HolderOf(new.ID); new.Fresh && !new.Registration.IsZero() {
 		new.Registration = new.Registration.As(number, since)
 	}
 	if another {
 		return nil
 	}
 	return follow(ctx, from, to, old, new)
-}
-
-// leaveBlocked makes a ticket's holder gone in a blocked event, which it has left.
-func (d *desk) leaveBlocked(ctx context.Context, m moved) error {
-	e := d.locked[m.from]
-	h, err := d.Secrets.Hashes(e.Secret)
-	if err != nil || e.State != attendees.Blocked {
-		return err
-	}
-	base := uuid.UUID(h.Registration(string(e.ID), string(e.Source), string(m.id)))
-	_, err = db.Exec(ctx, d.tx, `
-		update attendees
-		set standing = 'gone', version = $2
-		where id between $1::uuid and overlay($1::uuid::text placing 'ff' from 35)::uuid and standing <> 'gone'`, base, e.Version)
-	return err
 }
 
 // follow gives somebody in the event that they moved to what is decided about them, their
@@ -159,7 +129,7 @@ func follow(ctx context.Context, from, to *sheet.Sheet, old, new *sheet.Person) 
 		}
 	}
 	// A yes that nobody can read here counts, as after an event is reopened.
-	new.CountsAsAgreed = new.CountsAsAgreed || old.CountsAsAgreed || old.State == attendees.Restricted && old.Agreed && shareAgreement(from, to)
+	new.CountsAsAgreed = new.CountsAsAgreed || (old.CountsAsAgreed || old.Agreed && old.Registration.IsZero()) && shareAgreement(from, to)
 	if old.State == attendees.Restricted {
 		if new.State == attendees.Restricted {
 			return nil

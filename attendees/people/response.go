@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
-	"github.com/lib/pq"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
@@ -53,7 +51,16 @@ func (s *Store) SaveResponses(ctx context.Context, r Reading) (saved Saved, err 
 	var p *pile
 	err = db.InTx(ctx, s.pool, func(tx db.Tx) (err error) {
 		saved = Saved{}
-		if p, err = s.pile(ctx, tx, r); err != nil {
+		var keys []uuid.UUID
+		err = db.Select(ctx, tx, &keys, `select distinct event_id from links where form_id = $1`, r.Form)
+		if err != nil {
+			return err
+		}
+		taken, err := s.take(ctx, tx, keys...)
+		if err != nil {
+			return err
+		}
+		if p, err = s.pile(r, taken); err != nil {
 			return err
 		}
 		for _, sh := range p.open {
@@ -67,7 +74,7 @@ func (s *Store) SaveResponses(ctx context.Context, r Reading) (saved Saved, err 
 			}
 		}
 		p.settle(&saved)
-		if _, err := p.flush(ctx); err != nil || r.Progress == nil {
+		if _, err := taken.flush(ctx); err != nil || r.Progress == nil {
 			return err
 		}
 		return r.Progress(ctx, tx)
@@ -90,13 +97,10 @@ func (s *Store) SaveResponses(ctx context.Context, r Reading) (saved Saved, err 
 // pile is a reading while it is stored.
 type pile struct {
 	Reading
-	*desk
-	open   []*sheet.Sheet // of the events that store it
-	read   []reading
-	homes  map[attendees.ResponseID]bool // those that found an attendee: whether one who has not left
-	unsaid map[attendees.ResponseID]bool
-	owned  map[attendees.ResponseID]bool // they belong to attendees of blocked events
-	closed time.Time                     // when the last of the events that are not open was blocked
+	open, closed []*sheet.Sheet // of the events that store it, and of those that were blocked
+	read         []reading
+	homes        map[attendees.ResponseID]bool // those that found an attendee: whether one who has not left
+	unsaid       map[attendees.ResponseID]bool
 }
 
 type reading struct {
@@ -105,85 +109,41 @@ type reading struct {
 	id     attendees.ResponseID
 }
 
-// pile takes the rows of all events that a reading's form is linked to.
-func (s *Store) pile(ctx context.Context, tx db.Tx, r Reading) (*pile, error) {
-	var keys []uuid.UUID
-	err := db.Select(ctx, tx, &keys, `select distinct event_id from links where form_id = $1 order by event_id`, r.Form)
-	if err != nil {
-		return nil, err
-	}
-	d, err := s.take(ctx, tx, keys...)
-	if err != nil {
-		return nil, err
-	}
-	p := &pile{Reading: r, desk: d, homes: map[attendees.ResponseID]bool{}, unsaid: map[attendees.ResponseID]bool{}, owned: map[attendees.ResponseID]bool{}}
-	for _, key := range keys {
-		sh, err := d.of(ctx, key)
-		switch e := d.locked[key]; {
-		case err != nil:
-			return nil, err
-		case sh != nil && !slices.Equal(events.FieldLinks(sh.Links, sh.Event.ID, r.Form), events.FieldLinks(r.Links, sh.Event.ID, r.Form)):
-			return nil, events.ErrRewound
-		case sh != nil:
+// pile sorts the events that a reading's form is linked to.
+func (s *Store) pile(r Reading, taken sheets) (*pile, error) {
+	p := &pile{Reading: r, homes: map[attendees.ResponseID]bool{}, unsaid: map[attendees.ResponseID]bool{}}
+	for _, sh := range taken {
+		switch e := sh.Event; {
+		case e.Writable(s.now()):
+			if !slices.Equal(events.FieldLinks(sh.Links, e.ID, r.Form), events.FieldLinks(r.Links, e.ID, r.Form)) {
+				return nil, events.ErrRewound
+			}
 			p.open = append(p.open, sh)
 		case e.State != attendees.Open && e.BlockedAt != nil:
-			if err := s.ownedBy(ctx, p, e); err != nil {
-				return nil, err
-			}
+			p.closed = append(p.closed, sh)
 		}
 	}
 	return p, nil
 }
 
-// ownedBy finds the responses that belong to an attendee of an event that was blocked after
-// they were submitted: they are readable in no other event that shares the form.
-func (s *Store) ownedBy(ctx context.Context, p *pile, e events.Event) error {
-	if p.closed.Before(*e.BlockedAt) {
-		p.closed = *e.BlockedAt
-	}
-	h, err := s.secrets.Hashes(e.Secret)
-	if err != nil {
-		return fmt.Errorf("event %s: %w", e.ID, err)
-	}
-	by := map[string][]attendees.ResponseID{} // key of the registration that it names, or index of its address
-	var firsts []uuid.UUID
-	var indexes pq.ByteaArray
-	for _, layers := range p.Layers {
-		for _, l := range layers {
-			_, id := l.Response()
-			index := h.Address(string(e.ID), l.Email().Reveal())
-			switch {
-			case !l.Submitted().Before(*e.BlockedAt):
-			case l.Claims() != "":
-				first := h.Registration(string(e.ID), string(e.Source), string(l.Claims()))
-				firsts, by[string(first[:])] = append(firsts, first), append(by[string(first[:])], id)
-			case len(index) > 0:
-				indexes, by[string(index)] = append(indexes, index), append(by[string(index)], id)
-			}
+// before tells whether a response was submitted before one of the form's events was blocked,
+// and whether it belongs to somebody there: it is readable in no other event then.
+func (p *pile) before(l attendees.Layer) (before, owned bool) {
+	for _, sh := range p.closed {
+		if l.Submitted().Before(*sh.Event.BlockedAt) {
+			before, owned = true, owned || sh.Knows(l)
 		}
 	}
-	found, err := s.holders(ctx, p.tx, firsts)
-	if err != nil {
-		return err
-	}
-	var hits [][]byte
-	err = db.Select(ctx, p.tx, &hits, `select address_index from attendees where event_id = $1 and address_index = any($2)`, e.Key, indexes)
-	for _, f := range found {
-		hits = append(hits, f.First[:])
-	}
-	for _, hit := range hits {
-		for _, id := range by[string(hit)] {
-			p.owned[id] = true
-		}
-	}
-	return err
+	return before, owned
 }
 
 // take takes the responses onto an event's sheet.
 func (p *pile) take(ctx context.Context, sh *sheet.Sheet, saved *Saved) error {
 	layers := p.Layers[sh.Event.ID]
-	if err := sh.LoadAround(ctx, layers); err != nil {
-		return err
+	for _, one := range append(p.closed, sh) {
+		if err := one.LoadAround(ctx, layers); err != nil {
+			return err
+		}
 	}
 	asks := slices.ContainsFunc(events.FieldLinks(p.Links, sh.Event.ID, p.Form), func(f attendees.FieldLink) bool {
 		return f.Field == attendees.Agreed || f.Field == attendees.Consented
@@ -192,11 +152,12 @@ func (p *pile) take(ctx context.Context, sh *sheet.Sheet, saved *Saved) error {
 		_, id := l.Response()
 		key := sh.ResponseKey(l.Response())
 		_, erased := sh.Barred(key, sheet.Erased)
+		_, owned := p.before(l)
 		switch {
 		case erased:
 			saved.Barred++
 			continue
-		case sh.Answers[key] == nil && p.owned[id] && sh.Present(sh.Base(l.Claims())) == nil:
+		case sh.Answers[key] == nil && owned && sh.Present(sh.Base(l.Claims())) == nil:
 			saved.Skipped++
 			continue
 		}
@@ -237,6 +198,7 @@ func (p *pile) settle(saved *Saved) {
 	for _, one := range p.read {
 		a := one.answer
 		attends, home := p.homes[one.id]
+		before, _ := p.before(a.Layer)
 		switch {
 		case a.Attendee != nil && (!a.Fresh || !attends || one.sheet.People[*a.Attendee].Standing != attendees.Gone):
 			if a.Fresh {
@@ -244,7 +206,7 @@ func (p *pile) settle(saved *Saved) {
 			}
 		case home:
 			one.sheet.Drop(a)
-		case a.Fresh && a.Layer.Submitted().Before(p.closed) && one.sheet.Present(one.sheet.Base(a.Layer.Claims())) == nil:
+		case a.Fresh && before && one.sheet.Present(one.sheet.Base(a.Layer.Claims())) == nil:
 			one.sheet.Drop(a)
 			saved.Skipped++
 		case a.Fresh:
@@ -259,7 +221,7 @@ func (p *pile) fewUnsaid(ctx context.Context) error {
 	size := 0
 	for _, sh := range p.open {
 		var attending int
-		err := db.Get(ctx, p.tx, &attending, `select count(*) from attendees where event_id = $1 and standing = 'attending'`, sh.Event.Key)
+		err := db.Get(ctx, sh.Tx, &attending, `select count(*) from attendees where event_id = $1 and standing = 'attending'`, sh.Event.Key)
 		if err != nil {
 			return err
 		}

@@ -21,6 +21,8 @@ func (s *Store) Restrict(ctx context.Context, tx db.Tx, e events.Event, id uuid.
 	defer db.Wrap(&err, "restrict an attendee of event %s", e.ID)
 	return s.edit(ctx, tx, e, id, func(sh *sheet.Sheet, p *sheet.Person) error {
 		switch {
+		case e.State != attendees.Open:
+			return &events.BlockedError{Event: e}
 		case p.State == attendees.Open:
 			return sh.Restrict(ctx, p, reason)
 		case p.Reason == reason, reason != attendees.ErasureAsked:
@@ -73,107 +75,66 @@ func (s *Store) Lift(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID
 	if err != nil {
 		return err
 	}
-	drop := func() error {
+	err = s.edit(ctx, tx, e, id, func(sh *sheet.Sheet, p *sheet.Person) error {
+		if p.State != attendees.Restricted {
+			return nil
+		}
 		if err := s.desk.LiftBar(ctx, tx, e, id, sheet.Restricted); err != nil {
 			return err
 		}
 		_, err := db.Exec(ctx, tx, `
 			delete from records
 			where event_id = $1 and attendee_id = $2 and kind = 'restricted'`, e.Key, id)
-		return err
-	}
-	if e.State != attendees.Open {
-		if err := drop(); err != nil {
+		if err != nil {
 			return err
 		}
-		return s.liftBlocked(ctx, tx, e, id, all)
-	}
-	err = s.edit(ctx, tx, e, id, func(sh *sheet.Sheet, p *sheet.Person) error {
-		if p.State != attendees.Restricted {
-			return nil
+		if e.State != attendees.Open {
+			return s.liftBlocked(ctx, sh, p, all)
 		}
-		gone := p.Standing == attendees.Gone
-		p.Reason = ""
-		if sh.Set(p, all.registration); gone {
-			sh.Leave(p)
-		}
-		if !all.correction.IsZero() {
-			sh.Correct(p, all.correction)
-		}
-		for _, l := range all.responses {
-			if a, _, _ := sh.Read(l); a.Attendee == nil {
-				if err := sh.Give(ctx, a, p, "hidden"); err != nil {
-					return err
-				}
-			}
-		}
-		sh.Renew(p)
-		return drop()
+		return restore(ctx, sh, p, all)
 	})
-	if err != nil {
+	if err != nil || e.State != attendees.Open {
 		return err
 	}
 	return s.events.ReadAgain(ctx, tx, e)
 }
 
-func (s *Store) liftBlocked(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, all said) error {
+// restore gives an attendee of an open event their layers back.
+func restore(ctx context.Context, sh *sheet.Sheet, p *sheet.Person, all said) error {
+	gone := p.Standing == attendees.Gone
+	p.Reason = ""
+	if sh.Set(p, all.registration); gone {
+		sh.Leave(p)
+	}
+	if !all.correction.IsZero() {
+		sh.Correct(p, all.correction)
+	}
+	for _, l := range all.responses {
+		if a, _, _ := sh.Read(l); a.Attendee == nil {
+			if err := sh.Give(ctx, a, p, "hidden"); err != nil {
+				return err
+			}
+		}
+	}
+	sh.Renew(p)
+	return nil
+}
+
+func (s *Store) liftBlocked(ctx context.Context, sh *sheet.Sheet, p *sheet.Person, all said) error {
+	e := sh.Event
 	a := attendees.Merge(s.policy, all.registration, all.responses, all.correction)
-	links, err := s.events.Forms.Links(ctx, tx, e.Key)
-	if err != nil {
-		return err
-	}
-	agreed := !events.AsksToAgree(links, e.ID) || !a.AgreedAt.IsZero()
+	agreed := !events.AsksToAgree(sh.Links, e.ID) || !a.AgreedAt.IsZero()
 	if !s.policy.Keeps() || !agreed || e.Expired(s.now()) {
-		return s.removeBlocked(ctx, tx, e, id)
+		return remove(ctx, sh, p)
 	}
-	if err := s.sealAlone(ctx, tx, e, id, sheet.KindLifted, a.Email, a.Record(s.policy, e.ID, false).Text()); err != nil {
-		return err
-	}
-	_, err = db.Exec(ctx, tx, `update attendees set state = 'blocked', reason = '' where id = $1`, id)
-	return err
+	sh.Lifted(p)
+	return sh.SealFor(ctx, p, sheet.KindLifted, a.Email, a.Record(s.policy, e.ID, false).Text())
 }
 
-// sealAlone seals a text of an attendee of a blocked event, where several people have the
-// address for officers alone.
-func (s *Store) sealAlone(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, kind string, address attendees.Personal, text []byte) error {
-	h, err := s.secrets.Hashes(e.Secret)
-	if err != nil {
-		return fmt.Errorf("event %s: %w", e.ID, err)
-	}
-	var shared bool
-	err = db.Get(ctx, tx, &shared, `
-		select a.shared or exists (
-			select from attendees o
-			where o.event_id = $1 and o.address_index = $3 and o.id <> a.id
-			  and not (o.name_hash = a.name_hash and 'attending' not in (o.standing, a.standing)))
-		from attendees a
-		where a.id = $2`, e.Key, id, h.Address(string(e.ID), address.Reveal()))
-	if err != nil {
-		return err
-	}
-	if shared {
-		address = ""
-	}
-	return s.desk.Seal(ctx, tx, e, id, kind, address, text)
-}
-
-// removeBlocked removes an attendee of a blocked event with all records. Those who have the
-// same address are marked: whose it was, it does not say any more.
-func (s *Store) removeBlocked(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID) error {
-	_, err := db.Exec(ctx, tx, `
-		with gone as (
-			delete from attendees
-			where id = $2
-			returning id, address_index, standing
-		), sealed as (
-			delete from records
-			where event_id = $1 and attendee_id = $2
-		)
-		update attendees a
-		set shared = true
-		from gone
-		where a.event_id = $1 and a.id <> gone.id and a.address_index = gone.address_index and a.address_index <> ''
-		  and gone.standing in ('attending', 'gone')`, e.Key, id)
+// remove removes an attendee with all records.
+func remove(ctx context.Context, sh *sheet.Sheet, p *sheet.Person) error {
+	sh.Remove(p)
+	_, err := db.Exec(ctx, sh.Tx, `delete from records where event_id = $1 and attendee_id = $2`, sh.Event.Key, p.ID)
 	return err
 }
 
@@ -184,35 +145,21 @@ func (s *Store) removeBlocked(ctx context.Context, tx db.Tx, e events.Event, id 
 // could read them: their source has them still.
 func (s *Store) Erase(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, ticket attendees.AttendeeID) (gone []attendees.Layer, err error) {
 	defer db.Wrap(&err, "erase an attendee of event %s", e.ID)
-	base, _ := seal.HolderOf(id)
-	var later bool
-	err = db.Get(ctx, tx, &later, `
-		select exists (select from attendees where id > $1 and id <= $2)`, id, uuid.UUID(seal.Holder(base, seal.MaxHolder)))
-	if err != nil {
-		return nil, err
-	}
-	if !later {
-		bare, _ := cutHolder(ticket)
-		hash := s.secrets.AllHashes()[0].Registration("", string(e.Source), string(bare))
-		if err := s.desk.SetBar(ctx, tx, events.Event{}, sheet.Bar{Hash: hash, What: sheet.Erased}); err != nil {
-			return nil, err
-		}
-	}
-	if e.State != attendees.Open {
-		return nil, s.removeBlocked(ctx, tx, e, id)
-	}
 	err = s.edit(ctx, tx, e, id, func(sh *sheet.Sheet, p *sheet.Person) error {
+		if base, _ := seal.HolderOf(id); sh.Present(base) == p {
+			bare, _ := cutHolder(ticket)
+			hash := s.secrets.AllHashes()[0].Registration("", string(e.Source), string(bare))
+			if err := s.desk.SetBar(ctx, tx, events.Event{}, sheet.Bar{Hash: hash, What: sheet.Erased}); err != nil {
+				return err
+			}
+		}
 		gone = p.Layers()
 		for _, a := range p.Responses {
 			if err := s.barResponse(ctx, sh, a); err != nil {
 				return err
 			}
 		}
-		sh.Remove(p)
-		if _, err := db.Exec(ctx, tx, `delete from records where event_id = $1 and attendee_id = $2`, e.Key, id); err != nil {
-			return err
-		}
-		return s.events.Tasks.Settle(ctx, tx, events.Task{Kind: events.TaskClaim, Event: e.Key, Attendee: base})
+		return remove(ctx, sh, p)
 	})
 	return gone, err
 }
@@ -232,23 +179,21 @@ func (s *Store) barResponse(ctx context.Context, sh *sheet.Sheet, a *sheet.Answe
 // still.
 func (s *Store) EraseResponses(ctx context.Context, tx db.Tx, e events.Event, ids ...uuid.UUID) (gone []attendees.Layer, err error) {
 	defer db.Wrap(&err, "erase responses of event %s", e.ID)
-	sh, err := s.desk.Open(ctx, tx, e)
-	if err != nil {
-		return nil, err
-	}
-	if err := sh.LoadAnswers(ctx, ids...); err != nil {
-		return nil, err
-	}
-	for _, id := range ids {
-		a := sh.Answers[id]
-		if a == nil || a.Attendee != nil {
-			continue // it is matched by now, and goes with its attendee
+	err = s.edit(ctx, tx, e, uuid.Nil, func(sh *sheet.Sheet, _ *sheet.Person) error {
+		if err := sh.LoadAnswers(ctx, ids...); err != nil {
+			return err
 		}
-		gone = append(gone, a.Layer)
-		sh.Drop(a)
-		if err := s.barResponse(ctx, sh, a); err != nil {
-			return nil, err
+		for _, a := range sh.Answers {
+			if a.Attendee != nil {
+				continue // it is matched by now, and goes with its attendee
+			}
+			gone = append(gone, a.Layer)
+			sh.Drop(a)
+			if err := s.barResponse(ctx, sh, a); err != nil {
+				return err
+			}
 		}
-	}
-	return gone, sh.Flush(ctx)
+		return nil
+	})
+	return gone, err
 }

@@ -274,15 +274,15 @@ func TestUnderAHoldAWithdrawalAndCorrectionsLoseNothing(t *testing.T) {
 	correct(w, "1", id, attendees.Affiliation, "Second Clinic", "")
 	correct(w, "1", id, attendees.Ticket, "Students", "")
 	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
-		if err := w.People.Withdraw(ctx, tx, e, id, attendees.Forum); err != nil {
-			return err
-		}
-		return w.People.Uncorrect(ctx, tx, e, id, attendees.Ticket)
+		return w.People.Withdraw(ctx, tx, e, id, attendees.Forum)
 	})
-	if a := w.Shown("1")["a/0"]; a.Text(attendees.Affiliation) != "" || a.Ticket != "General" {
+	students := at(1, coretest.Ticket("a", "1", "Ada Lind", "ada@n.example"))
+	students.Ticket = "Students" // as it was corrected: that has ended
+	w.Save(students)
+	if a := w.Shown("1")["a/0"]; a.Text(attendees.Affiliation) != "" || len(a.Corrected) > 0 {
 		t.Error("under the hold what is withdrawn, or not corrected any more, is shown")
 	}
-	clinics := []string{"Quill Clinic", "First Clinic", "Second Clinic", "Students"}
+	clinics := []string{"Quill Clinic", "First Clinic", "Second Clinic", `"General"`}
 	for _, said := range clinics {
 		if !strings.Contains(texts(w, "1"), said) {
 			t.Errorf("under the hold %s left the layers", said)

@@ -60,16 +60,13 @@ func (s *Store) SaveRegistrations(ctx context.Context, b Batch) (saved Saved, er
 	found := 0
 	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
 		saved = Saved{}
-		d, err := s.take(ctx, tx, keys...)
+		taken, err := s.take(ctx, tx, keys...)
 		if err != nil {
 			return err
 		}
 		for _, id := range ids {
-			sh, err := d.of(ctx, known[id].Key)
-			if err != nil {
-				return err
-			}
-			if sh == nil {
+			sh := taken[known[id].Key]
+			if sh == nil || !sh.Event.Writable(s.now()) {
 				saved.Skipped += len(groups[id])
 				continue
 			}
@@ -86,11 +83,11 @@ func (s *Store) SaveRegistrations(ctx context.Context, b Batch) (saved Saved, er
 			}
 		}
 		for _, m := range before {
-			if err := d.move(ctx, m, &saved); err != nil {
+			if err := s.move(ctx, taken, m, &saved); err != nil {
 				return err
 			}
 		}
-		if found, err = d.flush(ctx); err != nil || b.Progress == nil {
+		if found, err = taken.flush(ctx); err != nil || b.Progress == nil {
 			return err
 		}
 		return b.Progress(ctx, tx)
@@ -101,39 +98,24 @@ func (s *Store) SaveRegistrations(ctx context.Context, b Batch) (saved Saved, er
 	return saved, err
 }
 
-// desk is the sheets of one transaction, which has their events' rows.
-type desk struct {
-	*sheet.Desk
-	tx     db.Tx
-	locked map[uuid.UUID]events.Event
-	sheets map[uuid.UUID]*sheet.Sheet
-}
+// sheets are those of one transaction, which has their events' rows, by the events' keys.
+type sheets map[uuid.UUID]*sheet.Sheet
 
 // take takes the rows of events for a transaction that writes to them.
-func (s *Store) take(ctx context.Context, tx db.Tx, keys ...uuid.UUID) (*desk, error) {
+func (s *Store) take(ctx context.Context, tx db.Tx, keys ...uuid.UUID) (sheets, error) {
 	locked, err := s.events.Write(ctx, tx, keys...)
-	return &desk{s.desk, tx, locked, map[uuid.UUID]*sheet.Sheet{}}, err
-}
-
-// of is the sheet of an event; nil where nothing that sources say of it is stored.
-func (d *desk) of(ctx context.Context, key uuid.UUID) (*sheet.Sheet, error) {
-	if sh := d.sheets[key]; sh != nil {
-		return sh, nil
+	taken := sheets{}
+	for key, e := range locked {
+		if err == nil {
+			taken[key], err = s.desk.Open(ctx, tx, e)
+		}
 	}
-	e, ok := d.locked[key]
-	if !ok || !e.Writable(d.Now()) {
-		return nil, nil
-	}
-	sh, err := d.Open(ctx, d.tx, e)
-	if err == nil {
-		d.sheets[key] = sh
-	}
-	return sh, err
+	return taken, err
 }
 
 // flush writes all sheets. found is how many waiting responses found their attendee.
-func (d *desk) flush(ctx context.Context) (found int, err error) {
-	for _, sh := range d.sheets {
+func (taken sheets) flush(ctx context.Context) (found int, err error) {
+	for _, sh := range taken {
 		if err := sh.Flush(ctx); err != nil {
 			return found, err
 		}
@@ -161,8 +143,7 @@ func (s *Store) registration(ctx context.Context, sh *sheet.Sheet, l attendees.L
 	}
 	_, number := seal.HolderOf(p.ID)
 	switch {
-	case p.State != attendees.Open && sh.IsAnother(p, l), // restricted, or blocked before the event was reopened
-		p.State == attendees.Open && attendees.HandedOver(p.Registration, l, seal.FoldName, seal.Normalise):
+	case sh.IsAnother(p, l):
 		saved.HandedOver++
 		if sh.Leave(p); number < seal.MaxHolder { // a ticket that changed hands so often is not given on any more
 			sh.Add(base, number+1, l.As(number+1, l.Changed()))

@@ -21,6 +21,9 @@ var ErrResponse = errors.New("there is no such response")
 // events of its form go with the next Sweep.
 func (s *Store) Match(ctx context.Context, tx db.Tx, e events.Event, response, attendee uuid.UUID) (err error) {
 	defer db.Wrap(&err, "match a response of event %s", e.ID)
+	if e.State != attendees.Open {
+		return &events.BlockedError{Event: e}
+	}
 	give := func(sh *sheet.Sheet, p *sheet.Person) error {
 		if err := sh.LoadAnswers(ctx, response); err != nil {
 			return err
@@ -31,17 +34,7 @@ func (s *Store) Match(ctx context.Context, tx db.Tx, e events.Event, response, a
 		}
 		return sh.Give(ctx, a, p, sheet.ByHand)
 	}
-	if attendee != uuid.Nil {
-		return s.edit(ctx, tx, e, attendee, give)
-	}
-	sh, err := s.desk.Open(ctx, tx, e)
-	if err != nil {
-		return err
-	}
-	if err := give(sh, nil); err != nil {
-		return err
-	}
-	return sh.Flush(ctx)
+	return s.edit(ctx, tx, e, attendee, give)
 }
 
 // DropUnmatched removes responses of an open event that were unmatched for longer than the

@@ -116,7 +116,6 @@ create table bars (
 	what     text not null check (what in ('erased', 'restricted', 'held', 'withdrawn')),
 	purpose  text not null default '',
 	reason   text not null default '',
-	waits    boolean not null default false,
 	made_on  date not null,
 	primary key (hash, event_id, what, purpose)
 );
@@ -128,7 +127,6 @@ comment on column bars.hash is 'the key of the registration''s first holder, or 
 comment on column bars.what is 'erased: it stays out; restricted, held; withdrawn: consent to a purpose';
 comment on column bars.purpose is 'of withdrawn: the purpose';
 comment on column bars.reason is 'of restricted: why';
-comment on column bars.waits is 'whether it is for somebody who is not here yet';
 comment on column bars.made_on is 'the day it was decided';
 
 create table records (

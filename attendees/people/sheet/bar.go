@@ -29,7 +29,6 @@ type Bar struct {
 	What    What                  `db:"what"`
 	Purpose attendees.PurposeName `db:"purpose"` // of Withdrawn
 	Reason  attendees.Reason      `db:"reason"`  // of Restricted
-	Waits   bool                  `db:"waits"`   // it is for somebody who is not here yet
 	MadeOn  attendees.Date        `db:"made_on"` // today, where it is set
 }
 
@@ -37,10 +36,10 @@ type Bar struct {
 // zero Event: in all events.
 func (d *Desk) SetBar(ctx context.Context, tx db.Tx, e events.Event, b Bar) error {
 	_, err := db.Exec(ctx, tx, `
-		insert into bars (event_id, hash, what, purpose, reason, waits, made_on)
-		values ($1, $2, $3, $4, $5, $6, $7::date)
-		on conflict (hash, event_id, what, purpose) do update set reason = excluded.reason, waits = excluded.waits`,
-		e.Key, b.Hash, b.What, b.Purpose, b.Reason, b.Waits, d.today())
+		insert into bars (event_id, hash, what, purpose, reason, made_on)
+		values ($1, $2, $3, $4, $5, $6::date)
+		on conflict (hash, event_id, what, purpose) do update set reason = excluded.reason`,
+		e.Key, b.Hash, b.What, b.Purpose, b.Reason, d.today())
 	return err
 }
 
@@ -91,7 +90,7 @@ func (sh *Sheet) loadBars(ctx context.Context, keys []uuid.UUID, layers []attend
 	}
 	var rows []Bar
 	err := db.Select(ctx, sh.Tx, &rows, `
-		select hash, what, purpose, reason, waits, made_on
+		select hash, what, purpose, reason, made_on
 		from bars
 		where hash = any($1::uuid[]) and event_id in ($2, $3)`, Texts(hashes), sh.Event.Key, uuid.Nil)
 	for _, b := range rows {

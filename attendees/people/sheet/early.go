@@ -1,14 +1,15 @@
 package sheet
 
 import (
+	"bytes"
 	"context"
 	"slices"
 
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 
 	"lethe/attendees"
 	"lethe/attendees/db"
-	"lethe/attendees/events"
 	"lethe/attendees/reader"
 	"lethe/attendees/seal"
 )
@@ -46,14 +47,7 @@ func (sh *Sheet) SealMore(ctx context.Context, p *Person, reason attendees.Reaso
 			layers[i] = sh.desk.Policy.Again(l, sh.desk.withoutDuty()...).Released()
 		}
 	}
-	shared, err := sh.shares(ctx, p, address)
-	if err != nil {
-		return err
-	}
-	if shared {
-		address = "" // a group order: whose the address is, it does not say
-	}
-	return sh.desk.Seal(ctx, sh.Tx, sh.Event, p.ID, KindRestricted, address, attendees.JoinLayers(layers))
+	return sh.SealFor(ctx, p, KindRestricted, address, attendees.JoinLayers(layers))
 }
 
 // withoutDuty are the purposes that nothing has to be kept for.
@@ -66,31 +60,60 @@ func (d *Desk) withoutDuty() (all []attendees.PurposeName) {
 	return all
 }
 
-// Seal seals a text of one attendee to the event's lock, as one number more of its kind, and
-// for the person of address; without an address for officers alone.
-func (d *Desk) Seal(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, kind string, address attendees.Personal, text []byte) error {
-	lock, err := d.Vault.Lock(ctx, tx, reader.Ref(e))
+// SealFor seals a text of an attendee to the event's lock, as one number more of its kind; for
+// the person of address, too, unless several people of the event have, or have had, it.
+func (sh *Sheet) SealFor(ctx context.Context, p *Person, kind string, address attendees.Personal, text []byte) error {
+	shared, err := sh.shares(ctx, p, address)
 	if err != nil {
 		return err
 	}
-	if d.Policy.OfficersOnly {
+	if shared {
+		address = "" // a group order: whose the address is, it does not say
+	}
+	return sh.seal(ctx, p.ID, kind, address, text)
+}
+
+// shares tells whether several people of the event have, or have had, an address of an
+// attendee.
+func (sh *Sheet) shares(ctx context.Context, p *Person, address attendees.Personal) (bool, error) {
+	index := sh.address(address)
+	if p.Shared || len(index) == 0 {
+		return p.Shared, nil
+	}
+	if err := sh.loadAt(ctx, pq.ByteaArray{index}); err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(sh.at[string(index)], func(o *Person) bool {
+		return o != p && !o.removed && bytes.Equal(o.AddressIndex, index) && !sh.samePerson(p, o)
+	}), nil
+}
+
+// seal seals a text of one attendee to the event's lock, and for the person of address;
+// without an address for officers alone.
+func (sh *Sheet) seal(ctx context.Context, id uuid.UUID, kind string, address attendees.Personal, text []byte) error {
+	e, ref := sh.Event.Key, reader.Ref(sh.Event)
+	lock, err := sh.desk.Vault.Lock(ctx, sh.Tx, ref)
+	if err != nil {
+		return err
+	}
+	if sh.desk.Policy.OfficersOnly {
 		address = ""
 	}
 	var number int
-	err = db.Get(ctx, tx, &number, `
+	err = db.Get(ctx, sh.Tx, &number, `
 		select coalesce(max(number) + 1, 0)
 		from records
-		where event_id = $1 and attendee_id = $2 and kind = $3`, e.Key, id, kind)
+		where event_id = $1 and attendee_id = $2 and kind = $3`, e, id, kind)
 	if err != nil {
 		return err
 	}
-	sealed, half, err := lock.Seal(reader.Ref(e), id, number, kind, address.Reveal(), text)
+	sealed, half, err := lock.Seal(ref, id, number, kind, address.Reveal(), text)
 	if err != nil {
 		return err
 	}
-	_, err = db.Exec(ctx, tx, `
+	_, err = db.Exec(ctx, sh.Tx, `
 		insert into records (event_id, attendee_id, kind, generation, number, sealed, half, recorded_on)
-		values ($1, $2, $3, $4, $5, $6, $7, $8::date)`, e.Key, id, kind, lock.Generation, number, sealed, half, d.today())
+		values ($1, $2, $3, $4, $5, $6, $7, $8::date)`, e, id, kind, lock.Generation, number, sealed, half, sh.desk.today())
 	return err
 }
 

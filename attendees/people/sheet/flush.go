@@ -126,7 +126,8 @@ func (sh *Sheet) leaveAddresses(ctx context.Context) error {
 // samePerson tells of two tickets under one address that one is not attending and names the
 // same person: cancelled and bought again.
 func (sh *Sheet) samePerson(a, b *Person) bool {
-	return (a.Standing != attendees.Attending || b.Standing != attendees.Attending) && bytes.Equal(sh.nameHash(a), sh.nameHash(b))
+	name := sh.nameHash(a)
+	return (a.Standing != attendees.Attending || b.Standing != attendees.Attending) && len(name) > 0 && bytes.Equal(name, sh.nameHash(b))
 }
 
 // nameHash is of the name that the registration itself gives: a corrected one does not
@@ -142,26 +143,16 @@ func (sh *Sheet) nameHash(p *Person) []byte {
 	return sh.hashes.Name(string(sh.Event.ID), name.Reveal())
 }
 
-// IsAnother tells that a registration names somebody else than a holder whose layer nobody
-// can read here: both the hashed name and the hashed address differ.
+// IsAnother tells that a registration names somebody else than a holder: both name and
+// address differ, by their hashes where nobody can read the holder's. What lacks either says
+// nothing.
 func (sh *Sheet) IsAnother(p *Person, l attendees.Layer) bool {
+	address := p.AddressIndex
+	if !p.Registration.IsZero() {
+		address = sh.address(p.Registration.Email())
+	}
 	differ := func(a, b []byte) bool { return len(a) > 0 && len(b) > 0 && !bytes.Equal(a, b) }
-	return differ(p.NameHash, sh.hashes.Name(string(sh.Event.ID), l.Name().Reveal())) && differ(p.AddressIndex, sh.address(l.Email()))
-}
-
-// shares tells whether several people of the event have, or have had, an address of an
-// attendee.
-func (sh *Sheet) shares(ctx context.Context, p *Person, address attendees.Personal) (bool, error) {
-	index := sh.address(address)
-	if p.Shared || len(index) == 0 {
-		return p.Shared, nil
-	}
-	if err := sh.loadAt(ctx, pq.ByteaArray{index}); err != nil {
-		return false, err
-	}
-	return slices.ContainsFunc(sh.at[string(index)], func(o *Person) bool {
-		return o != p && !o.removed && bytes.Equal(o.AddressIndex, index) && !sh.samePerson(p, o)
-	}), nil
+	return differ(sh.nameHash(p), sh.hashes.Name(string(sh.Event.ID), l.Name().Reveal())) && differ(address, sh.address(l.Email()))
 }
 
 // askAbout asks staff about responses that claim to be somebody's.
@@ -182,15 +173,11 @@ func (sh *Sheet) settle(ctx context.Context, bases []uuid.UUID) error {
 	if len(bases) == 0 {
 		return nil
 	}
-	var free []uuid.UUID
-	err := db.Select(ctx, sh.Tx, &free, `
-		select base
-		from unnest($2::uuid[]) as base
-		where not exists (select from responses where event_id = $1 and claims = base)`, sh.Event.Key, Texts(bases))
-	for _, base := range free {
-		if err == nil {
-			err = sh.desk.Events.Tasks.Settle(ctx, sh.Tx, events.Task{Kind: events.TaskClaim, Event: sh.Event.Key, Attendee: base})
-		}
-	}
+	_, err := db.Exec(ctx, sh.Tx, `
+		update tasks t
+		set done_at = $4, done_by = 'lethe', sealed = null
+		where kind = $1 and event_id = $2 and attendee_id = any($3::uuid[]) and done_at is null
+		  and not exists (select from responses where event_id = $2 and claims = t.attendee_id)`,
+		events.TaskClaim, sh.Event.Key, Texts(bases), sh.desk.Now())
 	return err
 }

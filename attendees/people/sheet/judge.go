@@ -15,13 +15,11 @@ import (
 // ByHand is how staff match. What they matched, or took from somebody, is not judged again.
 const ByHand = "hand"
 
-// verdict is whose a response is.
-type verdict struct {
-	person *Person
-	how    string // hidden, address or name
-	claims bool   // it names an attendee, and is not believed
-	out    bool   // it names somebody who was erased
-}
+// What judge says of a response that is nobody's.
+const (
+	claim = "claim" // it names an attendee, and is not believed
+	out   = "out"   // it names somebody who was erased
+)
 
 // judge finds whose a response is, among the attendees on the sheet.
 //
@@ -30,20 +28,24 @@ type verdict struct {
 // hidden id whose address is exactly one other attendee's is that attendee's. With any
 // other address it is a claim, and stays out where the one whom it names may be erased.
 // Without a hidden id it is theirs who has its address.
-func (sh *Sheet) judge(l attendees.Layer) verdict {
+func (sh *Sheet) judge(l attendees.Layer) (p *Person, how string) {
 	address, name := sh.address(l.Email()), l.Name()
 	named, sure, erased := sh.holderAt(sh.Base(l.Claims()), l)
 	if named != nil {
 		agrees := bytes.Equal(address, named.AddressIndex) || bytes.Equal(address, sh.address(named.Registration.Email()))
 		if len(address) == 0 && sure || len(address) > 0 && agrees {
-			return verdict{person: named, how: "hidden"}
+			return named, "hidden"
 		}
 		name = ""
 	}
-	if p, how := sh.byAddress(address, name, named); p != nil {
-		return verdict{person: p, how: how}
+	p, how = sh.byAddress(address, name, named)
+	switch {
+	case p != nil || l.Claims() == "":
+		return p, how
+	case erased:
+		return nil, out
 	}
-	return verdict{claims: l.Claims() != "" && !erased, out: l.Claims() != "" && erased}
+	return nil, claim
 }
 
 // holderAt is the holder of a ticket when a response was submitted; nil where none is known.
@@ -162,16 +164,16 @@ func (sh *Sheet) rematch(ctx context.Context) error {
 // Place gives a response to whose it is judged to be, or leaves it as a claim or unmatched.
 // It does not stay where it names somebody who was erased.
 func (sh *Sheet) Place(ctx context.Context, a *Answer) (stays bool, err error) {
-	v := sh.judge(a.Layer)
-	if v.person != nil {
-		return true, sh.Give(ctx, a, v.person, v.how)
+	p, how := sh.judge(a.Layer)
+	if p != nil {
+		return true, sh.Give(ctx, a, p, how)
 	}
-	if v.out {
+	if how == out {
 		sh.Drop(a)
 		return !a.removed, nil
 	}
 	before := a.Claims
-	if a.Claims = nil; v.claims {
+	if a.Claims = nil; how == claim {
 		base := sh.Base(a.Layer.Claims())
 		a.Claims = &base
 		named := sh.Present(base) // who may come yet; where they were here before, staff were asked

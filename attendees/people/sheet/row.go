@@ -56,7 +56,7 @@ func (sh *Sheet) writePeople(ctx context.Context, all []*Person) error {
 		}
 		return []any{
 			p.ID.String(), event, string(p.Source), string(p.Standing), string(p.State), string(p.Reason), p.AddressIndex, db.Bytes(p.NameHash),
-			p.Shared, p.Agreed, p.CountsAsAgreed, sh.Event.Version, sh.since(p.CameOn), sh.seal(p.ID, p.Registration),
+			p.Shared, p.Agreed, p.CountsAsAgreed, sh.Event.Version, sh.since(p.CameOn), sh.layer(p.ID, p.Registration),
 		}
 	})
 }
@@ -67,7 +67,7 @@ func (sh *Sheet) writeAnswers(ctx context.Context, all []*Answer) error {
 		a := all[i]
 		return []any{
 			a.ID.String(), event, string(a.Form), nullable(a.Attendee), nullable(a.Claims), a.MatchedBy, a.AddressIndex, a.Agreed,
-			sh.Event.Version, sh.since(a.CameOn), sh.seal(a.ID, a.Layer),
+			sh.Event.Version, sh.since(a.CameOn), sh.layer(a.ID, a.Layer),
 		}
 	})
 }
@@ -75,7 +75,7 @@ func (sh *Sheet) writeAnswers(ctx context.Context, all []*Answer) error {
 func (sh *Sheet) writeCorrections(ctx context.Context, all []*Person) error {
 	event := sh.Event.Key.String()
 	return sh.write(ctx, len(all), `copy corrections (attendee_id, event_id, version, came_on, layer) from stdin`, func(i int) []any {
-		return []any{all[i].ID.String(), event, sh.Event.Version, sh.desk.today(), sh.seal(all[i].ID, all[i].Correction)}
+		return []any{all[i].ID.String(), event, sh.Event.Version, sh.desk.today(), sh.layer(all[i].ID, all[i].Correction)}
 	})
 }
 
@@ -127,7 +127,7 @@ func nullable(id *uuid.UUID) any {
 	return id.String()
 }
 
-func (sh *Sheet) seal(id uuid.UUID, l attendees.Layer) any {
+func (sh *Sheet) layer(id uuid.UUID, l attendees.Layer) any {
 	if l.IsZero() {
 		return nil
 	}

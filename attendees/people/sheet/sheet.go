@@ -47,7 +47,7 @@ type Sheet struct {
 	Found int
 
 	desk   *Desk
-	cipher *seal.Cipher
+	cipher *seal.Cipher // nil: the event is not open
 	hashes seal.Hashes
 	bars   map[uuid.UUID][]Bar                // what is decided about attendees and responses
 	bases  map[attendees.AttendeeID]uuid.UUID // as they were hashed
@@ -89,24 +89,22 @@ type Answer struct {
 	dirty, removed, asks bool       // asks: staff are to be asked about the claim
 }
 
-// Open begins a sheet of an event for a caller who has its row in tx. It refuses one that
-// is not open: nobody seals a layer under a new key there.
+// Open begins a sheet of an event for a caller who has its row in tx. Where the event is not
+// open, no layer opens on it, and none may come onto it.
 func (d *Desk) Open(ctx context.Context, tx db.Tx, e events.Event) (*Sheet, error) {
-	if e.State != attendees.Open {
-		return nil, &events.BlockedError{Event: e}
-	}
 	sh := &Sheet{
 		Event: e, Tx: tx, People: map[uuid.UUID]*Person{}, Answers: map[uuid.UUID]*Answer{}, bars: map[uuid.UUID][]Bar{},
 		desk: d, bases: map[attendees.AttendeeID]uuid.UUID{}, top: map[uuid.UUID]int{}, at: map[string][]*Person{},
 	}
-	ref := reader.Ref(e)
 	var err error
-	if sh.cipher, err = d.Vault.Working(ctx, tx, &ref); err != nil {
-		return nil, err
-	}
-	sh.Event.Generation = ref.Generation
 	if sh.hashes, err = d.Secrets.Hashes(e.Secret); err != nil {
 		return nil, fmt.Errorf("event %s: %w", e.ID, err)
+	}
+	if ref := reader.Ref(e); e.State == attendees.Open {
+		if sh.cipher, err = d.Vault.Working(ctx, tx, &ref); err != nil {
+			return nil, err
+		}
+		sh.Event.Generation = ref.Generation
 	}
 	if sh.Links, err = d.Events.Forms.Links(ctx, tx, e.Key); err != nil {
 		return nil, err
@@ -146,6 +144,15 @@ func (sh *Sheet) Present(base uuid.UUID) *Person {
 		}
 	}
 	return nil
+}
+
+// Knows tells whether a response that LoadAround loaded for names somebody who is here, or
+// gives their address.
+func (sh *Sheet) Knows(l attendees.Layer) bool {
+	if l.Claims() != "" {
+		return sh.Present(sh.Base(l.Claims())) != nil
+	}
+	return len(sh.at[string(sh.address(l.Email()))]) > 0
 }
 
 // Add puts a new attendee on the sheet, the holder of a number of a registration.
@@ -242,6 +249,9 @@ func (sh *Sheet) Correct(p *Person, l attendees.Layer) {
 	p.Correction, p.corrected, p.dirty, p.moved = sh.keeping(p.ID, l, p.Correction), true, true, true
 }
 
+// Lifted makes a restricted attendee of a blocked event one like the others.
+func (sh *Sheet) Lifted(p *Person) { p.State, p.Reason, p.dirty = attendees.Blocked, "", true }
+
 // Amend adds to an attendee's correction. Of a restricted one it is sealed with the rest, for
 // the person where contact is their address.
 func (sh *Sheet) Amend(ctx context.Context, p *Person, l attendees.Layer, contact attendees.Personal) error {
@@ -292,7 +302,7 @@ func (sh *Sheet) merged(p *Person) attendees.Attendee {
 
 // derive brings an attendee's columns up to what the layers say.
 func (sh *Sheet) derive(p *Person) {
-	if p.State != attendees.Open {
+	if p.State != attendees.Open || sh.cipher == nil {
 		return
 	}
 	if !p.Correction.IsZero() {
@@ -313,7 +323,7 @@ func (sh *Sheet) derive(p *Person) {
 
 // Renew minimises what an attendee's sources say by policy, links and bars as they are now.
 func (sh *Sheet) Renew(p *Person) {
-	if p.State != attendees.Open {
+	if p.State != attendees.Open || sh.cipher == nil {
 		return
 	}
 	links := events.FieldLinks(sh.Links, sh.Event.ID, attendees.EventbriteForm)
