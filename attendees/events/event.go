@@ -182,13 +182,6 @@ func (s *Store) Get(ctx context.Context, q db.Queryer, id attendees.EventID) (e 
 	return e, err
 }
 
-// ByKey finds an event by its row key.
-func (s *Store) ByKey(ctx context.Context, q db.Queryer, key uuid.UUID) (e Event, err error) {
-	defer db.Wrap(&err, "find an event")
-	err = db.Get(ctx, q, &e, `select `+eventColumns+` from events where id = $1`, key)
-	return e, err
-}
-
 // Look takes the row of an event until tx ends and leaves its version as it is: for those
 // who write nothing that others read.
 func (s *Store) Look(ctx context.Context, tx db.Tx, id attendees.EventID) (e Event, err error) {

@@ -182,6 +182,7 @@ func (d *Desk) act(ctx context.Context, c Case, n Decision, who []Subject, l *le
 	outcome = attendees.Granted
 	for _, one := range who {
 		var done Deed
+		ends := attendees.Granted
 		switch {
 		case c.Asks == attendees.Rectification:
 			done, err = d.Store.Correct(ctx, one, c.Field, attendees.Personal(c.Value), attendees.Personal(c.Contact))
@@ -192,12 +193,15 @@ func (d *Desk) act(ctx context.Context, c Case, n Decision, who []Subject, l *le
 		case c.Asks == attendees.Objection && n.By == ByLethe: // while staff look at the reasons
 			done, err = d.Store.Restrict(ctx, one, attendees.Objected)
 		case c.Asks == attendees.Withdrawal:
-			done, outcome, err = d.withdraw(ctx, one, l)
+			done, ends, err = d.withdraw(ctx, one, l)
 		default: // an upheld objection comes to an erasure (Art. 17(1)(c))
-			done, outcome, err = d.erase(ctx, one, n.Reason, l)
+			done, ends, err = d.erase(ctx, one, n.Reason, l)
 		}
 		if err != nil {
 			return "", err
+		}
+		if ends != attendees.Granted { // of several registrations one may be kept
+			outcome = ends
 		}
 		lists = append(lists, done.Exports...)
 	}

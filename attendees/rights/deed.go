@@ -107,27 +107,25 @@ func (s *Store) erase(ctx context.Context, who Subject, reason string, whole boo
 			return entry, s.erased(ctx, tx, e, gone)
 		}
 		if len(who.Opened) > 0 {
-			if err := s.People.Lift(ctx, tx, e, who.Key, who.Opened); err != nil {
-				return entry, err
-			}
+			err = s.People.Lift(ctx, tx, e, who.Key, who.Opened)
 		}
 		duty := false
-		if !whole {
-			if duty, err = s.hasDuty(ctx, tx, e, who.Key); err != nil {
-				return entry, err
-			}
+		if err == nil && !whole {
+			duty, err = s.hasDuty(ctx, tx, e, who.Key)
 		}
-		d.Whole, entry = !duty, ledger.Entry{Kind: ledger.Erased, Reason: reason}
-		switch {
-		case !duty:
+		switch d.Whole = !duty; {
+		case err != nil:
+			return entry, err
+		case duty:
+			entry = ledger.Entry{Kind: ledger.SealedEarly, Rule: e.Rule, Reason: reason}
+			if e.State == attendees.Open {
+				err = s.People.Restrict(ctx, tx, e, who.Key, attendees.ErasureAsked)
+			}
+		default:
 			var more []attendees.Layer
+			entry = ledger.Entry{Kind: ledger.Erased, Reason: reason}
 			more, err = s.People.Erase(ctx, tx, e, who.Key, who.ID)
 			gone = append(gone, more...)
-		case e.State == attendees.Open:
-			err = s.People.Restrict(ctx, tx, e, who.Key, attendees.ErasureAsked)
-		}
-		if duty {
-			entry.Kind, entry.Rule = ledger.SealedEarly, e.Rule
 		}
 		if err == nil {
 			err = s.erased(ctx, tx, e, gone)

@@ -187,7 +187,7 @@ func (f File) tables() (fields, uses bytes.Buffer) {
 			write(used, string(h.ID), h.Name, "list", string(l.Purpose), l.TakenAt.Format(time.RFC3339))
 		}
 		for _, at := range h.Looks {
-			write(used, string(h.ID), h.Name, "look", "", at.UTC().Format(time.RFC3339))
+			write(used, string(h.ID), h.Name, "look", "", at.Format(time.RFC3339))
 		}
 	}
 	known.Flush()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
@@ -29,7 +30,7 @@ type under struct {
 
 // found is what was found in one event.
 type found struct {
-	event                uuid.UUID
+	event                attendees.EventID
 	index                []byte // of the address there
 	attendees, responses []uuid.UUID
 }
@@ -49,12 +50,15 @@ func (s *Store) Under(ctx context.Context, address attendees.Personal) (_ []Hold
 		if err != nil {
 			return err
 		}
+		var ids []attendees.EventID
 		for _, f := range hits {
-			if err := u.event(ctx, f); err != nil {
-				return err
-			}
+			ids = append(ids, f.event)
 		}
-		return nil
+		known, err := u.Events.Known(ctx, tx, ids)
+		for i := 0; err == nil && i < len(hits); i++ {
+			err = u.event(ctx, known[hits[i].event], hits[i])
+		}
+		return err
 	})
 	slices.SortStableFunc(u.all, func(a, b Holding) int {
 		return cmp.Or(b.EndsOn.Compare(a.EndsOn), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Own.id(), b.Own.id()))
@@ -108,8 +112,8 @@ func (u *under) find(ctx context.Context) (hits []found, err error) {
 		) as hit
 		order by asked.event, hit.id`, keys, indexes)
 	for _, r := range rows {
-		if n := len(hits); n == 0 || hits[n-1].event != list[r.Event-1].Key {
-			hits = append(hits, found{event: list[r.Event-1].Key, index: indexes[r.Event-1]})
+		if n := len(hits); n == 0 || hits[n-1].event != list[r.Event-1].ID {
+			hits = append(hits, found{event: list[r.Event-1].ID, index: indexes[r.Event-1]})
 		}
 		f := &hits[len(hits)-1]
 		if r.Responded {
@@ -122,11 +126,7 @@ func (u *under) find(ctx context.Context) (hits []found, err error) {
 }
 
 // event reads what is stored in one event.
-func (u *under) event(ctx context.Context, f found) error {
-	e, err := u.Events.ByKey(ctx, u.q, f.event)
-	if err != nil {
-		return err
-	}
+func (u *under) event(ctx context.Context, e events.Event, f found) error {
 	several, err := u.Reader.These(ctx, u.q, e, f.attendees)
 	if err != nil {
 		return err
@@ -293,23 +293,30 @@ func (u *under) uses(ctx context.Context, h *Holding) error {
 	for _, r := range exports {
 		h.Lists = append(h.Lists, List{r.Purpose, r.At.UTC()})
 	}
-	err = db.Select(ctx, u.q, &h.Looks, `
-		select at
+	var marks []struct {
+		What    string                `db:"what"`
+		Purpose attendees.PurposeName `db:"purpose"`
+		At      time.Time             `db:"at"`
+	}
+	err = db.Select(ctx, u.q, &marks, `
+		select 'look' as what, '' as purpose, at
 		from looks
 		where event_id = $1 and attendee_id = $2
-		order by at desc`, h.Event.Key, h.Own.Key)
-	if err != nil {
-		return err
-	}
-	err = db.Select(ctx, u.q, &h.Own.Withdrawn, `
-		select purpose
+		union all
+		select what, purpose, made_on
 		from bars
-		where event_id = $1 and hash = $2 and what = 'withdrawn'
-		order by purpose`, h.Event.Key, h.Own.Key)
-	if err != nil {
-		return err
+		where event_id = $1 and hash = $2 and what in ('withdrawn', 'held')
+		order by at desc, purpose`, h.Event.Key, h.Own.Key)
+	for _, m := range marks {
+		switch m.What {
+		case "look":
+			h.Looks = append(h.Looks, m.At.UTC())
+		case "withdrawn":
+			h.Own.Withdrawn = append(h.Own.Withdrawn, m.Purpose)
+		default:
+			h.OnHold = true
+		}
 	}
-	h.OnHold, err = u.Retention.Holds.Active(ctx, u.q, h.Event, h.Own.Key)
 	return err
 }
 
