@@ -116,7 +116,7 @@ func (d *Desk) answer(ctx context.Context, c Case, n Decision, held []Holding) (
 		l.say("letter.nothing")
 		outcome = attendees.NothingHeld
 	case c.Asks == attendees.Access:
-		outcome, err = d.attach(n, held, &l)
+		outcome, err = d.attach(ctx, n, held, &l)
 	case len(who) == 0:
 		err = ErrWhose
 	default:
@@ -160,14 +160,19 @@ func (d *Desk) subjects(ctx context.Context, c Case, n Decision, held []Holding)
 
 // attach answers an access request with what opens under the address. Where nothing does,
 // staff have to say how they answered.
-func (d *Desk) attach(n Decision, held []Holding, l *letter) (attendees.Outcome, error) {
+func (d *Desk) attach(ctx context.Context, n Decision, held []Holding, l *letter) (attendees.Outcome, error) {
 	if !slices.ContainsFunc(held, func(h Holding) bool { return h.Shared == 0 && !h.Closed }) {
 		if n.Letter == "" && n.Extra == "" {
 			return "", ErrUnanswered
 		}
 		return attendees.Granted, nil
 	}
-	file, err := d.File(attendees.Personal(l.To), held, nil).Zip(nil)
+	address := attendees.Personal(l.To)
+	cases, err := d.Store.CasesOf(ctx, address)
+	if err != nil {
+		return "", err
+	}
+	file, err := d.File(address, held, cases).Zip(nil)
 	if err != nil {
 		return "", err
 	}
@@ -275,7 +280,7 @@ func (d *Desk) told(ctx context.Context, l *letter, lists []export.Receipt) erro
 		err := d.Post.Post(ctx, mail.Letter{
 			To: r.By, Subject: "Please delete an export", Link: d.BaseURL + "/exports",
 			Text: []string{
-				fmt.Sprintf("On %s you exported the attendees of event %s for %s. Since then, the data of someone in it was erased, corrected or restricted.", day, r.Event, r.Purpose),
+				fmt.Sprintf("On %s you exported the attendees of %s for %s. Since then, the data of someone in it was erased, corrected or restricted.", day, d.eventName(ctx, r.Event), r.Purpose),
 				fmt.Sprintf("Please delete every copy, and export again if you still need the list (GDPR Art. 19). The file's SHA-256 begins with %.12x.", r.SHA256),
 			},
 		})

@@ -222,7 +222,7 @@ func (s *Store) Restrict(ctx context.Context, who Subject, reason attendees.Reas
 func (s *Store) ownHold(ctx context.Context, who Subject) (own retention.Hold, others bool, err error) {
 	all, err := s.Retention.Holds.List(ctx)
 	for _, h := range all {
-		if h.By == ByLethe && h.Key == who.Key {
+		if h.By == ByLethe && h.Key == who.Key && h.Key != uuid.Nil {
 			own = h
 		} else {
 			others = others || h.Key == who.Key || h.Key == uuid.Nil && h.Event == who.Event

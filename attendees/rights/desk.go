@@ -273,20 +273,21 @@ func (d *Desk) tellOfficers(ctx context.Context, subject, link string, says ...s
 	return nil
 }
 
-// Lift ends a restriction by the person's own visit. ErrRequest where there is none that opens
+// Lift ends the restrictions of a person in an event by their own visit. ErrRequest where there is none that opens
 // for them.
 func (d *Desk) Lift(ctx context.Context, address attendees.Personal, event attendees.EventID) error {
 	held, err := d.held(ctx, Case{Request: Request{Event: event, Contact: Value(address)}})
 	if err != nil {
 		return err
 	}
-	err = ErrRequest
+	lifted := ErrRequest
 	for _, who := range subjects(held) {
-		if who.Key != uuid.Nil {
-			if err = d.Store.Lift(ctx, who, who.Opened, "the person's own visit"); err == nil {
-				return d.KeepCopy(ctx)
-			}
+		switch err := d.Store.Lift(ctx, who, who.Opened, "the person's own visit"); {
+		case err == nil:
+			lifted = nil
+		case !errors.Is(err, ErrRequest):
+			return err
 		}
 	}
-	return err
+	return errors.Join(lifted, d.KeepCopy(ctx))
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"lethe/attendees/coretest"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
+	"lethe/attendees/export"
 	"lethe/attendees/mail"
 	"lethe/attendees/rights"
 )
@@ -513,4 +515,43 @@ func conforms(t *testing.T, file []byte) {
 		}
 	}
 	check("file", schema, value)
+}
+
+// What a withdrawn consent was for is used no more from then on, and a hold keeps it meanwhile.
+func TestAConsentThatIsWithdrawnUnderAHoldIsKeptAndShownToItsPersonAlone(t *testing.T) {
+	o := newOffice(t)
+	o.Policy.Purposes[1].Basis = "a"
+	o.hold()
+	o.take(rights.Request{Asks: attendees.Withdrawal})
+	if a := o.Shown("1")["1/0"]; len(a.Given) != 0 || a.Name != "Ada Lind" {
+		t.Errorf("organisers see %d answers", len(a.Given))
+	}
+	own := o.under(ada)[0].Own
+	if text(own.Fields, attendees.Affiliation) != "" || text(own.Other, attendees.Affiliation) != "Quill Clinic" || !slices.Equal(own.Withdrawn, []attendees.PurposeName{attendees.Forum}) {
+		t.Error("the person is not shown what is kept")
+	}
+	o.release("test")
+	if own := o.under(ada)[0].Own; len(own.Other) != 0 {
+		t.Error("it outlives the hold")
+	}
+}
+
+func TestWhoExportedSomebodyIsAskedToDeleteTheirCopies(t *testing.T) {
+	o := newOffice(t)
+	_, err := o.Exports.Write(t.Context(), io.Discard, export.List{Event: "1", Purpose: attendees.ParticipationAgreement, Format: "csv", By: "org@example.org", At: o.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.take(rights.Request{Asks: attendees.Restriction, Language: "en"})
+	letters := o.letters
+	if says := o.says("org@example.org"); !strings.Contains(says, "Please delete an export") || !strings.Contains(says, "the attendees of Congress for participation_agreement") || strings.Contains(says, "Ada") {
+		t.Errorf("they are told %q", says)
+	}
+	o.letters = letters
+	if says := o.says(string(ada)); !strings.Contains(says, "You are included in the following exports") || !strings.Contains(says, "the participation agreement, 1 November 2026") {
+		t.Errorf("the person is told %q", says)
+	}
+	if lists := o.under(ada)[0].Lists; len(lists) != 1 {
+		t.Errorf("the person sees %d exports", len(lists))
+	}
 }

@@ -1,6 +1,7 @@
 package rights
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -28,12 +29,16 @@ func (d *Desk) newLetter(ctx context.Context, to Value, w words.Words) letter {
 func (d *Desk) letter(ctx context.Context, c Case) letter {
 	l := d.newLetter(ctx, c.Contact, d.Catalogue.In(c.Language, ""))
 	l.Subject = l.Say("letter.subject", "number", strconv.Itoa(c.Number), "right", l.Right(c.Asks))
-	if l.event = string(c.Event); c.Event == "" {
-		l.event = l.Say("sure.all")
-	} else if e, err := d.Store.Events.Get(ctx, d.Store.Pool, c.Event); err == nil && e.Name != "" {
-		l.event = e.Name // one that is not known any more is its id
+	if l.event = l.Say("sure.all"); c.Event != "" {
+		l.event = d.eventName(ctx, c.Event)
 	}
 	return l
+}
+
+// eventName is what people call an event: one that is not known any more is its id.
+func (d *Desk) eventName(ctx context.Context, id attendees.EventID) string {
+	e, _ := d.Store.Events.Get(ctx, d.Store.Pool, id)
+	return cmp.Or(e.Name, string(id))
 }
 
 // about ends what a letter says of a case.
