@@ -32,7 +32,6 @@ const announced db.Mark = "announced"
 type FuseError struct {
 	People, Announced int
 	Plan              string // the plan's hash
-	surprise          Planned
 }
 
 func (e *FuseError) Error() string {
@@ -74,10 +73,9 @@ func (s *Store) Announce(ctx context.Context, plan Plan) (ready []Planned, err e
 			return err
 		}
 		if fuse != nil {
-			return s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskFuse, Event: fuse.surprise.Key, Count: fuse.People})
+			return s.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskFuse, Count: fuse.People})
 		}
-		_, err = db.Exec(ctx, tx, `update tasks set done_at = $1, done_by = 'lethe' where kind = $2 and done_at is null`, s.now(), events.TaskFuse)
-		return err
+		return s.events.Tasks.Settle(ctx, tx, events.Task{Kind: events.TaskFuse})
 	})
 	if err == nil && fuse != nil {
 		err = fuse
@@ -138,8 +136,8 @@ func announcements(ctx context.Context, q db.Queryer) (map[uuid.UUID]announcemen
 }
 
 // fuse is nil unless more than twice as many people would be deleted as were announced for
-// it a week ago; it names the largest event that was not. Where there was not a run every day
-// for so long there is nothing to compare with.
+// it a week ago. Where there was not a run every day for so long there is nothing to compare
+// with.
 func (s *Store) fuse(ctx context.Context, q db.Queryer, plan Plan, due []Planned) (*FuseError, error) {
 	value, last, err := db.Marked(ctx, q, announced)
 	if err != nil {
@@ -157,12 +155,8 @@ func (s *Store) fuse(ctx context.Context, q db.Queryer, plan Plan, due []Planned
 	f := &FuseError{Plan: plan.Hash()}
 	for _, e := range due {
 		f.People += e.leave()
-		a, ok := known[e.Key]
-		switch {
-		case ok && a.On == e.DeleteOn && !e.Today(now).AddDays(-announceDays).Before(e.Today(a.At)):
+		if a, ok := known[e.Key]; ok && a.On == e.DeleteOn && !e.Today(now).AddDays(-announceDays).Before(e.Today(a.At)) {
 			f.Announced += a.People
-		case f.surprise.ID == "" || f.surprise.leave() < e.leave():
-			f.surprise = e
 		}
 	}
 	if f.People <= 2*f.Announced {

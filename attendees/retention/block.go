@@ -47,19 +47,15 @@ func (s *Store) shut(ctx context.Context, id attendees.EventID) (err error) {
 // from then on. ErrChanged where somebody wrote since it was prepared.
 func (s *Store) Commit(ctx context.Context, id attendees.EventID) (err error) {
 	defer db.Wrap(&err, "block event %s", id)
-	return db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		e, err := s.events.WriteOne(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		var p prepared
-		if p, err = s.prepared(ctx, tx, e); err == nil {
+	return s.write(ctx, id, func(tx db.Tx, e events.Event) error {
+		p, err := s.prepared(ctx, tx, e)
+		if err == nil {
 			err = s.mayEnd(ctx, tx, e)
 		}
 		if err != nil {
 			return err
 		}
-		entry := ledger.Entry{Kind: ledger.Blocked, Event: string(e.ID), Rule: e.Rule, BlockOn: e.BlockOn.String(), DeleteOn: e.DeleteOn.String()}
+		entry := ledger.Entry{Kind: ledger.Blocked, Rule: e.Rule, BlockOn: e.BlockOn.String(), DeleteOn: e.DeleteOn.String()}
 		asked, err := s.destroyForBlocking(ctx, tx, e, p)
 		if err != nil {
 			return err
@@ -78,7 +74,7 @@ func (s *Store) Commit(ctx context.Context, id attendees.EventID) (err error) {
 			return err
 		}
 		entry.Counts = map[string]int64{"sealed": int64(p.Sealed), "dropped": int64(p.Dropped), "recalled": recalled}
-		if _, err := s.ledger.Record(ctx, tx, entry); err != nil || !e.Expired(s.now()) {
+		if err := s.record(ctx, tx, e, entry); err != nil || !e.Expired(s.now()) {
 			return err
 		}
 		_, err = s.beginDeletion(ctx, tx, e)
@@ -207,11 +203,7 @@ func (s *Store) sweep(ctx context.Context, e events.Event, statements ...string)
 // failed source answers: it is read whole again under a new working key. Bars stay, the old
 // records stay with the officers, and who counted as agreed still does.
 func (s *Store) Reopen(ctx context.Context, id attendees.EventID, reason string) (err error) {
-	return db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		e, err := s.events.WriteOne(ctx, tx, id)
-		if err != nil {
-			return err
-		}
+	return s.write(ctx, id, func(tx db.Tx, e events.Event) (err error) {
 		if !e.Cleaned {
 			return fmt.Errorf("event %s is still being cleaned up after its blocking: try again in a minute", id)
 		}
@@ -229,7 +221,6 @@ func (s *Store) Reopen(ctx context.Context, id attendees.EventID, reason string)
 		if err != nil {
 			return err
 		}
-		_, err = s.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.Reopened, Event: string(id), Reason: reason, BlockOn: e.BlockOn.String(), DeleteOn: e.DeleteOn.String()})
-		return err
+		return s.record(ctx, tx, e, ledger.Entry{Kind: ledger.Reopened, Reason: reason, BlockOn: e.BlockOn.String(), DeleteOn: e.DeleteOn.String()})
 	})
 }

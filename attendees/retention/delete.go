@@ -32,10 +32,7 @@ func (s *Store) Delete(ctx context.Context, id attendees.EventID) (n int, err er
 		}
 	}
 	var stay Staying
-	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		if e, err = s.events.WriteOne(ctx, tx, id); err != nil {
-			return err
-		}
+	err = s.write(ctx, id, func(tx db.Tx, e events.Event) (err error) {
 		stay, err = s.beginDeletion(ctx, tx, e)
 		return err
 	})
@@ -52,10 +49,8 @@ func (s *Store) Delete(ctx context.Context, id attendees.EventID) (n int, err er
 	if err := sweep(ctx, e); err != nil {
 		return 0, err
 	}
-	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		if e, err = s.events.WriteOne(ctx, tx, id); err == nil {
-			n, err = s.finishDeletion(ctx, tx, e, stay)
-		}
+	err = s.write(ctx, id, func(tx db.Tx, e events.Event) (err error) {
+		n, err = s.finishDeletion(ctx, tx, e, stay)
 		return err
 	})
 	return n, err
@@ -141,8 +136,7 @@ func (s *Store) finishDeletion(ctx context.Context, tx db.Tx, e events.Event, st
 	if err != nil {
 		return n, err
 	}
-	_, err = s.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.Deleted, Event: string(e.ID), Rule: e.Rule, Counts: counts})
-	return n, err
+	return n, s.record(ctx, tx, e, ledger.Entry{Kind: ledger.Deleted, Rule: e.Rule, Counts: counts})
 }
 
 // forget takes away what else leads to an event's people, or to those who had to do with them.

@@ -67,11 +67,7 @@ func (s *Holds) Add(ctx context.Context, h Hold) (_ Hold, err error) {
 		return h, err
 	}
 	h.AddedAt = s.store.now()
-	err = db.InTx(ctx, s.store.pool, func(tx db.Tx) error {
-		e, err := s.store.events.WriteOne(ctx, tx, h.Event)
-		if err != nil {
-			return err
-		}
+	err = s.store.write(ctx, h.Event, func(tx db.Tx, e events.Event) error {
 		var begun bool
 		if err := db.Get(ctx, tx, &begun, `select exists (select from deletions where event_id = $1)`, e.Key); err != nil {
 			return err
@@ -219,8 +215,7 @@ func (s *Holds) endOne(ctx context.Context, tx db.Tx, e events.Event, key uuid.U
 	if err != nil || n == 0 {
 		return true, err
 	}
-	_, err = s.store.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.HoldDropped, Event: string(e.ID), Counts: map[string]int64{"dropped": n}})
-	return true, err
+	return true, s.store.record(ctx, tx, e, ledger.Entry{Kind: ledger.HoldDropped, Counts: map[string]int64{"dropped": n}})
 }
 
 // Active tells whether a hold on an event or on an attendee of it is active.

@@ -158,21 +158,16 @@ func (s *Store) Accept(ctx context.Context, hash string) (n int, err error) {
 			continue
 		}
 		n++
-		err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
-			e, err := s.events.WriteOne(ctx, tx, one.ID)
-			if err != nil {
-				return err
-			}
+		err = s.write(ctx, one.ID, func(tx db.Tx, e events.Event) (err error) {
 			if e.Planned.BlockOn != one.Planned.BlockOn || e.Planned.DeleteOn != one.Planned.DeleteOn {
 				return fmt.Errorf("event %s has other dates by now: look at the plan again", e.ID)
 			}
 			if e, err = s.events.Accept(ctx, tx, e); err != nil {
 				return err
 			}
-			_, err = s.ledger.Record(ctx, tx, ledger.Entry{
-				Kind: ledger.Accepted, Event: string(e.ID), Rule: e.Rule, Reason: "plan " + hash, BlockOn: e.BlockOn.String(), DeleteOn: e.DeleteOn.String(),
+			return s.record(ctx, tx, e, ledger.Entry{
+				Kind: ledger.Accepted, Rule: e.Rule, Reason: "plan " + hash, BlockOn: e.BlockOn.String(), DeleteOn: e.DeleteOn.String(),
 			})
-			return err
 		})
 	}
 	return n, err

@@ -21,11 +21,7 @@ import (
 // many records were dropped.
 func (s *Store) Answer(ctx context.Context, id attendees.EventID, answer events.Question, reason string) (n int64, err error) {
 	defer db.Wrap(&err, "answer the agreement question of event %s", id)
-	err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		e, err := s.events.WriteOne(ctx, tx, id)
-		if err != nil {
-			return err
-		}
+	err = s.write(ctx, id, func(tx db.Tx, e events.Event) (err error) {
 		if e.State != attendees.Blocked {
 			return fmt.Errorf("it is %s: it is asked again once it is blocked", e.State)
 		}
@@ -46,10 +42,7 @@ func (s *Store) Answer(ctx context.Context, id attendees.EventID, answer events.
 		if err := s.events.Tasks.Settle(ctx, tx, events.Task{Kind: events.TaskAgreements, Event: e.Key}); err != nil {
 			return err
 		}
-		_, err = s.ledger.Record(ctx, tx, ledger.Entry{
-			Kind: ledger.Answered, Event: string(id), Reason: reason, Doubt: doubt, Counts: map[string]int64{"dropped": n},
-		})
-		return err
+		return s.record(ctx, tx, e, ledger.Entry{Kind: ledger.Answered, Reason: reason, Doubt: doubt, Counts: map[string]int64{"dropped": n}})
 	})
 	if err != nil {
 		return 0, err

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -53,9 +54,8 @@ func New(pool *sqlx.DB, e *events.Store, v *vault.Store, p *people.Store, r *rea
 }
 
 const (
-	started  db.Mark = "blocking started"
-	recorded db.Mark = "run recorded"
-	swept    db.Mark = "swept"
+	started db.Mark = "blocking started"
+	swept   db.Mark = "swept" // when a run last came by
 )
 
 // ErrNotStarted says that nobody has allowed the first blocking of this installation.
@@ -117,7 +117,7 @@ func (s *Store) mayEnd(ctx context.Context, q db.Queryer, e events.Event) error 
 		return err
 	}
 	seen := time.Date(e.FirstSeenOn.Year, e.FirstSeenOn.Month, e.FirstSeenOn.Day, 0, 0, 0, 0, time.UTC)
-	until := latest(e.BlockedFrom(), begun, seen).Add(sourcesFor)
+	until := slices.MaxFunc([]time.Time{e.BlockedFrom(), begun, seen}, time.Time.Compare).Add(sourcesFor)
 	switch {
 	case !s.now().Before(until):
 		return nil
@@ -125,15 +125,6 @@ func (s *Store) mayEnd(ctx context.Context, q db.Queryer, e events.Event) error 
 		return &NotYetError{e.ID, "has not been read to the end yet: it is blocked once it is"}
 	}
 	return &NotYetError{e.ID, fmt.Sprintf("waits for a source that fails: it is blocked as it is on %s", until.UTC().Format("2 January 2006"))}
-}
-
-func latest(t time.Time, others ...time.Time) time.Time {
-	for _, o := range others {
-		if t.Before(o) {
-			t = o
-		}
-	}
-	return t
 }
 
 func (s *Store) mayDelete(ctx context.Context, q db.Queryer, e events.Event, begun time.Time) error {
@@ -154,6 +145,24 @@ func (s *Store) mayDelete(ctx context.Context, q db.Queryer, e events.Event, beg
 func waits(err error) bool {
 	return errors.As(err, new(*NotYetError)) || errors.As(err, new(*HeldError)) || errors.Is(err, ErrNotStarted) || errors.Is(err, ErrChanged) ||
 		errors.Is(err, seal.ErrNoOfficer) || errors.Is(err, ledger.ErrClock)
+}
+
+// write does something about one event in a transaction that has its row.
+func (s *Store) write(ctx context.Context, id attendees.EventID, do func(tx db.Tx, e events.Event) error) error {
+	return db.InTx(ctx, s.pool, func(tx db.Tx) error {
+		e, err := s.events.WriteOne(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		return do(tx, e)
+	})
+}
+
+// record enters into the ledger what was done about an event.
+func (s *Store) record(ctx context.Context, tx db.Tx, e events.Event, entry ledger.Entry) error {
+	entry.Event = string(e.ID)
+	_, err := s.ledger.Record(ctx, tx, entry)
+	return err
 }
 
 // KeyedID is how the ledger knows a registration: by commitments to this hash.

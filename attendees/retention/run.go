@@ -7,6 +7,7 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/db"
+	"lethe/attendees/events"
 	"lethe/attendees/ledger"
 	"lethe/attendees/reader"
 )
@@ -103,8 +104,7 @@ func (s *Store) run(ctx context.Context, ready func(context.Context, Plan) ([]Pl
 		done.Deleted, done.People = append(done.Deleted, e.ID), done.People+n
 	}
 	done.Peppers, err = s.Tidy(ctx)
-	failed = append(failed, err, s.record(ctx, done))
-	return done, errors.Join(failed...)
+	return done, errors.Join(append(failed, err, s.cameBy(ctx, done))...)
 }
 
 // Tidy does what is left besides blocking and deleting: it resumes cleaning up, and ends what
@@ -145,27 +145,21 @@ func (s *Store) block(ctx context.Context, e Planned, done *Done) (err error) {
 	return nil
 }
 
-// idleEvery is how often a run that did nothing is recorded: that it came by is worth a
-// line a day.
-const idleEvery = 24 * time.Hour
-
-// record notes that a run came by, and what it did.
-func (s *Store) record(ctx context.Context, done Done) error {
+// cameBy records that a run came by, and what it did. Of those that did nothing the first of
+// a day is worth a line.
+func (s *Store) cameBy(ctx context.Context, done Done) error {
 	return db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		_, last, err := db.Marked(ctx, tx, recorded)
+		_, last, err := db.Marked(ctx, tx, swept)
 		if err == nil {
 			err = db.SetMark(ctx, tx, swept, "", s.now())
 		}
-		if err != nil || len(done.Blocked)+len(done.Deleted)+done.Peppers == 0 && s.now().Sub(last) < idleEvery {
+		idle := len(done.Blocked)+len(done.Deleted)+done.Peppers == 0
+		if err != nil || idle && attendees.DateOf(last.UTC()) == attendees.DateOf(s.now().UTC()) {
 			return err
 		}
-		_, err = s.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.Run, Counts: map[string]int64{
+		return s.record(ctx, tx, events.Event{}, ledger.Entry{Kind: ledger.Run, Counts: map[string]int64{
 			"block": int64(len(done.Blocked)), "delete": int64(len(done.Deleted)), "halves": int64(done.Peppers),
 		}})
-		if err != nil {
-			return err
-		}
-		return db.SetMark(ctx, tx, recorded, "", s.now())
 	})
 }
 
@@ -185,17 +179,12 @@ func (s *Store) endPeppers(ctx context.Context) (n int, err error) {
 		if err != nil || s.now().Before(o.BlockedAt.AddDate(0, s.policy.PersonOpensMonths, 0)) {
 			continue
 		}
-		err = db.InTx(ctx, s.pool, func(tx db.Tx) error {
-			e, err := s.events.WriteOne(ctx, tx, o.ID)
-			if err != nil || e.State != attendees.Blocked {
-				return err
-			}
+		n++
+		err = s.write(ctx, o.ID, func(tx db.Tx, e events.Event) error {
 			if err := s.vault.EndPeppers(ctx, tx, reader.Ref(e)); err != nil {
 				return err
 			}
-			n++
-			_, err = s.ledger.Record(ctx, tx, ledger.Entry{Kind: ledger.HalvesDropped, Event: string(e.ID)})
-			return err
+			return s.record(ctx, tx, e, ledger.Entry{Kind: ledger.HalvesDropped})
 		})
 	}
 	return n, err
