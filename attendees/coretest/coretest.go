@@ -177,9 +177,9 @@ func (w *World) TrySave(all ...attendees.Registration) (people.Saved, error) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	b := people.Batch{Links: links}
+	b := people.Batch{Links: links, Layers: map[attendees.EventID][]attendees.Layer{}}
 	for _, r := range all {
-		b.Registrations = append(b.Registrations, people.Incoming{Event: r.Event, Layer: w.Policy.Minimise(r, events.FieldLinks(links, r.Event, attendees.EventbriteForm))})
+		b.Layers[r.Event] = append(b.Layers[r.Event], w.Policy.Minimise(r, events.FieldLinks(links, r.Event, attendees.EventbriteForm)))
 	}
 	return w.People.SaveRegistrations(w.Context(), b)
 }

@@ -85,7 +85,7 @@ func save(w *coretest.World) error {
 			return err
 		}
 		from := f.RunPage % savePages * 200
-		b := people.Batch{Links: links}
+		b := people.Batch{Links: links, Layers: map[attendees.EventID][]attendees.Layer{}}
 		r := people.Reading{Form: "f", Links: links, Layers: map[attendees.EventID][]attendees.Layer{}}
 		for i := from; i < from+200; i++ {
 			id, who := fmt.Sprint(i), "P"
@@ -95,7 +95,7 @@ func save(w *coretest.World) error {
 				who = "Q" // has the ticket now
 			}
 			ticket := coretest.Ticket(id, "1", who+" "+id, who+id+"@n.example")
-			b.Registrations = append(b.Registrations, people.Incoming{Event: "1", Layer: w.Policy.Minimise(ticket, nil)})
+			b.Layers["1"] = append(b.Layers["1"], w.Policy.Minimise(ticket, nil))
 		}
 		f.RunPage++
 		b.Progress = func(ctx context.Context, tx db.Tx) error { return w.Events.Feeds.Save(ctx, tx, f) }

@@ -13,6 +13,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,7 +85,7 @@ type holder struct {
 
 // holders finds the holders of registrations by the keys of the first, those who have left
 // last, the latest before the earlier ones.
-func (s *Store) holders(ctx context.Context, q db.Queryer, firsts []uuid.UUID) (all []holder, err error) {
+func (s *Store) holders(ctx context.Context, q db.Queryer, firsts iter.Seq[uuid.UUID]) (all []holder, err error) {
 	err = db.Select(ctx, q, &all, `
 		select w.first, a.id, a.event_id, a.standing
 		from unnest($1::uuid[]) as w (first)
@@ -93,7 +96,7 @@ func (s *Store) holders(ctx context.Context, q db.Queryer, firsts []uuid.UUID) (
 			order by id
 			limit 256 -- see sheet.Load
 		) as a
-		order by a.standing = 'gone', a.id desc`, sheet.Texts(firsts))
+		order by a.standing = 'gone', a.id desc`, sheet.Texts(slices.Collect(firsts)))
 	return all, err
 }
 
@@ -107,45 +110,45 @@ func (s *Store) Find(ctx context.Context, q db.Queryer, id attendees.AttendeeID)
 	if err != nil {
 		return e, key, err
 	}
-	found, err := s.holders(ctx, q, keys(in))
+	found, err := s.holders(ctx, q, maps.Keys(in))
 	if err != nil {
 		return e, key, err
 	}
 	for _, f := range found {
 		if _, number := seal.HolderOf(f.ID); nth < 0 || number == nth {
-			return in[f.First], f.ID, nil
+			return in[f.First].event, f.ID, nil
 		}
 	}
 	return e, key, ErrAttendee
 }
 
-// everywhere are the keys that a registration's first holder has in each event that is not
+// place is a registration in an event.
+type place struct {
+	event events.Event
+	id    attendees.AttendeeID
+}
+
+// everywhere are the keys that registrations' first holders have in each event that is not
 // deleted.
-func (s *Store) everywhere(ctx context.Context, id attendees.AttendeeID) (map[uuid.UUID]events.Event, error) {
+func (s *Store) everywhere(ctx context.Context, ids ...attendees.AttendeeID) (map[uuid.UUID]place, error) {
 	all, err := s.events.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	in := map[uuid.UUID]events.Event{}
+	in := map[uuid.UUID]place{}
 	for _, e := range all {
 		if e.State == attendees.Deleted {
 			continue
 		}
-		base, err := s.Registration(e, id)
+		h, err := s.secrets.Hashes(e.Secret)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("event %s: %w", e.ID, err)
 		}
-		in[base] = e
+		for _, id := range ids {
+			in[h.Registration(string(e.ID), string(e.Source), string(id))] = place{e, id}
+		}
 	}
 	return in, nil
-}
-
-func keys[T any](of map[uuid.UUID]T) []uuid.UUID {
-	all := make([]uuid.UUID, 0, len(of))
-	for k := range of {
-		all = append(all, k)
-	}
-	return all
 }
 
 // Hold says whether a hold on an attendee is active, for a caller who has the event's row in
@@ -171,11 +174,11 @@ func (s *Store) HeldAs(ctx context.Context, q db.Queryer, id attendees.AttendeeI
 	err = db.Select(ctx, q, &held, `
 		select b.hash
 		from unnest($1::uuid[]) as w (first)
-		join bars b on b.hash between w.first and overlay(w.first::text placing 'ff' from 35)::uuid and b.what = 'held'`, sheet.Texts(keys(in)))
+		join bars b on b.hash between w.first and overlay(w.first::text placing 'ff' from 35)::uuid and b.what = 'held'`, sheet.Texts(slices.Collect(maps.Keys(in))))
 	as = map[uuid.UUID]events.Event{}
 	for _, key := range held {
 		base, _ := seal.HolderOf(key)
-		as[key] = in[base]
+		as[key] = in[base].event
 	}
 	return as, err
 }

@@ -183,6 +183,26 @@ func (sh *Sheet) Place(ctx context.Context, a *Answer) (stays bool, err error) {
 	return true, nil
 }
 
+// JudgeAgain looks again whose waiting responses are.
+func (sh *Sheet) JudgeAgain(ctx context.Context, answers []*Answer) error {
+	layers := make([]attendees.Layer, len(answers))
+	for i, a := range answers {
+		layers[i] = a.Layer
+	}
+	err := sh.LoadAround(ctx, layers)
+	for _, a := range answers {
+		if err != nil || a.MatchedBy == ByHand {
+			continue
+		}
+		if _, erased := sh.Barred(a.ID, Erased); erased {
+			sh.Drop(a)
+			continue
+		}
+		_, err = sh.Place(ctx, a)
+	}
+	return err
+}
+
 // match gives a response to an attendee; nil takes it from the one who has it.
 func (sh *Sheet) match(a *Answer, p *Person, how string) {
 	if old := sh.People[a.owner()]; old != nil {

@@ -69,11 +69,11 @@ type Person struct {
 	row
 	Registration, Correction attendees.Layer // zero: nobody can read it here
 	Responses                []*Answer
-	Fresh                    bool // they are not stored yet
+	change
 
-	index                     []byte // AddressIndex, as it is stored
-	dirty, removed, corrected bool
-	moved                     bool // waiting responses may be theirs, or theirs no more
+	index     []byte // AddressIndex, as it is stored
+	corrected bool
+	moved     bool // waiting responses may be theirs, or theirs no more
 }
 
 // late tells that the attendee is derived on the way to the database, which works meanwhile.
@@ -83,11 +83,21 @@ func (p *Person) late() bool { return p.Fresh && p.Correction.IsZero() }
 type Answer struct {
 	answerRow
 	Layer attendees.Layer // zero: its attendee is restricted
-	Fresh bool            // it is not stored yet
+	change
 
-	claimed              *uuid.UUID // Claims, as it is stored
-	dirty, removed, asks bool       // asks: staff are to be asked about the claim
+	claimed *uuid.UUID // Claims, as it is stored
+	asks    bool       // staff are to be asked about the claim
 }
+
+// change is what becomes of a row.
+type change struct {
+	Fresh          bool // it is not stored yet
+	dirty, removed bool
+}
+
+// old tells that the row, as it is stored, is deleted; fresh, that it is written.
+func (c change) old() bool   { return !c.Fresh && (c.dirty || c.removed) }
+func (c change) fresh() bool { return c.dirty && !c.removed }
 
 // Open begins a sheet of an event for a caller who has its row in tx. Where the event is not
 // open, no layer opens on it, and none may come onto it.
@@ -157,7 +167,7 @@ func (sh *Sheet) Knows(l attendees.Layer) bool {
 
 // Add puts a new attendee on the sheet, the holder of a number of a registration.
 func (sh *Sheet) Add(base uuid.UUID, holder int, l attendees.Layer) *Person {
-	p := &Person{Fresh: true, dirty: true, moved: true}
+	p := &Person{change: change{Fresh: true, dirty: true}, moved: true}
 	p.ID, p.Source, p.State = seal.Holder(base, holder), sh.Event.Source, attendees.Open
 	if p.Registration = l; len(sh.bars[p.ID]) > 0 {
 		p.Registration = sh.again(p.ID, l)
@@ -214,7 +224,7 @@ func (sh *Sheet) Leave(p *Person) {
 func (sh *Sheet) Read(l attendees.Layer) (a *Answer, changed, took bool) {
 	key := sh.ResponseKey(l.Response())
 	if a = sh.Answers[key]; a == nil {
-		a = &Answer{Fresh: true}
+		a = &Answer{change: change{Fresh: true}}
 		a.ID = key
 		a.Form, _ = l.Response()
 		sh.Answers[key], sh.some.Responses = a, true
