@@ -155,7 +155,7 @@ func (p *pile) take(ctx context.Context, sh *sheet.Sheet, saved *Saved) error {
 		_, erased := sh.Barred(key, sheet.Erased)
 		_, owned := p.before(l)
 		switch {
-		case erased:
+		case erased && (sh.Answers[key] == nil || sh.Answers[key].Attendee == nil): // else it is another ticket's here, too
 			saved.Barred++
 			continue
 		case sh.Answers[key] == nil && owned && sh.Present(sh.Base(l.Claims())) == nil:

@@ -434,6 +434,31 @@ func TestWhatNamesAnErasedTicketStaysOut(t *testing.T) {
 	}
 }
 
+func TestAnErasureInOneEventLeavesWhatBelongsToAnother(t *testing.T) {
+	t.Parallel()
+	w := coretest.New(t)
+	w.Event("2")
+	w.Link("1")
+	w.Link("2")
+	w.Save(coretest.Ticket("a", "1", "Ada Lind", "ada@n.example"), coretest.Ticket("b", "1", "Bo Berg", "bo@n.example"), coretest.Ticket("c", "2", "Ada Lind", "ada@n.example"))
+	r := yes("t", "", "ada@n.example")
+	w.Answer(r) // she attends both
+	erase(w, "1", "a")
+	r.Answers["aff"] = attendees.Answer{"Quill Clinic"}
+	if w.Answer(r); w.Shown("2")["c/0"].Text(attendees.Affiliation) == "" {
+		t.Error("what she answered is not read any more for her other ticket")
+	}
+	former := w.Key("1", "b")
+	w.Save(at(1, coretest.Ticket("b", "2", "Bo Berg", "bo@n.example")))
+	w.In("1", func(ctx context.Context, tx db.Tx, e events.Event) error {
+		_, err := w.People.Erase(ctx, tx, e, former, "b~1")
+		return err
+	})
+	if saved := w.Save(at(2, coretest.Ticket("b", "2", "Bo Berg-Lind", "bo@n.example"))); saved.Changed != 1 || len(w.Shown("1")) != 0 {
+		t.Errorf("%+v: the erasure where he was keeps him out of where he is", saved)
+	}
+}
+
 func TestNobodyInheritsWhatSomebodyGaveWhoIsErased(t *testing.T) {
 	t.Parallel()
 	for _, who := range []attendees.AttendeeID{"a~1", "a"} { // the former holder, and the present one

@@ -3,6 +3,8 @@ package people
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -262,13 +264,22 @@ func remove(ctx context.Context, sh *sheet.Sheet, p *sheet.Person) error {
 // Erase removes one attendee, whose id at the source is known, for a caller who has the
 // event's row in tx: layers, records and responses are gone, and bars keep them out of all
 // events. A ticket's present holder leaves the ticket barred, with all responses that name
-// it, a former one only their responses. It gives the responses that went, where the server
+// it; a former one, or one whose ticket is in another event by now, only their responses. It gives the responses that went, where the server
 // could read them: their source has them still.
 func (s *Store) Erase(ctx context.Context, tx db.Tx, e events.Event, id uuid.UUID, ticket attendees.AttendeeID) (gone []attendees.Layer, err error) {
 	defer db.Wrap(&err, "erase an attendee of event %s", e.ID)
+	bare, _ := cutHolder(ticket)
+	in, err := s.everywhere(ctx, bare)
+	if err != nil {
+		return nil, err
+	}
+	known, err := s.holders(ctx, tx, maps.Keys(in))
+	if err != nil {
+		return nil, err
+	}
+	elsewhere := slices.ContainsFunc(known, func(h holder) bool { return h.ID != id && h.Standing != attendees.Gone })
 	err = s.edit(ctx, tx, e, id, func(sh *sheet.Sheet, p *sheet.Person) error {
-		if base, _ := seal.HolderOf(id); sh.Present(base) == p {
-			bare, _ := cutHolder(ticket)
+		if base, _ := seal.HolderOf(id); sh.Present(base) == p && !elsewhere {
 			hash := s.secrets.AllHashes()[0].Registration("", string(e.Source), string(bare))
 			if err := s.desk.SetBar(ctx, tx, events.Event{}, sheet.Bar{Hash: hash, What: sheet.Erased}); err != nil {
 				return err
