@@ -178,12 +178,12 @@ func (r *reader) people(ctx context.Context, each func(Row) error, query string,
 
 // keep copies bytes of the driver's; nil stays nil.
 func (r *reader) keep(b []byte) []byte {
-	const roomSize = 256 << 10
+	const firstRoom, roomSize = 4 << 10, 256 << 10 // for a visit, and for an event
 	if b == nil {
 		return nil
 	}
 	if cap(r.room)-len(r.room) < len(b) {
-		r.room = make([]byte, 0, max(roomSize, len(b)))
+		r.room = make([]byte, 0, max(firstRoom, min(roomSize, 2*cap(r.room)), len(b)))
 	}
 	from := len(r.room)
 	r.room = append(r.room, b...)

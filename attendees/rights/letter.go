@@ -77,13 +77,8 @@ func (d *Desk) Complaint(w words.Words) string {
 	if p.Authority.Name == "" {
 		return w.Say("complaint.any")
 	}
-	whole := p.Authority.Name
-	for _, more := range []string{p.Authority.Address, p.Authority.URL} {
-		if more != "" {
-			whole += ", " + more
-		}
-	}
-	return w.Say("complaint.authority", "authority", whole)
+	whole := slices.DeleteFunc([]string{p.Authority.Name, p.Authority.Address, p.Authority.URL}, func(part string) bool { return part == "" })
+	return w.Say("complaint.authority", "authority", strings.Join(whole, ", "))
 }
 
 // Organisation is the controller's name: as the policy says, or else the only one that

@@ -26,11 +26,7 @@ func Languages() []string { return append([]string(nil), languages...) }
 type Words struct {
 	Language string
 	text     map[string]string
-	builtIn  map[string]string // keys of the built-in policy's texts, by text
 }
-
-// builtIn begins the keys of the built-in policy's texts.
-const builtIn = "builtin."
 
 // Catalogue is all texts in all languages.
 type Catalogue struct {
@@ -53,16 +49,6 @@ func ReadCatalogue() (*Catalogue, error) {
 		}
 		c.words[l] = w
 		tags = append(tags, language.Make(l))
-	}
-	known := map[string]string{}
-	for key, text := range c.words[languages[0]].text {
-		if strings.HasPrefix(key, builtIn) {
-			known[text] = key
-		}
-	}
-	for l, w := range c.words {
-		w.builtIn = known
-		c.words[l] = w
 	}
 	c.matcher = language.NewMatcher(tags)
 	return c, nil
@@ -103,12 +89,7 @@ func (w Words) Or(key, other string) string {
 }
 
 // Policy translates a text of the built-in policy; another policy's own words stay.
-func (w Words) Policy(text string) string {
-	if key, ok := w.builtIn[text]; ok {
-		return w.Say(key)
-	}
-	return text
-}
+func (w Words) Policy(text string) string { return w.Or("policy."+text, text) }
 
 // Date writes a day in the language's way.
 func (w Words) Date(d attendees.Date) string {
