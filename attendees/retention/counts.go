@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"lethe/attendees"
 	"lethe/attendees/db"
 	"lethe/attendees/events"
@@ -40,26 +38,9 @@ func suppressed(all map[string]int) map[string]int {
 	return kept
 }
 
-// count counts somebody who is not restricted.
-func count(counts map[string]int, a attendees.Attendee, agreed bool) {
-	if a.Attended {
-		counts["attended"]++
-	}
-	if agreed {
-		counts["agreed"]++
-	}
-	if a.Ticket != "" {
-		counts[ticketCount+a.Ticket]++
-	}
-}
-
-func (s *Store) sealCounts(e events.Event, all map[string]int) ([]byte, error) {
-	text, err := json.Marshal(suppressed(all))
-	return s.secrets.SealText(countsPlace(e.Key), text), err
-}
-
-func countsPlace(event uuid.UUID) seal.Place {
-	return seal.Place{Event: event.String(), Key: "counts", Subject: event}
+// countsPlace is where an event's counts are sealed: ticket types may name people.
+func countsPlace(e events.Event) seal.Place {
+	return seal.Place{Event: e.Key.String(), Key: "counts", Subject: e.Key}
 }
 
 // Counts are what is known of a blocked or deleted event's people: registered, attended,
@@ -70,11 +51,11 @@ func (s *Store) Counts(ctx context.Context, event attendees.EventID) (counts map
 	if err != nil || e.State == attendees.Open {
 		return nil, err
 	}
-	var sealed [][]byte
-	if err := db.Select(ctx, s.pool, &sealed, `select counts from preparations where event_id = $1 and counts <> ''`, e.Key); err != nil || len(sealed) == 0 {
+	var sealed []byte
+	if err := db.Get(ctx, s.pool, &sealed, `select counts from preparations where event_id = $1`, e.Key); err != nil {
 		return nil, err
 	}
-	text, err := s.secrets.OpenText(countsPlace(e.Key), sealed[0])
+	text, err := s.secrets.OpenText(countsPlace(e), sealed)
 	if err != nil {
 		return nil, err
 	}

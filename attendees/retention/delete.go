@@ -42,11 +42,14 @@ func (s *Store) Delete(ctx context.Context, id attendees.EventID) (n int, err er
 	if err := s.vault.Rewrite(ctx); err != nil { // before there is much else for a checkpoint to write
 		return 0, err
 	}
-	sweep := s.sweepAll
-	if stay.all() > 0 {
-		sweep = s.sweepOthers
+	if err := s.CleanUp(ctx, id); err != nil { // from then on those who stay are blocked
+		return 0, err
 	}
-	if err := sweep(ctx, e); err != nil {
+	err = s.sweep(ctx, e, dropDead,
+		`delete from records where event_id = $1 and attendee_id not in (select attendee_id from staying where event_id = $1)`,
+		`delete from looks where event_id = $1 and attendee_id not in (select attendee_id from staying where event_id = $1)`,
+		`delete from attendees where event_id = $1 and id not in (select attendee_id from staying where event_id = $1)`)
+	if err != nil {
 		return 0, err
 	}
 	err = s.write(ctx, id, func(tx db.Tx, e events.Event) (err error) {
@@ -87,28 +90,6 @@ func (s *Store) beginDeletion(ctx context.Context, tx db.Tx, e events.Event) (st
 		return stay, err
 	}
 	return r.Staying, s.vault.EndUse(ctx, tx, reader.Ref(e))
-}
-
-// sweepAll deletes the rows of an event's people: nobody waits for them.
-func (s *Store) sweepAll(ctx context.Context, e events.Event) error {
-	return s.sweep(ctx, e,
-		`delete from records where event_id = $1`,
-		`delete from responses where event_id = $1`,
-		`delete from corrections where event_id = $1`,
-		`delete from removed where event_id = $1`,
-		`delete from looks where event_id = $1`,
-		`delete from attendees where event_id = $1`)
-}
-
-// sweepOthers deletes all but those of the people who stay, who are blocked from then on.
-func (s *Store) sweepOthers(ctx context.Context, e events.Event) error {
-	if err := s.CleanUp(ctx, e.ID); err != nil {
-		return err
-	}
-	return s.sweep(ctx, e, dropDead,
-		`delete from records where event_id = $1 and attendee_id not in (select attendee_id from staying where event_id = $1)`,
-		`delete from looks where event_id = $1 and attendee_id not in (select attendee_id from staying where event_id = $1)`,
-		`delete from attendees where event_id = $1 and id not in (select attendee_id from staying where event_id = $1)`)
 }
 
 // finishDeletion writes the ledger's entry, and, where nobody stays, takes away what else

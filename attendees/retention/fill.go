@@ -131,7 +131,11 @@ func (p *preparation) part(ctx context.Context, batch []reader.Row) error {
 func (p *preparation) one(one reader.Person, out *part) {
 	a := one.Merged(p.policy)
 	agreed := one.CountsAsAgreed || !a.AgreedAt.IsZero()
-	count(out.counts, a, agreed)
+	for what, is := range map[string]bool{"attended": a.Attended, "agreed": agreed, ticketCount + a.Ticket: a.Ticket != ""} {
+		if is {
+			out.counts[what]++
+		}
+	}
 	address := a.Email.Reveal()
 	if one.Shared || p.shared[string(one.AddressIndex)] {
 		address = ""

@@ -3,6 +3,7 @@ package retention
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -212,14 +213,15 @@ func (p *preparation) end(ctx context.Context, tx db.Tx) error {
 			generations = append(generations, k.Cipher.Generation())
 		}
 	}
-	counts, err := p.sealCounts(e, p.counts)
+	counts, err := json.Marshal(suppressed(p.counts))
 	if err != nil {
 		return err
 	}
 	n, err := db.Exec(ctx, tx, `
 		update preparations
 		set version = $3, generations = $4, sealed = $5, doubted = $6, dropped = $7, counts = $8
-		where event_id = $1 and run = $2`, e.Key, p.run, e.Version, generations, p.total.Sealed, p.total.Doubted, p.total.Dropped, counts)
+		where event_id = $1 and run = $2`, e.Key, p.run, e.Version, generations, p.total.Sealed, p.total.Doubted, p.total.Dropped,
+		p.secrets.SealText(countsPlace(e), counts))
 	if err == nil && n == 0 {
 		err = ErrChanged
 	}

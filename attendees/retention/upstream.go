@@ -26,6 +26,10 @@ const (
 // the form's policy wants that. It is the view upstream_due: nothing has to be released.
 type Upstream struct{ store *Store }
 
+func (s *Upstream) whenBlocked(form attendees.FormID) bool {
+	return s.store.policy.UpstreamOf(form) == attendees.UpstreamWhenBlocked
+}
+
 // Erased makes the responses of somebody who was erased due at their source, for a caller
 // who has the event's row in tx.
 func (s *Upstream) Erased(ctx context.Context, tx db.Tx, e events.Event, gone []attendees.Layer) (err error) {
@@ -102,7 +106,7 @@ func (s *Upstream) Ask(ctx context.Context, d Due) error {
 func (s *Upstream) ask(ctx context.Context, tx db.Tx, d Due) error {
 	about := events.Task{Kind: events.TaskResponses, Event: d.Key, Form: d.Form}
 	err := db.Get(ctx, tx, &about.Count, `select count(*) from upstream_due where event_id = $1 and form_id = $2 and (gone or $3)`,
-		d.Key, d.Form, s.store.policy.UpstreamOf(d.Form) == attendees.UpstreamWhenBlocked)
+		d.Key, d.Form, s.whenBlocked(d.Form))
 	if err == nil && about.Count > 0 {
 		return s.store.events.Tasks.Ask(ctx, tx, about)
 	}
@@ -123,16 +127,16 @@ func (s *Upstream) Done(ctx context.Context, number int, by string) error {
 			delete from upstream u
 			using upstream_due d
 			where u.event_id = $1 and u.form_id = $2 and d.event_id = u.event_id and d.id = u.id and (d.gone or $3)`,
-			t.Event, t.Form, s.store.policy.UpstreamOf(t.Form) == attendees.UpstreamWhenBlocked)
+			t.Event, t.Form, s.whenBlocked(t.Form))
 		return err
 	})
 }
 
 // AtSource is one response that is due at its source.
 type AtSource struct {
-	Key  uuid.UUID
-	ID   attendees.ResponseID
-	Told bool // the source was told a day ago, and is asked whether it is gone
+	Key  uuid.UUID            `db:"id"`
+	ID   attendees.ResponseID `db:"-"`
+	Told bool                 `db:"told"` // the source was told a day ago, and is asked whether it is gone
 }
 
 // Batch gives at most so many responses that are due, but those that another event of
@@ -140,21 +144,25 @@ type AtSource struct {
 func (s *Upstream) Batch(ctx context.Context, d Due, most int) (all []AtSource, err error) {
 	defer db.Wrap(&err, "list what is due upstream of event %s", d.Event)
 	others, err := s.store.events.List(ctx)
-	for after := uuid.Nil; err == nil && len(all) < most; {
+	if err != nil {
+		return nil, err
+	}
+	var after uuid.UUID
+	for page := upstreamPage; page == upstreamPage && len(all) < most; {
 		var rows []struct {
-			Key    uuid.UUID `db:"id"`
-			Sealed []byte    `db:"sealed"`
-			Told   bool      `db:"told"`
+			AtSource
+			Sealed []byte `db:"sealed"`
 		}
 		err = db.Select(ctx, s.store.pool, &rows, `
 			select id, sealed, told_at is not null as told
 			from upstream_due
 			where event_id = $1 and form_id = $2 and (gone or $3) and (told_at is null or told_at <= $4) and id > $5
 			order by id
-			limit $6`, d.Key, d.Form, s.store.policy.UpstreamOf(d.Form) == attendees.UpstreamWhenBlocked, s.store.now().Add(-seenAfter), after, upstreamPage)
-		if err != nil || len(rows) == 0 {
-			break
+			limit $6`, d.Key, d.Form, s.whenBlocked(d.Form), s.store.now().Add(-seenAfter), after, upstreamPage)
+		if err != nil {
+			return nil, err
 		}
+		page = len(rows)
 		for _, r := range rows {
 			id, err := s.store.people.OpenIDs(d.Key, r.Sealed)
 			if err != nil {
@@ -164,29 +172,33 @@ func (s *Upstream) Batch(ctx context.Context, d Due, most int) (all []AtSource, 
 			if err != nil {
 				return nil, err
 			}
-			if after = r.Key; !needed && len(all) < most {
-				all = append(all, AtSource{r.Key, attendees.ResponseID(id), r.Told})
+			r.ID, after = attendees.ResponseID(id), r.Key
+			if !needed && len(all) < most {
+				all = append(all, r.AtSource)
 			}
 		}
 	}
-	return all, err
+	return all, nil
 }
 
 // needed tells whether another event has a response, too, and it is not due there.
 func (s *Upstream) needed(ctx context.Context, others []events.Event, d Due, id string) (needed bool, err error) {
 	var keys pq.StringArray
 	for _, e := range others {
-		if e.Key != d.Key && e.State != attendees.Deleted {
-			hashes, err := s.store.secrets.Hashes(e.Secret)
-			if err != nil {
-				return false, err
-			}
-			keys = append(keys, uuid.UUID(hashes.Response(string(e.ID), string(d.Form), id)).String())
+		if e.Key == d.Key || e.State == attendees.Deleted {
+			continue
 		}
+		hashes, err := s.store.secrets.Hashes(e.Secret)
+		if err != nil {
+			return false, err
+		}
+		keys = append(keys, uuid.UUID(hashes.Response(string(e.ID), string(d.Form), id)).String())
 	}
 	err = db.Get(ctx, s.store.pool, &needed, `
-		select exists (select from responses where id = any($1::uuid[]))
-			or exists (select from upstream where id = any($1::uuid[]) and id not in (select id from upstream_due where form_id = $2))`, keys, d.Form)
+		select exists (
+			select from responses where id = any($1::uuid[])
+			union all
+			select from upstream where id = any($1::uuid[]) and id not in (select id from upstream_due where form_id = $2))`, keys, d.Form)
 	return needed, err
 }
 
