@@ -173,6 +173,31 @@ func TestOfTwoPreparationsAtOnceOnlyTheLastCounts(t *testing.T) {
 	}
 }
 
+func TestADeletionOfAnOpenEventThatWasCutOffResumes(t *testing.T) {
+	t.Parallel()
+	w := started(t)
+	four(w)
+	h := hold(w, retention.Hold{Attendee: "4"})
+	w.Now = longAfter
+	if err := w.Retention.Prepare(t.Context(), "1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Retention.Commit(t.Context(), "1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Retention.Tidy(t.Context()); err != nil { // as another process may meanwhile
+		t.Fatal(err)
+	}
+	done, err := w.Retention.Run(t.Context())
+	if got := kinds(w, "1"); err != nil || done.People != 3 || got != "map[4:[held]]" {
+		t.Errorf("%+v, %v, records %s, want three deleted and the fourth held", done, err, got)
+	}
+	release(w, h)
+	if remove(w, "1"); w.Stored("1").State != attendees.Deleted {
+		t.Errorf("after the hold the event is %s", w.Stored("1").State)
+	}
+}
+
 func TestADeletionThatWasCutOffCountsEachPersonOnce(t *testing.T) {
 	t.Parallel()
 	w := blocked(t)

@@ -97,17 +97,24 @@ const sourcesFor = 7 * 24 * time.Hour
 // mayEnd is nil where an event may be blocked now, or deleted where its delete date has come.
 func (s *Store) mayEnd(ctx context.Context, q db.Queryer, e events.Event) error {
 	begun, err := s.Started(ctx)
+	leaves := e.Expired(s.now())
 	switch {
 	case err != nil:
 		return err
-	case e.Expired(s.now()):
-		return s.mayDelete(ctx, q, e, begun)
-	case e.State != attendees.Open:
+	case !leaves && e.State != attendees.Open:
 		return fmt.Errorf("event %s is %s already", e.ID, e.State)
-	case !e.Past(s.now()):
+	case !leaves && !e.Past(s.now()):
 		return &NotYetError{e.ID, fmt.Sprintf("is to be blocked on %s, not before", e.BlockOn)}
 	case begun.IsZero():
 		return ErrNotStarted
+	case leaves && e.Held:
+		return &HeldError{"event " + string(e.ID)}
+	case leaves:
+		_, last, err := s.ledger.Head(ctx, q)
+		if err == nil && s.now().Before(last) {
+			err = ledger.ErrClock // what cannot be recorded is not begun
+		}
+		return err
 	}
 	if err := s.vault.Sealable(); err != nil {
 		return err
@@ -125,20 +132,6 @@ func (s *Store) mayEnd(ctx context.Context, q db.Queryer, e events.Event) error 
 		return &NotYetError{e.ID, "has not been read to the end yet: it is blocked once it is"}
 	}
 	return &NotYetError{e.ID, fmt.Sprintf("waits for a source that fails: it is blocked as it is on %s", until.UTC().Format("2 January 2006"))}
-}
-
-func (s *Store) mayDelete(ctx context.Context, q db.Queryer, e events.Event, begun time.Time) error {
-	switch {
-	case begun.IsZero():
-		return ErrNotStarted
-	case e.Held:
-		return &HeldError{"event " + string(e.ID)}
-	}
-	_, last, err := s.ledger.Head(ctx, q)
-	if err == nil && s.now().Before(last) {
-		err = ledger.ErrClock // what cannot be recorded is not begun
-	}
-	return err
 }
 
 // waits tells an event that waits from one that failed.

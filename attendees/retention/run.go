@@ -29,7 +29,7 @@ type Waiting struct {
 
 // Run blocks what is due and deletes what was announced. One event that fails stops no other;
 // the error names all that failed.
-func (s *Store) Run(ctx context.Context) (Done, error) { return s.run(ctx, s.Announce) }
+func (s *Store) Run(ctx context.Context) (Done, error) { return s.run(ctx, s.announce) }
 
 // RunNow is Run while somebody looks: what is due need not have been announced, unless it is
 // far more than was. accept is the hash of a plan for which that is right; empty: none.
@@ -88,11 +88,11 @@ func (s *Store) run(ctx context.Context, ready func(context.Context, Plan) ([]Pl
 		failed = append(failed, s.block(ctx, e, &done))
 	}
 	due, err := ready(ctx, plan)
-	if errors.As(err, &done.Fuse) {
-		due, err = nil, nil
-	}
-	if failed = append(failed, err); err != nil {
+	if err != nil {
 		due = nil
+	}
+	if !errors.As(err, &done.Fuse) {
+		failed = append(failed, err)
 	}
 	due = append(due, plan.cutOff(due)...)
 	for _, e := range due {

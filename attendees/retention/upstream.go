@@ -65,7 +65,6 @@ type Due struct {
 	Key   uuid.UUID         `db:"event_id"`
 	Form  attendees.FormID  `db:"form_id"`
 	Gone  int               `db:"gone"` // whose attendees are not stored any more
-	N     int               `db:"n"`    // in all
 	Now   int               `db:"now"`  // that the source was not told of within a day
 }
 
@@ -75,7 +74,7 @@ func (s *Upstream) Due(ctx context.Context) (due []Due, err error) {
 	defer db.Wrap(&err, "list what is due upstream")
 	var all []Due
 	err = db.Select(ctx, s.store.pool, &all, `
-		select e.source_id as event, u.event_id, u.form_id, count(*) filter (where u.gone) as gone, count(*) as n,
+		select e.source_id as event, u.event_id, u.form_id, count(*) filter (where u.gone) as gone,
 			count(*) filter (where u.told_at is null or u.told_at <= $1) as now
 		from upstream_due u
 		join events e on e.id = u.event_id
