@@ -153,20 +153,6 @@ func TestOneAttendingCandidateIsEnough(t *testing.T) {
 	}
 }
 
-// cases/10: one address has one spelling.
-func TestInvisibleLettersDoNotKeepAResponseFromItsAttendee(t *testing.T) {
-	t.Parallel()
-	w := coretest.New(t)
-	w.Link("1")
-	w.Save(coretest.Ticket("103", "1", "Zed", "zed@zero.example\u200b"), coretest.Ticket("111", "1", "Idn", "k@BÜRO.example"))
-	w.Answer(coretest.Response("a", "", october, coretest.Answers{"email": {"zed@zero.example"}, "agree": {"true"}}), coretest.Response("b", "", october, coretest.Answers{"email": {"k@xn--bro-hoa.example"}, "agree": {"true"}}))
-	for id, a := range w.Shown("1") {
-		if a.AgreedAt.IsZero() {
-			t.Errorf("attendee %s has not agreed", id)
-		}
-	}
-}
-
 // cases/13, and FAULTS C10.
 func TestAnotherAddressIsOnlyAClaimUntilStaffMatchIt(t *testing.T) {
 	t.Parallel()

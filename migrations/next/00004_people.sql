@@ -83,7 +83,6 @@ create table corrections (
 	attendee_id uuid primary key,
 	event_id    uuid not null,
 	version     bigint not null,
-	came_on     date not null,
 	layer       bytea not null
 );
 create index on corrections (event_id, version);
@@ -94,7 +93,6 @@ comment on table corrections is 'what people had corrected: counts until its sou
 comment on column corrections.attendee_id is 'the attendee';
 comment on column corrections.event_id is 'the event';
 comment on column corrections.version is 'the event''s version when the row was last written';
-comment on column corrections.came_on is 'the day of the last correction';
 comment on column corrections.layer is 'the corrected fields, sealed under the working key';
 
 create table removed (

@@ -149,7 +149,7 @@ func (sh *Sheet) Restrict(ctx context.Context, p *Person, reason attendees.Reaso
 		return err
 	}
 	p.State, p.Reason, p.Registration, p.Correction = attendees.Restricted, reason, attendees.Layer{}, attendees.Layer{}
-	p.dirty, p.corrected = true, true
+	p.dirty = true
 	for _, a := range p.Responses {
 		sh.say(a, attendees.Layer{})
 	}

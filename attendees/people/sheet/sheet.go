@@ -71,9 +71,8 @@ type Person struct {
 	Responses                []*Answer
 	change
 
-	index     []byte // AddressIndex, as it is stored
-	corrected bool
-	moved     bool // waiting responses may be theirs, or theirs no more
+	index []byte // AddressIndex, as it is stored
+	moved bool   // waiting responses may be theirs, or theirs no more
 }
 
 // late tells that the attendee is derived on the way to the database, which works meanwhile.
@@ -189,32 +188,29 @@ func (sh *Sheet) again(id uuid.UUID, l attendees.Layer) attendees.Layer {
 	return sh.desk.Policy.Again(l, sh.withdrawn(id)...)
 }
 
-// keeping is a later reading of an attendee's layer: under a hold nothing leaves it.
-func (sh *Sheet) keeping(id uuid.UUID, l, before attendees.Layer) attendees.Layer {
-	if sh.isHeld(id) {
-		return l.Keeping(before)
+// later is a later reading of a layer of an attendee: minimised again, and under a hold with all
+// that it said before.
+func (sh *Sheet) later(id uuid.UUID, l, before attendees.Layer) (_ attendees.Layer, changed bool) {
+	if l = sh.again(id, l); sh.isHeld(id) {
+		l = l.Keeping(before)
 	}
-	return l
+	return l, !bytes.Equal(l.Text(), before.Text())
 }
 
 // Set gives an attendee a later reading of their registration.
 func (sh *Sheet) Set(p *Person, l attendees.Layer) (changed bool) {
-	l = sh.again(p.ID, l)
-	if !p.Registration.IsZero() {
-		l, _ = l.KeepYes(p.Registration)
-		if l = sh.keeping(p.ID, l, p.Registration); bytes.Equal(l.Text(), p.Registration.Text()) {
-			return false
-		}
+	l, _ = l.KeepYes(p.Registration)
+	if l, changed = sh.later(p.ID, l, p.Registration); changed {
+		p.Registration, p.State, p.dirty, p.moved = l, attendees.Open, true, true
 	}
-	p.Registration, p.State, p.dirty, p.moved = l, attendees.Open, true, true
-	return true
+	return changed
 }
 
 // Leave makes an attendee gone.
 func (sh *Sheet) Leave(p *Person) {
 	p.Standing, p.dirty, p.moved = attendees.Gone, true, true
 	if !p.Registration.IsZero() {
-		p.Registration = sh.keeping(p.ID, p.Registration.Left(), p.Registration)
+		p.Registration, _ = sh.later(p.ID, p.Registration.Left(), p.Registration)
 	}
 }
 
@@ -232,15 +228,11 @@ func (sh *Sheet) Read(l attendees.Layer) (a *Answer, changed, took bool) {
 	if p := sh.People[a.owner()]; p != nil && p.State == attendees.Restricted {
 		return a, false, false
 	}
-	l = sh.again(a.owner(), l)
-	if !a.Layer.IsZero() {
-		l, took = l.KeepYes(a.Layer)
-		if l = sh.keeping(a.owner(), l, a.Layer); bytes.Equal(l.Text(), a.Layer.Text()) {
-			return a, false, took
-		}
+	l, took = l.KeepYes(a.Layer)
+	if l, changed = sh.later(a.owner(), l, a.Layer); changed {
+		sh.say(a, l)
 	}
-	sh.say(a, l)
-	return a, true, took
+	return a, changed, took
 }
 
 // say gives a response a layer; the zero Layer: it is sealed.
@@ -256,7 +248,9 @@ func (sh *Sheet) say(a *Answer, l attendees.Layer) {
 // Correct gives an attendee another correction; the zero Layer: none. Under a hold the one
 // before stays in it.
 func (sh *Sheet) Correct(p *Person, l attendees.Layer) {
-	p.Correction, p.corrected, p.dirty, p.moved = sh.keeping(p.ID, l, p.Correction), true, true, true
+	if l, changed := sh.later(p.ID, l, p.Correction); changed {
+		p.Correction, p.dirty, p.moved = l, true, true
+	}
 }
 
 // Lifted makes a restricted attendee of a blocked event one like the others.
@@ -316,9 +310,7 @@ func (sh *Sheet) derive(p *Person) {
 		return
 	}
 	if !p.Correction.IsZero() {
-		if left := attendees.Ended(sh.desk.Policy, p.Registration, p.Layers(), p.Correction); !bytes.Equal(left.Text(), p.Correction.Text()) {
-			sh.Correct(p, left)
-		}
+		sh.Correct(p, attendees.Ended(sh.desk.Policy, p.Registration, p.Layers(), p.Correction))
 	}
 	a := sh.merged(p)
 	p.Standing, p.NameHash = a.Standing, nil
@@ -337,15 +329,15 @@ func (sh *Sheet) Renew(p *Person) {
 		return
 	}
 	links := events.FieldLinks(sh.Links, sh.Event.ID, attendees.EventbriteForm)
-	if l := sh.keeping(p.ID, sh.again(p.ID, p.Registration).Linked(links).Released(), p.Registration); !bytes.Equal(l.Text(), p.Registration.Text()) {
+	if l, changed := sh.later(p.ID, p.Registration.Linked(links).Released(), p.Registration); changed {
 		p.Registration, p.dirty, p.moved = l, true, true
 	}
 	for _, a := range slices.Clone(p.Responses) {
 		sh.RenewAnswer(a)
 	}
 	// Uncorrect of no field makes a correction that says nothing any more the zero Layer.
-	if l := sh.again(p.ID, p.Correction).Released().Uncorrect(""); !bytes.Equal(sh.keeping(p.ID, l, p.Correction).Text(), p.Correction.Text()) {
-		sh.Correct(p, l)
+	if !p.Correction.IsZero() {
+		sh.Correct(p, sh.again(p.ID, p.Correction).Released().Uncorrect(""))
 	}
 }
 
@@ -355,7 +347,7 @@ func (sh *Sheet) RenewAnswer(a *Answer) {
 		return
 	}
 	links := events.FieldLinks(sh.Links, sh.Event.ID, a.Form)
-	if l := sh.keeping(a.owner(), sh.again(a.owner(), a.Layer).Linked(links).Released(), a.Layer); !bytes.Equal(l.Text(), a.Layer.Text()) {
+	if l, changed := sh.later(a.owner(), a.Layer.Linked(links).Released(), a.Layer); changed {
 		sh.say(a, l)
 	}
 	if len(links) == 0 {

@@ -29,7 +29,7 @@ func (sh *Sheet) Flush(ctx context.Context) error {
 	if err := sh.leaveAddresses(ctx); err != nil {
 		return err
 	}
-	var oldPeople, oldAnswers, oldCorrections, removed, unclaimed []uuid.UUID
+	var oldPeople, oldAnswers, removed, unclaimed []uuid.UUID
 	var people, corrected []*Person
 	var answers, claims []*Answer
 	for _, p := range sh.People {
@@ -42,10 +42,7 @@ func (sh *Sheet) Flush(ctx context.Context) error {
 		if p.fresh() {
 			people = append(people, p)
 		}
-		if p.corrected || p.removed {
-			oldCorrections = append(oldCorrections, p.ID)
-		}
-		if p.corrected && !p.removed && !p.Correction.IsZero() {
+		if p.fresh() && !p.Correction.IsZero() {
 			corrected = append(corrected, p)
 		}
 	}
@@ -70,10 +67,8 @@ func (sh *Sheet) Flush(ctx context.Context) error {
 	slices.SortFunc(answers, func(a, b *Answer) int { return Compare(a.ID, b.ID) })
 	for _, step := range []func() error{
 		func() error { return sh.delete(ctx, `delete from attendees where id = any($1::uuid[])`, oldPeople) },
+		func() error { return sh.delete(ctx, `delete from corrections where attendee_id = any($1::uuid[])`, oldPeople) },
 		func() error { return sh.delete(ctx, `delete from responses where id = any($1::uuid[])`, oldAnswers) },
-		func() error {
-			return sh.delete(ctx, `delete from corrections where attendee_id = any($1::uuid[])`, oldCorrections)
-		},
 		func() error { return sh.mark(ctx, removed) },
 		func() error { return sh.writePeople(ctx, people) },
 		func() error { return sh.writeAnswers(ctx, answers) },
@@ -248,8 +243,8 @@ func (sh *Sheet) writeAnswers(ctx context.Context, all []*Answer) error {
 
 func (sh *Sheet) writeCorrections(ctx context.Context, all []*Person) error {
 	event := sh.Event.Key.String()
-	return sh.write(ctx, len(all), `copy corrections (attendee_id, event_id, version, came_on, layer) from stdin`, func(i int) []any {
-		return []any{all[i].ID.String(), event, sh.Event.Version, sh.desk.today(), sh.layer(all[i].ID, all[i].Correction)}
+	return sh.write(ctx, len(all), `copy corrections (attendee_id, event_id, version, layer) from stdin`, func(i int) []any {
+		return []any{all[i].ID.String(), event, sh.Event.Version, sh.layer(all[i].ID, all[i].Correction)}
 	})
 }
 
