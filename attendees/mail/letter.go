@@ -24,7 +24,7 @@ type Letter struct {
 	Language string
 }
 
-// Attachment is a file that goes with a letter.
+// Attachment is a file that is sent with a letter.
 type Attachment struct {
 	Name, Type string // Type: a MIME type
 	Text       []byte

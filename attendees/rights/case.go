@@ -2,9 +2,7 @@ package rights
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,8 +25,8 @@ type Request struct {
 	Received attendees.Date    `db:"received_on" json:"received_on"` // zero: today
 	Contact  Value             `db:"-" json:"contact"`               // the normalised address, which Desk sets
 	Message  Value             `db:"-" json:"message"`
-	Field    attendees.Field   `db:"-" json:"field,omitempty"` // rectification alone
-	Value    Value             `db:"-" json:"value"`           // rectification alone
+	Field    attendees.Field   `db:"-" json:"field,omitempty"` // of a rectification
+	Value    Value             `db:"-" json:"value"`           // of a rectification
 	Language string            `db:"-" json:"language"`
 }
 
@@ -36,18 +34,20 @@ type Request struct {
 type Case struct {
 	Number int `db:"number" json:"number"`
 	Request
-	AnswerBy  attendees.Date    `db:"-" json:"answer_by"` // in a File; elsewhere see Desk.Deadline
-	Verified  *time.Time        `db:"verified_at" json:"-"`
-	PausedOn  attendees.Date    `db:"paused_on" json:"-"` // zero: proof of identity was never asked for
-	ResumedOn attendees.Date    `db:"resumed_on" json:"-"`
-	Extended  bool              `db:"extended" json:"-"`
-	Outcome   attendees.Outcome `db:"outcome" json:"outcome"`
-	ClosedAt  *time.Time        `db:"closed_at" json:"-"`
-	DecidedBy string            `db:"decided_by" json:"-"`
-	RedoneAt  *time.Time        `db:"redone_at" json:"-"` // nil: no restored backup has undone it
+	AnswerBy  attendees.Date `db:"-" json:"answer_by"` // in a File; elsewhere see Desk.Deadline
+	Verified  *time.Time     `db:"verified_at" json:"-"`
+	PausedOn  attendees.Date `db:"paused_on" json:"-"` // zero: proof of identity was never asked for
+	ResumedOn attendees.Date `db:"resumed_on" json:"-"`
+	Extended  bool           `db:"extended" json:"-"`
+	// RemindedOn is the day on which staff were last told that it is due.
+	RemindedOn attendees.Date    `db:"reminded_on" json:"-"`
+	Outcome    attendees.Outcome `db:"outcome" json:"outcome"`
+	ClosedAt   *time.Time        `db:"closed_at" json:"-"`
+	DecidedBy  string            `db:"decided_by" json:"-"`
+	RedoneAt   *time.Time        `db:"redone_at" json:"-"` // nil: no restored backup has undone it
 }
 
-const caseColumns = `number, asks, event_id, came_by, received_on, verified_at, paused_on, resumed_on, extended,
+const caseColumns = `number, asks, event_id, came_by, received_on, verified_at, paused_on, resumed_on, extended, reminded_on,
 	outcome, closed_at, decided_by, redone_at, sealed`
 
 // ByLethe decided a case that needed no human judgement.
@@ -98,15 +98,8 @@ func (s *Store) cases(ctx context.Context, q db.Queryer, query string, args ...a
 // casePlace binds a case's text to its case.
 func casePlace(number int) seal.Place { return seal.Place{Key: "case", Number: number} }
 
-// keepText seals what a case says of a person.
-func (s *Store) keepText(ctx context.Context, tx db.Tx, c Case) error {
-	text, _ := json.Marshal(c.Request) // texts are always JSON
-	_, err := db.Exec(ctx, tx, `update cases set sealed = $2 where number = $1`, c.Number, s.Secrets.SealText(casePlace(c.Number), text))
-	return err
-}
-
 // owners are by what a case is found again, under each secret, the newest first. It differs
-// by event, and from the address index there: with the database alone nobody sees that two
+// by event, and from the address index there: from the database no one sees that two
 // cases are one person's, or whose.
 func (s *Store) owners(event attendees.EventID, contact Value) (all pq.ByteaArray) {
 	for _, h := range s.Secrets.AllHashes() {
@@ -127,12 +120,16 @@ func (s *Store) Cases(ctx context.Context) (_ []Case, err error) {
 // Case reads one case.
 func (s *Store) Case(ctx context.Context, number int) (c Case, err error) {
 	defer db.Wrap(&err, "read request %d", number)
-	all, err := s.cases(ctx, s.Pool, `select `+caseColumns+` from cases where number = $1`, number)
+	return s.one(ctx, s.Pool, number)
+}
+
+func (s *Store) one(ctx context.Context, q db.Queryer, number int) (Case, error) {
+	all, err := s.cases(ctx, q, `select `+caseColumns+` from cases where number = $1`, number)
 	if err == nil && len(all) == 0 {
 		err = &UnknownCaseError{number}
 	}
 	if err != nil {
-		return c, err
+		return Case{}, err
 	}
 	return all[0], nil
 }
@@ -159,7 +156,7 @@ func (s *Store) casesOf(ctx context.Context, q db.Queryer, address Value) ([]Cas
 		order by number`, owned)
 }
 
-// locked runs something in a transaction in which nobody else opens or verifies a case.
+// locked runs something in a transaction in which nobody else opens or changes a case.
 func (s *Store) locked(ctx context.Context, do func(tx db.Tx) error) error {
 	return db.InTx(ctx, s.Pool, func(tx db.Tx) error {
 		if _, err := db.Exec(ctx, tx, `lock table cases in share row exclusive mode`); err != nil {
@@ -169,31 +166,78 @@ func (s *Store) locked(ctx context.Context, do func(tx db.Tx) error) error {
 	})
 }
 
+// save stores an open case as it is now. One that it closes loses contact, message and
+// proposed value: what stays names no person.
+func (s *Store) save(ctx context.Context, tx db.Tx, c Case) error {
+	var sealed, owner []byte
+	if c.Open() {
+		text, _ := json.Marshal(c.Request) // texts are always JSON
+		sealed, owner = s.Secrets.SealText(casePlace(c.Number), text), s.owners(c.Event, c.Contact)[0]
+	}
+	n, err := db.Exec(ctx, tx, `
+		update cases
+		set verified_at = $2, paused_on = $3, resumed_on = $4, extended = $5, reminded_on = $6, outcome = $7, closed_at = $8, decided_by = $9,
+			sealed = $10, owner = $11
+		where number = $1 and closed_at is null`,
+		c.Number, c.Verified, c.PausedOn, c.ResumedOn, c.Extended, c.RemindedOn, c.Outcome, c.ClosedAt, c.DecidedBy, sealed, owner)
+	if err == nil && n == 0 {
+		err = &UnknownCaseError{c.Number}
+	}
+	return err
+}
+
+// change changes an open case.
+func (s *Store) change(ctx context.Context, number int, how func(c *Case) error) (c Case, err error) {
+	defer db.Wrap(&err, "change request %d", number)
+	err = s.locked(ctx, func(tx db.Tx) error {
+		if c, err = s.one(ctx, tx, number); err != nil {
+			return err
+		}
+		if err := how(&c); err != nil {
+			return err
+		}
+		return s.save(ctx, tx, c)
+	})
+	return c, err
+}
+
+// closeCase closes a case, and the ledger has it. reason, staff's words, is nowhere else.
+func (s *Store) closeCase(ctx context.Context, tx db.Tx, c *Case, outcome attendees.Outcome, by, reason string) error {
+	now := s.Now()
+	c.Outcome, c.ClosedAt, c.DecidedBy = outcome, &now, by
+	if err := s.save(ctx, tx, *c); err != nil {
+		return err
+	}
+	_, err := s.Ledger.Record(ctx, tx, ledger.Entry{
+		Kind: ledger.Decided, Event: string(c.Event), Right: string(c.Asks), Outcome: string(outcome), Reason: reason,
+		Received: c.Received.String(), Counts: map[string]int64{"request": int64(c.Number)},
+	})
+	return err
+}
+
 // openCase opens a case and gives it its number. Where a verified one of the same person
 // for the same thing is open already, the message is added to that one.
 func (s *Store) openCase(ctx context.Context, c Case) (_ Case, err error) {
 	defer db.Wrap(&err, "open a request")
 	err = s.locked(ctx, func(tx db.Tx) error {
-		if c.Verified != nil {
-			open, err := s.casesOf(ctx, tx, c.Contact)
-			if err != nil {
-				return err
-			}
-			if i := slices.IndexFunc(open, c.same); i >= 0 {
-				same := open[i]
-				same.Message, same.Value, same.Language = joined(same.Message, c.Message), c.Value, c.Language
-				c = same
-				return s.keepText(ctx, tx, c)
-			}
-		}
-		err := db.Get(ctx, tx, &c.Number, `
-			insert into cases (asks, event_id, came_by, received_on, verified_at, owner)
-			values ($1, $2, $3, $4, $5, $6)
-			returning number`, c.Asks, c.Event, c.CameBy, c.Received, c.Verified, s.owners(c.Event, c.Contact)[0])
+		open, err := s.casesOf(ctx, tx, c.Contact)
 		if err != nil {
 			return err
 		}
-		return s.keepText(ctx, tx, c)
+		if i := slices.IndexFunc(open, c.same); i >= 0 && c.Verified != nil {
+			same := open[i]
+			same.Message, same.Value, same.Language = joined(same.Message, c.Message), c.Value, c.Language
+			c = same
+			return s.save(ctx, tx, c)
+		}
+		err = db.Get(ctx, tx, &c.Number, `
+			insert into cases (asks, event_id, came_by, received_on)
+			values ($1, $2, $3, $4)
+			returning number`, c.Asks, c.Event, c.CameBy, c.Received)
+		if err != nil {
+			return err
+		}
+		return s.save(ctx, tx, c)
 	})
 	return c, err
 }
@@ -228,7 +272,7 @@ func (s *Store) verify(ctx context.Context, address attendees.Personal, numbers 
 			case !slices.Contains(numbers, c.Number) || !isNew && !c.Paused():
 				continue
 			case isNew && slices.ContainsFunc(open, c.same):
-				err = s.closeCase(ctx, tx, *c, attendees.Merged, ByLethe, "")
+				err = s.closeCase(ctx, tx, c, attendees.Merged, ByLethe, "")
 				continue
 			case c.Paused():
 				c.ResumedOn = s.today()
@@ -237,58 +281,11 @@ func (s *Store) verify(ctx context.Context, address attendees.Personal, numbers 
 				c.Verified = &now
 				fresh = append(fresh, *c)
 			}
-			err = s.keepDeadline(ctx, tx, *c)
+			err = s.save(ctx, tx, *c)
 		}
 		return err
 	})
 	return fresh, err
-}
-
-// keepDeadline stores what moves a case's deadline. Staff are told again.
-func (s *Store) keepDeadline(ctx context.Context, q db.Queryer, c Case) (err error) {
-	defer db.Wrap(&err, "move the deadline of request %d", c.Number)
-	n, err := db.Exec(ctx, q, `
-		update cases
-		set verified_at = $2, paused_on = $3, resumed_on = $4, extended = $5, reminded_on = null
-		where number = $1 and closed_at is null`, c.Number, c.Verified, c.PausedOn, c.ResumedOn, c.Extended)
-	if err == nil && n == 0 {
-		err = &UnknownCaseError{c.Number}
-	}
-	return err
-}
-
-// closeCase closes a case: contact, message and proposed value go, what stays names no
-// person, and the ledger has it. reason, staff's words, is in the ledger alone.
-func (s *Store) closeCase(ctx context.Context, tx db.Tx, c Case, outcome attendees.Outcome, by, reason string) error {
-	n, err := db.Exec(ctx, tx, `
-		update cases
-		set outcome = $2, closed_at = $3, decided_by = $4, sealed = null, owner = null
-		where number = $1 and closed_at is null`, c.Number, outcome, s.Now(), by)
-	if err == nil && n == 0 {
-		err = &UnknownCaseError{c.Number}
-	}
-	if err != nil {
-		return err
-	}
-	_, err = s.Ledger.Record(ctx, tx, ledger.Entry{
-		Kind: ledger.Decided, Event: string(c.Event), Right: string(c.Asks), Outcome: string(outcome), Reason: reason,
-		Received: c.Received.String(), Counts: map[string]int64{"request": int64(c.Number)},
-	})
-	return err
-}
-
-// remind marks a case as one that staff are told of today; false where they were already.
-func (s *Store) remind(ctx context.Context, number int) (first bool, err error) {
-	defer db.Wrap(&err, "remind of request %d", number)
-	err = db.Get(ctx, s.Pool, &number, `
-		update cases
-		set reminded_on = $2
-		where number = $1 and closed_at is null and reminded_on is distinct from $2
-		returning number`, number, s.today())
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 // dropSpent removes cases that were closed longer ago than the policy keeps them, and

@@ -33,7 +33,8 @@ const Result = "{result}"
 
 var (
 	// ErrUnproved says that the person has not proved their address.
-	ErrUnproved = errors.New("the person has not proved the address yet: wait until the link in the email is used, or mark the identity as verified with `lethe requests verify`")
+	ErrUnproved = errors.New("the person has not proved the address yet: " +
+		"wait until the link in the email is used, or mark the identity as verified with `lethe requests verify`")
 	// ErrWhose says that staff have to name the attendee.
 	ErrWhose = errors.New("it is not clear which attendee is meant: name them by id, with --attendee")
 	// ErrUnanswered says that an answer to an access request would have no data in it.
@@ -129,9 +130,7 @@ func (d *Desk) answer(ctx context.Context, c Case, n Decision, held []Holding) (
 	if err := d.post(ctx, l); err != nil {
 		return c, err
 	}
-	now := d.Store.Now()
-	err = db.InTx(ctx, d.Store.Pool, func(tx db.Tx) error { return d.Store.closeCase(ctx, tx, c, outcome, n.By, n.Reason) })
-	c.Outcome, c.ClosedAt, c.DecidedBy = outcome, &now, n.By
+	err = db.InTx(ctx, d.Store.Pool, func(tx db.Tx) error { return d.Store.closeCase(ctx, tx, &c, outcome, n.By, n.Reason) })
 	return c, err
 }
 
@@ -280,8 +279,10 @@ func (d *Desk) told(ctx context.Context, l *letter, lists []export.Receipt) erro
 		err := d.Post.Post(ctx, mail.Letter{
 			To: r.By, Subject: "Please delete an export", Link: d.BaseURL + "/exports",
 			Text: []string{
-				fmt.Sprintf("On %s you exported the attendees of %s for %s. Since then, the data of someone in it was erased, corrected or restricted.", day, d.eventName(ctx, r.Event), r.Purpose),
-				fmt.Sprintf("Please delete every copy, and export again if you still need the list (GDPR Art. 19). The file's SHA-256 begins with %.12x.", r.SHA256),
+				fmt.Sprintf("On %s you exported the attendees of %s for %s. ", day, d.eventName(ctx, r.Event), r.Purpose) +
+					"Since then, the data of someone in it was erased, corrected or restricted.",
+				"Please delete every copy, and export again if you still need the list (GDPR Art. 19). " +
+					fmt.Sprintf("The file's SHA-256 begins with %.12x.", r.SHA256),
 			},
 		})
 		if err != nil {
@@ -294,32 +295,22 @@ func (d *Desk) told(ctx context.Context, l *letter, lists []export.Receipt) erro
 	return nil
 }
 
-// move moves a case's deadline, and begins the letter that says so.
-func (d *Desk) move(ctx context.Context, number int, how func(c *Case) error) (c Case, l letter, err error) {
-	if c, err = d.openCase(ctx, number); err == nil {
-		err = how(&c)
-	}
-	if err == nil {
-		err = d.Store.keepDeadline(ctx, d.Store.Pool, c)
-	}
-	return c, d.letter(ctx, c), err
-}
-
 // Extend gives two months more, once; the person is told why within the first (Art. 12(3)).
 func (d *Desk) Extend(ctx context.Context, number int, reason string) (Case, error) {
-	c, l, err := d.move(ctx, number, func(c *Case) error {
+	c, err := d.Store.change(ctx, number, func(c *Case) error {
 		if c.Extended {
-			return fmt.Errorf("request %d was extended already, which is done once (GDPR Art. 12(3))", number)
+			return errors.New("it was extended already, which is done once (GDPR Art. 12(3))")
 		}
 		if by := d.Deadline(*c); by.Before(d.Store.today()) {
-			return fmt.Errorf("request %d was due on %s: too late to extend it", number, by)
+			return fmt.Errorf("it was due on %s: too late to extend it", by)
 		}
-		c.Extended = true
+		c.Extended, c.RemindedOn = true, attendees.Date{}
 		return nil
 	})
 	if err != nil {
 		return c, err
 	}
+	l := d.letter(ctx, c)
 	l.say("letter.extended", "deadline", l.Date(d.Deadline(c)), "reason", reason)
 	l.about(c)
 	return c, d.post(ctx, l)
@@ -328,20 +319,21 @@ func (d *Desk) Extend(ctx context.Context, number int, reason string) (Case, err
 // Pause stops the deadline until the person proves their identity; they are told why, and how.
 // It resumes when they use the link.
 func (d *Desk) Pause(ctx context.Context, number int, reason string) (Case, error) {
-	c, l, err := d.move(ctx, number, func(c *Case) error {
+	c, err := d.Store.change(ctx, number, func(c *Case) error {
 		today := d.Store.today()
 		if !c.PausedOn.IsZero() {
-			return fmt.Errorf("request %d was paused already", number)
+			return errors.New("it was paused already")
 		}
 		if today.Days(c.Received) > deadline.PauseWithin {
-			return fmt.Errorf("request %d came on %s: proof of identity must be requested within %d days, so the deadline is not paused", number, c.Received, deadline.PauseWithin)
+			return fmt.Errorf("it came on %s, and proof of identity must be requested within %d days", c.Received, deadline.PauseWithin)
 		}
-		c.PausedOn = today
+		c.PausedOn, c.RemindedOn = today, attendees.Date{}
 		return nil
 	})
 	if err != nil {
 		return c, err
 	}
+	l := d.letter(ctx, c)
 	l.say("letter.paused", "reason", reason)
 	l.about(c)
 	return c, d.postVisit(ctx, l, "letter.prove", number)
@@ -362,16 +354,19 @@ func (d *Desk) Remind(ctx context.Context) (overdue int, err error) {
 	}
 	var lines []string
 	for _, c := range cases {
-		by := d.Deadline(c)
-		left := by.Days(d.Store.today())
+		by, today, told := d.Deadline(c), d.Store.today(), false
+		left := by.Days(today)
 		if !c.Open() || c.Paused() || left >= 0 && !slices.Contains(remindBefore, left) {
 			continue
 		}
-		first, err := d.Store.remind(ctx, c.Number)
+		_, err := d.Store.change(ctx, c.Number, func(c *Case) error {
+			told, c.RemindedOn = c.RemindedOn == today, today
+			return nil
+		})
 		if err != nil {
 			return overdue, err
 		}
-		if !first {
+		if told {
 			continue
 		}
 		says := "Request %d (%s) must be answered by %s."

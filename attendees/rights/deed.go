@@ -2,6 +2,7 @@ package rights
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 
 	"github.com/google/uuid"
@@ -11,18 +12,17 @@ import (
 	"lethe/attendees/events"
 	"lethe/attendees/export"
 	"lethe/attendees/ledger"
+	"lethe/attendees/people"
 	"lethe/attendees/reader"
 	"lethe/attendees/retention"
 )
 
 // Subject is an attendee that a deed is about.
 type Subject struct {
-	Event attendees.EventID
-	Key   uuid.UUID            // zero: Answers alone
-	ID    attendees.AttendeeID // the source's, for the ledger and for tasks
-	// Opened is what was sealed of a restricted attendee, in its order, where the person's
-	// own visit opened it.
-	Opened [][]byte
+	Event  attendees.EventID
+	Key    uuid.UUID            // zero: it is about Answers only
+	ID     attendees.AttendeeID // the source's, for the ledger and for tasks
+	Opened Opened
 	// Answers are the person's responses that are matched to no attendee.
 	Answers []uuid.UUID
 }
@@ -106,19 +106,19 @@ func (s *Store) erase(ctx context.Context, who Subject, reason string, whole boo
 			d.Whole = true
 			return entry, s.erased(ctx, tx, e, gone)
 		}
-		if len(who.Opened) > 0 {
-			err = s.People.Lift(ctx, tx, e, who.Key, who.Opened)
-		}
 		duty := false
-		if err == nil && !whole {
-			duty, err = s.hasDuty(ctx, tx, e, who.Key)
+		if !whole {
+			duty, err = s.hasDuty(ctx, tx, e, who)
 		}
 		switch d.Whole = !duty; {
 		case err != nil:
 			return entry, err
 		case duty:
 			entry = ledger.Entry{Kind: ledger.SealedEarly, Rule: e.Rule, Reason: reason}
-			if e.State == attendees.Open {
+			if len(who.Opened) > 0 {
+				err = s.People.Lift(ctx, tx, e, who.Key, who.Opened)
+			}
+			if err == nil && e.State == attendees.Open {
 				err = s.People.Restrict(ctx, tx, e, who.Key, attendees.ErasureAsked)
 			}
 		default:
@@ -150,8 +150,8 @@ func (s *Store) erased(ctx context.Context, tx db.Tx, e events.Event, gone []att
 }
 
 // hasDuty tells whether a duty keeps a record of an attendee: they agreed, or nobody asked.
-// ErrRestricted where that has to be opened to be seen, or to be kept.
-func (s *Store) hasDuty(ctx context.Context, tx db.Tx, e events.Event, key uuid.UUID) (bool, error) {
+// ErrRestricted where the duty's part of a restricted record has to be opened to be kept.
+func (s *Store) hasDuty(ctx context.Context, tx db.Tx, e events.Event, who Subject) (bool, error) {
 	if !s.Policy.Keeps() || e.Expired(s.Now()) || e.State == attendees.Open && e.DeleteOn == e.BlockOn {
 		return false, nil
 	}
@@ -162,24 +162,22 @@ func (s *Store) hasDuty(ctx context.Context, tx db.Tx, e events.Event, key uuid.
 		Erased     bool `db:"erased"` // as far as a duty allows, before
 	}
 	err := db.Get(ctx, tx, &has, `
-		select coalesce(bool_or(a.agreed or a.counts_as_agreed), false) as agreed, coalesce(bool_or(a.state = 'restricted'), false) as restricted,
-			coalesce(bool_or(a.reason = 'erasure'), false) as erased, exists (
+		select a.agreed or a.counts_as_agreed as agreed, a.state = 'restricted' as restricted, a.reason = 'erasure' as erased, exists (
 				select from records
 				where event_id = $1 and attendee_id = $2 and (kind in ('kept', 'lifted') or kind = 'doubt' and $3)) as kept
 		from attendees a
-		where a.id = $2`, e.Key, key, e.Question == events.Keep)
-	if err != nil || has.Erased {
+		where a.id = $2`, e.Key, who.Key, e.Question == events.Keep)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return false, people.ErrAttendee
+	case err != nil || has.Erased:
 		return has.Erased, err
-	}
-	if e.State == attendees.Blocked {
-		if has.Restricted {
-			return false, ErrRestricted
-		}
+	case e.State == attendees.Blocked && !has.Restricted:
 		return has.Kept, nil
 	}
 	links, err := s.Events.Forms.Links(ctx, tx, e.Key)
 	duty := has.Agreed || !events.AsksToAgree(links, e.ID)
-	if err == nil && duty && has.Restricted {
+	if err == nil && duty && has.Restricted && len(who.Opened) == 0 {
 		err = ErrRestricted
 	}
 	return duty, err
@@ -205,7 +203,9 @@ func (s *Store) Restrict(ctx context.Context, who Subject, reason attendees.Reas
 		if hold, _, err := s.ownHold(ctx, who); err != nil || hold.ID != 0 {
 			return d, err
 		}
-		_, err := s.Retention.Holds.Add(ctx, retention.Hold{Event: e.ID, Attendee: who.ID, Key: who.Key, Reason: string(reason) + " requested", By: ByLethe})
+		_, err := s.Retention.Holds.Add(ctx, retention.Hold{
+			Event: e.ID, Attendee: who.ID, Key: who.Key, Reason: string(reason) + " requested", By: ByLethe,
+		})
 		return d, err
 	}
 	kind := ledger.Restricted

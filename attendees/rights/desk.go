@@ -231,7 +231,7 @@ func (d *Desk) held(ctx context.Context, c Case) ([]Holding, error) {
 // subjects are those that what is stored is about, where the address says so.
 func subjects(held []Holding) (all []Subject) {
 	for _, h := range held {
-		who := Subject{Event: h.ID, Opened: h.opened}
+		who := Subject{Event: h.ID, Opened: h.Opened}
 		if h.Own != nil {
 			who.Key, who.ID = h.Own.Key, h.Own.ID
 		}

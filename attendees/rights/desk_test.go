@@ -555,3 +555,64 @@ func TestWhoExportedSomebodyIsAskedToDeleteTheirCopies(t *testing.T) {
 		t.Errorf("the person sees %d exports", len(lists))
 	}
 }
+
+// Whoever never agreed has no contract that a duty could keep, restricted or not.
+func TestARestrictedRecordWithoutADutyIsErasedWholeAfterBlocking(t *testing.T) {
+	o := newOffice(t)
+	o.Save(coretest.Ticket("2", "1", "Bo Berg", "bo@n.example"))
+	who, err := o.Rights.Find(t.Context(), "2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Rights.Restrict(t.Context(), who, attendees.RestrictionAsked); err != nil {
+		t.Fatal(err)
+	}
+	o.block()
+	if printed := fmt.Sprintf("%+v", o.under("bo@n.example")); strings.Contains(printed, fmt.Sprint([]byte("Bo"))[1:6]) {
+		t.Error("printed, it shows what was opened")
+	}
+	cases, err := o.desk.Take(t.Context(), "bo@n.example", rights.Request{Asks: attendees.ErasureRight})
+	if err != nil || cases[0].Outcome != attendees.Granted || len(o.under("bo@n.example")) != 0 {
+		t.Errorf("it ends as %q, %v", cases[0].Outcome, err)
+	}
+}
+
+// What nobody here can open may be a duty's: it is not erased unseen.
+func TestARestrictedRecordThatDoesNotOpenIsErasedOnlyOnceItIsLifted(t *testing.T) {
+	o := newOffice(t)
+	o.restrict()
+	if _, err := o.Rights.Erase(t.Context(), o.subject(), "asked"); !errors.Is(err, rights.ErrRestricted) {
+		t.Errorf("while the event is open: %v", err)
+	}
+	o.block()
+	if _, err := o.Rights.Erase(t.Context(), o.subject(), "asked"); !errors.Is(err, rights.ErrRestricted) {
+		t.Errorf("once it is blocked: %v", err)
+	}
+	if own := o.under(ada)[0].Own; own.Reason != attendees.RestrictionAsked || text(own.Fields, attendees.Affiliation) != "Quill Clinic" {
+		t.Error("something was erased")
+	}
+	if _, err := o.Rights.Forget(t.Context(), o.subject(), "test"); err != nil || len(o.under(ada)) != 0 {
+		t.Errorf("forgotten, something is left: %v", err)
+	}
+}
+
+// A second erasure does not take what the first one kept.
+func TestWhatADutyKeepsOutlivesASecondErasureUntilTheEventIsDeleted(t *testing.T) {
+	o := newOffice(t)
+	o.take(rights.Request{Asks: attendees.ErasureRight})
+	again := o.take(rights.Request{Asks: attendees.ErasureRight})
+	o.block()
+	third := o.take(rights.Request{Asks: attendees.ErasureRight})
+	own := o.under(ada)[0].Own
+	if again.Outcome != attendees.GrantedInPart || third.Outcome != attendees.GrantedInPart || text(own.Fields, attendees.Name) != "Ada Lind" {
+		t.Errorf("they end as %q and %q", again.Outcome, third.Outcome)
+	}
+	d := o.Stored("1").DeleteOn
+	o.Now = time.Date(d.Year, d.Month, d.Day+2, 12, 0, 0, 0, time.UTC)
+	if _, err := o.Retention.Delete(t.Context(), "1"); err != nil {
+		t.Fatal(err)
+	}
+	if len(o.under(ada)) != 0 {
+		t.Error("it outlives its event")
+	}
+}

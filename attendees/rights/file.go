@@ -70,9 +70,15 @@ type Holding struct {
 	Answers []Answer      `json:"answers"`                // responses that are not matched to Own
 	Lists   []List        `json:"lists"`
 	Looks   []time.Time   `json:"looks"` // of staff, at this person
-
-	opened [][]byte // what was sealed for a restriction, in its order
+	Opened  Opened        `json:"-"`
 }
+
+// Opened is what was sealed of a restricted attendee, in its order, where the person's own
+// visit opened it. It prints as personal data does.
+type Opened [][]byte
+
+// Format hides the texts from every verb of package fmt.
+func (Opened) Format(f fmt.State, verb rune) { attendees.Personal("").Format(f, verb) }
 
 // Registration is one registration of the person who asks.
 type Registration struct {

@@ -256,7 +256,7 @@ func (u *under) sealed(ctx context.Context, h *Holding) error {
 		}
 		switch r.Kind {
 		case "restricted":
-			h.opened = append(h.opened, text)
+			h.Opened = append(h.Opened, text)
 		case "corrected":
 		default:
 			one, err := attendees.ParseRecord(text)
@@ -269,8 +269,8 @@ func (u *under) sealed(ctx context.Context, h *Holding) error {
 		}
 	}
 	switch {
-	case len(h.opened) > 0 && !closed:
-		a, err := people.Opened(u.Policy, h.opened)
+	case len(h.Opened) > 0 && !closed:
+		a, err := people.Opened(u.Policy, h.Opened)
 		if err != nil {
 			return err
 		}
@@ -278,7 +278,7 @@ func (u *under) sealed(ctx context.Context, h *Holding) error {
 	case best.Attendee != "":
 		u.showRecord(h.Own, best)
 	default:
-		h.opened, h.Closed = nil, true
+		h.Opened, h.Closed = nil, true
 	}
 	return nil
 }
