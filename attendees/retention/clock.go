@@ -74,7 +74,8 @@ func (s *Store) CheckClock(ctx context.Context) (err error) {
 	var latest time.Time
 	for i, c := range clocks { // the database first: how old the sources' words are counts from there
 		if d := now.Sub(c.Now).Abs(); d > db.MaxSkew && (i == 0 || now.Sub(c.Heard) <= skewCounts) {
-			return fmt.Errorf("this machine's clock and that of %s differ by %s: nothing is blocked or deleted until one of them is right again, by NTP", c.Whose, d.Round(time.Second))
+			return fmt.Errorf("this machine's clock and that of %s differ by %s: nothing is blocked or deleted until one of them is right again, by NTP",
+				c.Whose, d.Round(time.Second))
 		}
 		if i > 0 && latest.Before(c.Heard) {
 			latest = c.Heard
@@ -100,7 +101,8 @@ func (s *Store) waitForSources(ctx context.Context, latest time.Time) error {
 		}
 	}
 	if waited < unaskedFor {
-		return fmt.Errorf("no source has told the time since %s by this machine's clock: nothing is blocked or deleted for a day, or until one answers; `lethe sync` asks them", latest.UTC().Format("2 January 2006 15:04"))
+		return fmt.Errorf("no source has told the time since %s by this machine's clock: "+
+			"nothing is blocked or deleted for a day, or until one answers; `lethe sync` asks them", latest.UTC().Format("2 January 2006 15:04"))
 	}
 	return nil
 }

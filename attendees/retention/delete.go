@@ -125,7 +125,9 @@ func (s *Store) forget(ctx context.Context, tx db.Tx, e events.Event) error {
 	for _, statement := range []string{
 		`delete from holds where event_id = $1`,
 		`delete from bars where event_id = $1`,
-		`update tasks set done_at = now(), done_by = 'lethe', sealed = null where event_id = $1 and done_at is null and kind not in ('upstream', 'responses')`,
+		`update tasks
+			set done_at = now(), done_by = 'lethe', sealed = null
+			where event_id = $1 and done_at is null and kind not in ('upstream', 'responses', 'destroy lists')`,
 		// Hashes of the source's ids, which can be guessed.
 		`update feeds set run_seen = null from events e where e.id = $1 and feeds.name = 'eventbrite/event/' || e.source_id`,
 	} {

@@ -115,7 +115,8 @@ func (s *Holds) mark(ctx context.Context, tx db.Tx, e *events.Event, key uuid.UU
 func (s *Holds) List(ctx context.Context) (all []Hold, err error) {
 	defer db.Wrap(&err, "list holds")
 	err = db.Select(ctx, s.store.pool, &all, `
-		select h.id, e.source_id as event, coalesce(h.attendee_id, $1) as attendee_id, h.sealed, h.until, h.added_by, h.added_at, coalesce(h.entry, 0) as entry
+		select h.id, e.source_id as event, coalesce(h.attendee_id, $1) as attendee_id, h.sealed, h.until, h.added_by, h.added_at,
+			coalesce(h.entry, 0) as entry
 		from holds h
 		join events e on e.id = h.event_id
 		where h.released_at is null

@@ -64,20 +64,12 @@ func (s *Store) Prepare(ctx context.Context, id attendees.EventID) (err error) {
 		return err
 	}
 	err = db.Snapshot(ctx, s.pool, func(tx db.Tx) error {
-		e, err := s.events.Get(ctx, tx, id)
-		if err == nil && e.Version != p.event.Version {
-			err = ErrChanged
+		for _, step := range []func(context.Context, db.Tx) error{p.decide, p.look, p.fill} {
+			if err := step(ctx, tx); err != nil {
+				return err
+			}
 		}
-		if err == nil {
-			err = p.decide(ctx, tx)
-		}
-		if err == nil {
-			err = p.look(ctx, tx)
-		}
-		if err == nil {
-			err = p.fill(ctx, tx)
-		}
-		return err
+		return nil
 	})
 	if err != nil && !(p.leaving && errors.Is(err, vault.ErrDestroyed)) { // damage keeps nobody from being deleted
 		return err
@@ -129,15 +121,20 @@ func (p *preparation) begin(ctx context.Context, tx db.Tx, id attendees.EventID)
 // those whom a response that says yes may belong to: it names them, or gives their address.
 func (p *preparation) decide(ctx context.Context, tx db.Tx) error {
 	var n struct {
-		All     int `db:"n"`
-		Agreed  int `db:"agreed"`
-		Strayed int `db:"strayed"`
+		Version int64 `db:"version"`
+		All     int   `db:"n"`
+		Agreed  int   `db:"agreed"`
+		Strayed int   `db:"strayed"`
 	}
 	err := db.Get(ctx, tx, &n, `
 		select count(*) as n, count(*) filter (where agreed or counts_as_agreed) as agreed,
-			(select count(*) from responses where event_id = $1 and attendee_id is null and agreed) as strayed
+			(select count(*) from responses where event_id = $1 and attendee_id is null and agreed) as strayed,
+			(select version from events where id = $1) as version
 		from attendees
 		where event_id = $1`, p.event.Key)
+	if err == nil && n.Version != p.event.Version {
+		err = ErrChanged
+	}
 	if err != nil {
 		return err
 	}

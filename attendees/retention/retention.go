@@ -47,7 +47,10 @@ type Store struct {
 }
 
 // New makes a store on those below it.
-func New(pool *sqlx.DB, e *events.Store, v *vault.Store, p *people.Store, r *reader.Store, x *export.Store, l *ledger.Store, secrets *seal.Keyring, policy *attendees.Policy, now func() time.Time) *Store {
+func New(
+	pool *sqlx.DB, e *events.Store, v *vault.Store, p *people.Store, r *reader.Store, x *export.Store, l *ledger.Store,
+	secrets *seal.Keyring, policy *attendees.Policy, now func() time.Time,
+) *Store {
 	s := &Store{pool: pool, events: e, vault: v, people: p, reader: r, exports: x, ledger: l, secrets: secrets, policy: policy, now: now}
 	s.Holds, s.Upstream = &Holds{s}, &Upstream{s}
 	return s

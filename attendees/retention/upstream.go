@@ -204,7 +204,10 @@ func (s *Upstream) needed(ctx context.Context, others []events.Event, d Due, id 
 // Told records that a source was told to delete those.
 func (s *Upstream) Told(ctx context.Context, d Due, keys []uuid.UUID) (err error) {
 	defer db.Wrap(&err, "record what a source was told")
-	_, err = db.Exec(ctx, s.store.pool, `update upstream set told_at = $3 where event_id = $1 and id = any($2::uuid[])`, d.Key, pq.Array(keys), s.store.now())
+	_, err = db.Exec(ctx, s.store.pool, `
+		update upstream
+		set told_at = $3
+		where event_id = $1 and id = any($2::uuid[])`, d.Key, pq.Array(keys), s.store.now())
 	return err
 }
 
