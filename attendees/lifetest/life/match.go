@@ -97,10 +97,11 @@ func (e *Gathering) byAddress(r Answer, name string, but *Attendee) *Attendee {
 	if r.Address == "" {
 		return nil
 	}
-	some := slices.DeleteFunc(slices.Clone(e.People), func(a *Attendee) bool { return a == but || a.Address != r.Address || !a.takes(r) })
+	some := slices.DeleteFunc(slices.Clone(e.People), func(a *Attendee) bool { return a == but || a.Address != r.Address })
 	if slices.ContainsFunc(some, func(a *Attendee) bool { return a.shared || fold(a.Named) != fold(some[0].Named) }) {
 		some = slices.DeleteFunc(some, func(a *Attendee) bool { return name == "" || fold(a.Named) != fold(name) })
 	}
+	some = slices.DeleteFunc(some, func(a *Attendee) bool { return !a.takes(r) })
 	if attending := slices.DeleteFunc(slices.Clone(some), func(a *Attendee) bool { return a.standing != Attending }); len(attending) > 0 {
 		some = attending
 	}

@@ -32,7 +32,7 @@ type Desk struct {
 	Now     func() time.Time
 }
 
-func (d *Desk) today() string { return attendees.DateOf(d.Now().UTC()).String() }
+func (d *Desk) today() attendees.Date { return attendees.DateOf(d.Now().UTC()) }
 
 // Sheet is the part of one event's people that a writer works on.
 type Sheet struct {
@@ -167,7 +167,7 @@ func (sh *Sheet) Knows(l attendees.Layer) bool {
 // Add puts a new attendee on the sheet, the holder of a number of a registration.
 func (sh *Sheet) Add(base uuid.UUID, holder int, l attendees.Layer) *Person {
 	p := &Person{change: change{Fresh: true, dirty: true}, moved: true}
-	p.ID, p.Source, p.State = seal.Holder(base, holder), sh.Event.Source, attendees.Open
+	p.ID, p.Source, p.State, p.CameOn = seal.Holder(base, holder), sh.Event.Source, attendees.Open, sh.desk.today()
 	if p.Registration = l; len(sh.bars[p.ID]) > 0 {
 		p.Registration = sh.again(p.ID, l)
 	}
@@ -221,7 +221,7 @@ func (sh *Sheet) Read(l attendees.Layer) (a *Answer, changed, took bool) {
 	key := sh.ResponseKey(l.Response())
 	if a = sh.Answers[key]; a == nil {
 		a = &Answer{change: change{Fresh: true}}
-		a.ID = key
+		a.ID, a.CameOn = key, sh.desk.today()
 		a.Form, _ = l.Response()
 		sh.Answers[key], sh.some.Responses = a, true
 	}

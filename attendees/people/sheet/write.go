@@ -67,7 +67,9 @@ func (sh *Sheet) Flush(ctx context.Context) error {
 	slices.SortFunc(answers, func(a, b *Answer) int { return Compare(a.ID, b.ID) })
 	for _, step := range []func() error{
 		func() error { return sh.delete(ctx, `delete from attendees where id = any($1::uuid[])`, oldPeople) },
-		func() error { return sh.delete(ctx, `delete from corrections where attendee_id = any($1::uuid[])`, oldPeople) },
+		func() error {
+			return sh.delete(ctx, `delete from corrections where attendee_id = any($1::uuid[])`, oldPeople)
+		},
 		func() error { return sh.delete(ctx, `delete from responses where id = any($1::uuid[])`, oldAnswers) },
 		func() error { return sh.mark(ctx, removed) },
 		func() error { return sh.writePeople(ctx, people) },
@@ -225,7 +227,7 @@ func (sh *Sheet) writePeople(ctx context.Context, all []*Person) error {
 		}
 		return []any{
 			p.ID.String(), event, string(p.Source), string(p.Standing), string(p.State), string(p.Reason), p.AddressIndex, db.Bytes(p.NameHash),
-			p.Shared, p.Agreed, p.CountsAsAgreed, sh.Event.Version, sh.since(p.CameOn), sh.layer(p.ID, p.Registration),
+			p.Shared, p.Agreed, p.CountsAsAgreed, sh.Event.Version, p.CameOn, sh.layer(p.ID, p.Registration),
 		}
 	})
 }
@@ -235,8 +237,8 @@ func (sh *Sheet) writeAnswers(ctx context.Context, all []*Answer) error {
 	return sh.write(ctx, len(all), `copy responses (id, event_id, form_id, attendee_id, claims, matched_by, address_index, agreed, version, came_on, layer) from stdin`, func(i int) []any {
 		a := all[i]
 		return []any{
-			a.ID.String(), event, string(a.Form), nullable(a.Attendee), nullable(a.Claims), a.MatchedBy, a.AddressIndex, a.Agreed,
-			sh.Event.Version, sh.since(a.CameOn), sh.layer(a.ID, a.Layer),
+			a.ID.String(), event, string(a.Form), a.Attendee, a.Claims, a.MatchedBy, a.AddressIndex, a.Agreed,
+			sh.Event.Version, a.CameOn, sh.layer(a.ID, a.Layer),
 		}
 	})
 }
@@ -246,14 +248,6 @@ func (sh *Sheet) writeCorrections(ctx context.Context, all []*Person) error {
 	return sh.write(ctx, len(all), `copy corrections (attendee_id, event_id, version, layer) from stdin`, func(i int) []any {
 		return []any{all[i].ID.String(), event, sh.Event.Version, sh.layer(all[i].ID, all[i].Correction)}
 	})
-}
-
-// since is the day on which something came: today, where it comes now.
-func (sh *Sheet) since(came attendees.Date) string {
-	if came.IsZero() {
-		return sh.desk.today()
-	}
-	return came.String()
 }
 
 // write inserts n rows.
@@ -287,13 +281,6 @@ func (sh *Sheet) mark(ctx context.Context, removed []uuid.UUID) error {
 		on conflict (event_id, id) do update set version = excluded.version, removed_on = excluded.removed_on`,
 		sh.Event.Key, Texts(removed), sh.Event.Version, sh.desk.today())
 	return err
-}
-
-func nullable(id *uuid.UUID) any {
-	if id == nil {
-		return nil
-	}
-	return id.String()
 }
 
 func (sh *Sheet) layer(id uuid.UUID, l attendees.Layer) any {
