@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
+	"time"
 
 	"lethe/attendees"
 	"lethe/attendees/coretest"
@@ -117,13 +117,14 @@ func TestNobodyOpensWhatPeopleWithOneAddressShare(t *testing.T) {
 	cancelled := coretest.Ticket("4", "1", "Own Mailbox", "own@n.example")
 	cancelled.Cancelled = true
 	w.Save(coretest.Ticket("1", "1", "Ada Lind", "group@n.example"), coretest.Ticket("2", "1", "Bo Lind", "group@n.example"),
-		coretest.Ticket("3", "1", "Own Mailbox", "own@n.example"), cancelled)
-	for i := range 3 {
+		coretest.Ticket("3", "1", "Own Mailbox", "own@n.example"), cancelled,
+		coretest.Ticket("5", "1", "Cy Twice", "twice@n.example"), coretest.Ticket("6", "1", "Cy Twice", "twice@n.example"))
+	for i := range 6 {
 		id := fmt.Sprint(i + 1)
 		w.Answer(coretest.Response("t"+id, id, october, coretest.Answers{"agree": {"true"}}))
 	}
 	block(w, "1")
-	for id, want := range map[attendees.AttendeeID]bool{"1": false, "2": false, "3": true} {
+	for id, want := range map[attendees.AttendeeID]bool{"1": false, "2": false, "3": true, "5": false} {
 		records, err := w.Reader.Records(t.Context(), w.Pool, w.Stored("1"), w.Key("1", id))
 		if err != nil || len(records) != 1 {
 			t.Fatalf("%d records of %s, %v", len(records), id, err)
@@ -133,7 +134,7 @@ func TestNobodyOpensWhatPeopleWithOneAddressShare(t *testing.T) {
 			t.Fatal(err)
 		}
 		opens := false
-		for _, address := range []string{"", "group@n.example", "own@n.example"} {
+		for _, address := range []string{"", "group@n.example", "own@n.example", "twice@n.example"} {
 			_, err := halves.Open(address, w.Key("1", id), 0, "kept", records[0].Half)
 			opens = opens || err == nil
 		}
@@ -146,21 +147,28 @@ func TestNobodyOpensWhatPeopleWithOneAddressShare(t *testing.T) {
 func TestOfTwoPreparationsAtOnceOnlyTheLastCounts(t *testing.T) {
 	t.Parallel()
 	w := started(t)
-	w.Many("1", 500)
+	four(w)
+	doubtful(w)
 	past(w, "1")
-	var both sync.WaitGroup
-	failed := make([]error, 2)
-	for i := range failed {
-		both.Go(func() { failed[i] = w.Retention.Prepare(t.Context(), "1") })
+	// The first one stops where it stores what its source has still; the other stores no such
+	// thing, and overtakes it.
+	tx := w.Pool.MustBegin()
+	tx.MustExec(`lock table upstream in share mode`)
+	first := make(chan error)
+	go func() { first <- w.Retention.Prepare(t.Context(), "1") }()
+	for count(w, `select count(*) from pg_locks where relation = 'upstream'::regclass and not granted`) == 0 {
+		time.Sleep(5 * time.Millisecond)
 	}
-	both.Wait()
-	for _, err := range failed {
-		if err != nil && !errors.Is(err, retention.ErrChanged) {
-			t.Errorf("a preparation: %v", err)
-		}
+	other := coretest.Again(t, w.Pool, w.Officer)
+	other.Now, other.Policy.Upstream = w.Now, attendees.UpstreamNever
+	if err := other.Retention.Prepare(t.Context(), "1"); err != nil {
+		t.Fatal(err)
 	}
-	if failed[0] != nil && failed[1] != nil {
-		t.Fatal("neither counts")
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-first; !errors.Is(err, retention.ErrChanged) {
+		t.Errorf("the first ends with %v, want ErrChanged", err)
 	}
 	if err := w.Retention.Commit(t.Context(), "1"); err != nil {
 		t.Fatal(err)
@@ -168,8 +176,8 @@ func TestOfTwoPreparationsAtOnceOnlyTheLastCounts(t *testing.T) {
 	if err := w.Retention.CleanUp(t.Context(), "1"); err != nil {
 		t.Fatal(err)
 	}
-	if n, opens := count(w, `select count(*) from records`), len(opened(w, "1")); n != 250 || opens != 250 {
-		t.Errorf("%d records, of which %d open, want 250", n, opens)
+	if n, opens := count(w, `select count(*) from records`), len(opened(w, "1")); n != 5 || opens != 5 {
+		t.Errorf("%d records, of which %d open, want 5", n, opens)
 	}
 }
 
