@@ -35,28 +35,18 @@ func (s *Upstream) whenBlocked(form attendees.FormID) bool {
 func (s *Upstream) Erased(ctx context.Context, tx db.Tx, e events.Event, gone []attendees.Layer) (err error) {
 	defer db.Wrap(&err, "have the responses of somebody erased deleted")
 	hashes, err := s.store.secrets.Hashes(e.Secret)
-	if err != nil {
-		return err
-	}
 	for _, l := range gone {
 		form, id := l.Response()
-		how := s.store.policy.UpstreamOf(form)
-		if how == attendees.UpstreamNever {
+		if err != nil || s.store.policy.UpstreamOf(form) == attendees.UpstreamNever {
 			continue
 		}
-		_, err := db.Exec(ctx, tx, `
+		_, err = db.Exec(ctx, tx, `
 			insert into upstream (id, event_id, form_id, sealed)
 			values ($1, $2, $3, $4)
 			on conflict (event_id, id) do update set attendee_id = null`,
 			uuid.UUID(hashes.Response(string(e.ID), string(form), string(id))), e.Key, form, s.store.people.SealIDs(e.Key, string(id)))
-		if err == nil && how == attendees.UpstreamAsk {
-			err = s.ask(ctx, tx, Due{Event: e.ID, Key: e.Key, Form: form})
-		}
-		if err != nil {
-			return err
-		}
 	}
-	return nil
+	return err
 }
 
 // Due is what is due at a source: responses to one form, of one event.
@@ -64,32 +54,42 @@ type Due struct {
 	Event attendees.EventID `db:"event"`
 	Key   uuid.UUID         `db:"event_id"`
 	Form  attendees.FormID  `db:"form_id"`
-	Gone  int               `db:"gone"` // whose attendees are not stored any more
-	Now   int               `db:"now"`  // that the source was not told of within a day
+	N     int               `db:"n"`
+	Gone  int               `db:"gone"` // of N: whose attendees are not stored any more
+	Now   int               `db:"now"`  // of N: that the source was not told of within a day
 }
 
 // Due lists what is to be deleted at its source, or asked for again, by what the
-// policy says now; where it says to ask, staff are asked.
+// policy says now; where it says to ask, staff are asked, until nothing is due.
 func (s *Upstream) Due(ctx context.Context) (due []Due, err error) {
 	defer db.Wrap(&err, "list what is due upstream")
+	_, err = db.Exec(ctx, s.store.pool, `
+		update tasks t
+		set done_at = $1, done_by = 'lethe'
+		where kind = $2 and done_at is null and not exists (select from upstream_due u where u.event_id = t.event_id and u.form_id = t.form_id)`,
+		s.store.now(), events.TaskResponses)
+	if err != nil {
+		return nil, err
+	}
 	var all []Due
 	err = db.Select(ctx, s.store.pool, &all, `
-		select e.source_id as event, u.event_id, u.form_id, count(*) filter (where u.gone) as gone,
+		select e.source_id as event, u.event_id, u.form_id, count(*) as n, count(*) filter (where u.gone) as gone,
 			count(*) filter (where u.told_at is null or u.told_at <= $1) as now
 		from upstream_due u
 		join events e on e.id = u.event_id
 		group by e.source_id, u.event_id, u.form_id
 		order by e.source_id, u.form_id`, s.store.now().Add(-seenAfter))
 	for _, d := range all {
-		if err != nil {
-			return due, err
-		}
-		switch how := s.store.policy.UpstreamOf(d.Form); {
-		case how == attendees.UpstreamAsk:
-			err = s.Ask(ctx, d)
+		how := s.store.policy.UpstreamOf(d.Form)
+		switch {
+		case err != nil:
+			return nil, err
 		case how == attendees.UpstreamNever:
 			_, err = db.Exec(ctx, s.store.pool, `delete from upstream where event_id = $1 and form_id = $2`, d.Key, d.Form)
-		case d.Now > 0 && (d.Gone > 0 || how == attendees.UpstreamWhenBlocked):
+		case d.Gone == 0 && !s.whenBlocked(d.Form):
+		case how == attendees.UpstreamAsk:
+			err = s.Ask(ctx, d)
+		case d.Now > 0:
 			due = append(due, d)
 		}
 	}
@@ -98,21 +98,13 @@ func (s *Upstream) Due(ctx context.Context) (due []Due, err error) {
 
 // Ask asks staff to delete responses at their source: the policy wants it, or Lethe cannot.
 func (s *Upstream) Ask(ctx context.Context, d Due) error {
-	return db.InTx(ctx, s.store.pool, func(tx db.Tx) error { return s.ask(ctx, tx, d) })
-}
-
-// ask keeps a task open while responses to a form, of an event, are due at their source.
-func (s *Upstream) ask(ctx context.Context, tx db.Tx, d Due) error {
-	about := events.Task{Kind: events.TaskResponses, Event: d.Key, Form: d.Form}
-	err := db.Get(ctx, tx, &about.Count, `select count(*) from upstream_due where event_id = $1 and form_id = $2 and (gone or $3)`,
-		d.Key, d.Form, s.whenBlocked(d.Form))
-	if err == nil && about.Count > 0 {
-		return s.store.events.Tasks.Ask(ctx, tx, about)
+	n := d.Gone
+	if s.whenBlocked(d.Form) {
+		n = d.N
 	}
-	if err != nil {
-		return err
-	}
-	return s.store.events.Tasks.Settle(ctx, tx, about)
+	return db.InTx(ctx, s.store.pool, func(tx db.Tx) error {
+		return s.store.events.Tasks.Ask(ctx, tx, events.Task{Kind: events.TaskResponses, Event: d.Key, Form: d.Form, Count: n})
+	})
 }
 
 // Done ticks a task off. Responses that it was about are taken to be deleted at their source.
@@ -220,10 +212,7 @@ func (s *Upstream) Gone(ctx context.Context, d Due, keys []uuid.UUID) (n int64, 
 		if err != nil || n == 0 {
 			return err
 		}
-		_, err = s.store.ledger.Record(ctx, tx, ledger.Entry{
-			Kind: ledger.GoneUpstream, Event: string(d.Event), Form: string(d.Form), Counts: map[string]int64{"gone": n},
-		})
-		return err
+		return s.store.record(ctx, tx, events.Event{ID: d.Event}, ledger.Entry{Kind: ledger.GoneUpstream, Form: string(d.Form), Counts: map[string]int64{"gone": n}})
 	})
 	return n, err
 }
