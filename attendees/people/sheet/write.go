@@ -250,7 +250,7 @@ func (sh *Sheet) writeCorrections(ctx context.Context, all []*Person) error {
 	})
 }
 
-// write inserts n rows.
+// write inserts n rows, which one processor makes while another sends them.
 func (sh *Sheet) write(ctx context.Context, n int, statement string, values func(i int) []any) (err error) {
 	if n == 0 {
 		return nil
@@ -260,8 +260,20 @@ func (sh *Sheet) write(ctx context.Context, n int, statement string, values func
 		return err
 	}
 	defer func() { err = errors.Join(err, copied.Close()) }()
-	for i := range n {
-		if _, err := copied.ExecContext(ctx, values(i)...); err != nil {
+	const ahead = 256 // rows: enough that neither waits for the other
+	rows := make(chan []any, ahead)
+	go func() {
+		defer close(rows)
+		for i := range n {
+			rows <- values(i)
+		}
+	}()
+	defer func() {
+		for range rows { // where it failed, the rest is made for nothing
+		}
+	}()
+	for row := range rows {
+		if _, err := copied.ExecContext(ctx, row...); err != nil {
 			return err
 		}
 	}
