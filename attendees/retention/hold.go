@@ -18,23 +18,18 @@ import (
 )
 
 // Hold is a legal hold: nothing is deleted or dropped while it is active (GDPR Art. 17(3)(e)).
+// What it says of a person, and staff's words, are sealed as JSON.
 type Hold struct {
-	ID       int                  `db:"id"`
-	Event    attendees.EventID    `db:"event"`
-	Attendee attendees.AttendeeID `db:"-"`           // empty: all of the event
-	Key      uuid.UUID            `db:"attendee_id"` // the attendee's; zero, to add one: found by its id
-	Reason   string               `db:"-"`
-	Until    attendees.Date       `db:"until"` // its last day; zero: until it is released
-	By       string               `db:"added_by"`
-	AddedAt  time.Time            `db:"added_at"`
-	Entry    int64                `db:"entry"` // the ledger's, by which it was added
-	Sealed   []byte               `db:"sealed"`
-}
-
-// holdText is what a hold says of a person, and staff's words, as they are sealed.
-type holdText struct {
-	Attendee attendees.AttendeeID `json:"attendee,omitempty"`
-	Reason   string               `json:"reason"`
+	ID       int                  `json:"-" db:"id"`
+	Event    attendees.EventID    `json:"-" db:"event"`
+	Attendee attendees.AttendeeID `json:"attendee,omitempty" db:"-"` // empty: all of the event
+	Key      uuid.UUID            `json:"-" db:"attendee_id"`        // the attendee's; zero, to add one: found by its id
+	Reason   string               `json:"reason" db:"-"`
+	Until    attendees.Date       `json:"-" db:"until"` // its last day; zero: until it is released
+	By       string               `json:"-" db:"added_by"`
+	AddedAt  time.Time            `json:"-" db:"added_at"`
+	Entry    int64                `json:"-" db:"entry"` // the ledger's, by which it was added
+	Sealed   []byte               `json:"-" db:"sealed"`
 }
 
 func holdPlace(event attendees.EventID) seal.Place {
@@ -62,7 +57,7 @@ func (s *Holds) Add(ctx context.Context, h Hold) (_ Hold, err error) {
 		}
 		h.Event, h.Key = e.ID, found
 	}
-	text, err := json.Marshal(holdText{h.Attendee, h.Reason})
+	text, err := json.Marshal(h)
 	if err != nil {
 		return h, err
 	}
@@ -87,8 +82,8 @@ func (s *Holds) Add(ctx context.Context, h Hold) (_ Hold, err error) {
 		}
 		return db.Get(ctx, tx, &h.ID, `
 			insert into holds (event_id, attendee_id, sealed, until, added_by, added_at, entry)
-			values ($1, nullif($2, $3::uuid), $4, $5, $6, $7, (select max(index) from ledger_entries))
-			returning id`, e.Key, h.Key, uuid.Nil, s.store.secrets.SealText(holdPlace(h.Event), text), h.Until, h.By, h.AddedAt)
+			values ($1, $2, $3, $4, $5, $6, (select max(index) from ledger_entries))
+			returning id`, e.Key, h.Key, s.store.secrets.SealText(holdPlace(h.Event), text), h.Until, h.By, h.AddedAt)
 	})
 	return h, err
 }
@@ -115,20 +110,17 @@ func (s *Holds) mark(ctx context.Context, tx db.Tx, e *events.Event, key uuid.UU
 func (s *Holds) List(ctx context.Context) (all []Hold, err error) {
 	defer db.Wrap(&err, "list holds")
 	err = db.Select(ctx, s.store.pool, &all, `
-		select h.id, e.source_id as event, coalesce(h.attendee_id, $1) as attendee_id, h.sealed, h.until, h.added_by, h.added_at,
-			coalesce(h.entry, 0) as entry
+		select h.id, e.source_id as event, h.attendee_id, h.sealed, h.until, h.added_by, h.added_at, h.entry
 		from holds h
 		join events e on e.id = h.event_id
 		where h.released_at is null
-		order by h.id`, uuid.Nil)
+		order by h.id`)
 	for i := range all {
 		h := &all[i]
 		text, err := s.store.secrets.OpenText(holdPlace(h.Event), h.Sealed)
-		var t holdText
-		if err != nil || json.Unmarshal(text, &t) != nil {
+		if err != nil || json.Unmarshal(text, h) != nil {
 			return nil, errors.Join(fmt.Errorf("hold %d is damaged", h.ID), err)
 		}
-		h.Attendee, h.Reason = t.Attendee, t.Reason
 	}
 	return all, err
 }
@@ -205,7 +197,7 @@ func (s *Holds) endOne(ctx context.Context, tx db.Tx, e events.Event, key uuid.U
 	err = db.Get(ctx, tx, &last, `
 		select not exists (
 			select from holds
-			where event_id = $1 and coalesce(attendee_id, $3) = $2 and released_at is null)`, e.Key, key, uuid.Nil)
+			where event_id = $1 and attendee_id = $2 and released_at is null)`, e.Key, key)
 	if err != nil || !last {
 		return last, err
 	}
