@@ -56,8 +56,8 @@ func (s *Store) Counts(ctx context.Context, event attendees.EventID) (counts map
 		return nil, err
 	}
 	text, err := s.secrets.OpenText(countsPlace(e), sealed)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = json.Unmarshal(text, &counts)
 	}
-	return counts, json.Unmarshal(text, &counts)
+	return counts, err
 }

@@ -94,14 +94,11 @@ func (s *Store) run(ctx context.Context, ready func(context.Context, Plan) ([]Pl
 	if !errors.As(err, &done.Fuse) {
 		failed = append(failed, err)
 	}
-	due = append(due, plan.cutOff(due)...)
-	for _, e := range due {
+	for _, e := range append(due, plan.cutOff(due)...) {
 		n, err := s.Delete(ctx, e.ID)
-		if err != nil {
-			failed = append(failed, err)
-			continue
+		if failed = append(failed, err); err == nil {
+			done.Deleted, done.People = append(done.Deleted, e.ID), done.People+n
 		}
-		done.Deleted, done.People = append(done.Deleted, e.ID), done.People+n
 	}
 	done.Peppers, err = s.Tidy(ctx)
 	return done, errors.Join(append(failed, err, s.cameBy(ctx, done))...)
@@ -128,15 +125,14 @@ func (s *Store) block(ctx context.Context, e Planned, done *Done) (err error) {
 	case e.Waits != nil:
 		done.Waiting = append(done.Waiting, Waiting{e.ID, e.Waits})
 	case e.DueToBlock(s.now()):
-		err := s.Block(ctx, e.ID)
-		if waits(err) {
-			done.Waiting = append(done.Waiting, Waiting{e.ID, err})
-			return nil
-		}
-		if err == nil {
+		switch err := s.Block(ctx, e.ID); {
+		case err == nil:
 			done.Blocked = append(done.Blocked, e.ID)
+		case waits(err):
+			done.Waiting = append(done.Waiting, Waiting{e.ID, err})
+		default:
+			return err
 		}
-		return err
 	case e.State == attendees.Open && !e.Past(s.now()):
 		n, err := s.people.DropUnmatched(ctx, e.ID)
 		done.Unmatched += n
