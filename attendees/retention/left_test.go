@@ -9,6 +9,7 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/coretest"
+	"lethe/attendees/events"
 	"lethe/attendees/reader"
 	"lethe/attendees/retention"
 	"lethe/attendees/vault"
@@ -224,5 +225,19 @@ func TestADeletionThatWasCutOffCountsEachPersonOnce(t *testing.T) {
 	}
 	if n := remove(w, "1"); n != 0 || count(w, `select count(*) from ledger_entries where leaf like '%"deleted":3%'`) != 1 {
 		t.Errorf("%d are deleted once more", n)
+	}
+}
+
+func TestListsOfAnEventThatIsDeletedStraightAwayAreToBeDestroyed(t *testing.T) {
+	t.Parallel()
+	w := started(t)
+	four(w)
+	w.Pool.MustExec(`
+		insert into receipts (id, event_id, purpose, format, rows, sha256, exported_by, exported_at)
+		values (gen_random_uuid(), $1, 'forum', 'csv', 4, '', 'test', now())`, w.Stored("1").Key)
+	w.Now = longAfter
+	remove(w, "1")
+	if n := w.Tasks(events.TaskLists); n != 1 || count(w, `select count(*) from receipts where recalled_at is not null`) != 1 {
+		t.Errorf("%d tasks, want one for the list that left", n)
 	}
 }
