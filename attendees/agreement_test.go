@@ -2,7 +2,6 @@ package attendees_test
 
 import (
 	"bytes"
-	"strings"
 	"testing"
 	"time"
 
@@ -102,31 +101,6 @@ func TestARegistrationsYesHasTheTimeOfItsFirstReading(t *testing.T) {
 	agreedTo(t, merged(read(time.Time{}, noon, yes)), "2026-1", noon)
 	if a := merged(read(time.Time{}, time.Time{}, yes)); a.AgreedAt.IsZero() {
 		t.Error("a yes that its source does not date is lost")
-	}
-}
-
-func TestATicketIsHandedOverOnlyWhereNameAndAddressDiffer(t *testing.T) {
-	mara := ticket("5001", "Mara Quill", "mara@quill.example")
-	for _, c := range []struct {
-		name, email string
-		want        bool
-	}{
-		{"Tibor Lasker", "tibor@lasker.example", true},
-		{"Mara Quill", "mara@home.example", false},
-		{"Mara Quill-Hale", "mara@quill.example", false},
-		{"Info Requested", "tibor@lasker.example", false},
-		{"Info Requested Info Requested", "tibor@lasker.example", false},
-		{"", "tibor@lasker.example", false},
-		{"Tibor Lasker", "", false},
-		{"mara quill", "other@quill.example", false},
-		{"Tibor Lasker", "MARA@quill.example", false},
-	} {
-		if got := attendees.HandedOver(mara, ticket("5001", c.name, c.email), strings.ToLower, strings.ToLower); got != c.want {
-			t.Errorf("handed over is %v, want %v, for a name of %d letters", got, c.want, len(c.name))
-		}
-		if attendees.HandedOver(ticket("5001", "Info Requested", "a@n.example"), ticket("5001", c.name, c.email), strings.ToLower, strings.ToLower) {
-			t.Errorf("a ticket nobody was named on is handed over, for a name of %d letters", len(c.name))
-		}
 	}
 }
 

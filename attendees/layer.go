@@ -296,12 +296,3 @@ func (l Layer) Released() Layer {
 	c.Was = nil
 	return wrap(&c)
 }
-
-// HandedOver tells that a registration names another person than before: both name and
-// address differ, by the functions that fold them. One that lacks either says nothing.
-func HandedOver(before, after Layer, foldName, foldAddress func(string) string) bool {
-	differ := func(a, b Personal, fold func(string) string) bool {
-		return !a.Empty() && !b.Empty() && fold(a.Reveal()) != fold(b.Reveal())
-	}
-	return differ(before.Name(), after.Name(), foldName) && differ(before.Email(), after.Email(), foldAddress)
-}

@@ -12,6 +12,7 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/db"
+	"lethe/attendees/seal"
 )
 
 // TaskKind is what is to be done.
@@ -119,4 +120,10 @@ func (s *Tasks) Done(ctx context.Context, tx db.Tx, number int, by string) (t Ta
 	}
 	_, err = db.Exec(ctx, tx, `update tasks set done_at = $2, done_by = $3, sealed = null where number = $1`, number, s.now(), by)
 	return t, err
+}
+
+// IDs is where ids at a source are sealed under the text subkey, for a task or for deletion
+// there.
+func IDs(event uuid.UUID) seal.Place {
+	return seal.Place{Event: event.String(), Key: "ids", Subject: event}
 }

@@ -306,6 +306,12 @@ func TestOnlyNameAndAddressTogetherMakeANewHolder(t *testing.T) {
 	if !agreed(w, "1")["a/0"] || len(w.Shown("1")) != 1 {
 		t.Error("she is another by now")
 	}
+	for _, r := range []attendees.Registration{coretest.Ticket("b", "1", "Info Requested", "a@n.example"), coretest.Ticket("b", "1", "Tibor Lasker", "tibor@n.example"), coretest.Ticket("b", "1", "Info Requested", "z@n.example")} {
+		if saved := w.Save(r); saved.HandedOver != 0 {
+			t.Error("a ticket that nobody is named on is handed over")
+		}
+	}
+	erase(w, "1", "b")
 	for day := range 3 { // back and forth
 		names := []string{"Bo Berg", "Cy Holm"}
 		w.Save(at(10+day, coretest.Ticket("a", "1", names[day%2], names[day%2][:2]+"@n.example")))

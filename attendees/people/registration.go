@@ -159,7 +159,7 @@ func (s *Store) changedAfter(ctx context.Context, sh *sheet.Sheet, base uuid.UUI
 	}
 	id, _ := l.Registration()
 	return s.events.Tasks.Ask(ctx, sh.Tx, events.Task{
-		Kind: events.TaskErased, Event: sh.Event.Key, Attendee: base, Count: 1, Sealed: s.SealIDs(sh.Event.Key, string(id)),
+		Kind: events.TaskErased, Event: sh.Event.Key, Attendee: base, Count: 1, Sealed: s.secrets.SealText(events.IDs(sh.Event.Key), []byte(id)),
 	})
 }
 

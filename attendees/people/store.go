@@ -190,14 +190,6 @@ func (s *Store) SetBar(ctx context.Context, tx db.Tx, e events.Event, b sheet.Ba
 	return s.desk.SetBar(ctx, tx, e, b)
 }
 
-// SealIDs seals ids at a source under the text subkey, for a task or for deletion there.
-func (s *Store) SealIDs(event uuid.UUID, ids string) []byte { return s.desk.SealIDs(event, ids) }
-
-// OpenIDs opens what SealIDs sealed.
-func (s *Store) OpenIDs(event uuid.UUID, sealed []byte) (string, error) {
-	return s.desk.OpenIDs(event, sealed)
-}
-
 // HolderID names a former holder of a ticket, numbered from 0: 5001~1 is the first.
 func HolderID(id attendees.AttendeeID, holder int) attendees.AttendeeID {
 	return attendees.AttendeeID(fmt.Sprintf("%s~%d", id, holder+1))

@@ -12,6 +12,7 @@ import (
 
 	"lethe/attendees"
 	"lethe/attendees/db"
+	"lethe/attendees/events"
 	"lethe/attendees/reader"
 	"lethe/attendees/vault"
 )
@@ -182,7 +183,7 @@ func (p *preparation) one(one reader.Person, out *part) {
 			out.upstream[form] = some
 		}
 		some.ids, some.attendees = append(some.ids, r.ID.String()), append(some.attendees, one.ID.String())
-		some.sealed = append(some.sealed, p.people.SealIDs(p.event.Key, string(id)))
+		some.sealed = append(some.sealed, p.secrets.SealText(events.IDs(p.event.Key), []byte(id)))
 	}
 }
 

@@ -44,7 +44,7 @@ func (s *Upstream) Erased(ctx context.Context, tx db.Tx, e events.Event, gone []
 			insert into upstream (id, event_id, form_id, sealed)
 			values ($1, $2, $3, $4)
 			on conflict (event_id, id) do update set attendee_id = null`,
-			uuid.UUID(hashes.Response(string(e.ID), string(form), string(id))), e.Key, form, s.store.people.SealIDs(e.Key, string(id)))
+			uuid.UUID(hashes.Response(string(e.ID), string(form), string(id))), e.Key, form, s.store.secrets.SealText(events.IDs(e.Key), []byte(id)))
 	}
 	return err
 }
@@ -155,11 +155,11 @@ func (s *Upstream) Batch(ctx context.Context, d Due, most int) (all []AtSource, 
 		}
 		page = len(rows)
 		for _, r := range rows {
-			id, err := s.store.people.OpenIDs(d.Key, r.Sealed)
+			id, err := s.store.secrets.OpenText(events.IDs(d.Key), r.Sealed)
 			if err != nil {
 				return nil, err
 			}
-			needed, err := s.needed(ctx, others, d, id)
+			needed, err := s.needed(ctx, others, d, string(id))
 			if err != nil {
 				return nil, err
 			}

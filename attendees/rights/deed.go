@@ -187,7 +187,7 @@ func (s *Store) hasDuty(ctx context.Context, tx db.Tx, e events.Event, who Subje
 // names event and attendee, sealed, until it is ticked off.
 func (s *Store) askStaff(ctx context.Context, tx db.Tx, e events.Event, who Subject, kind events.TaskKind) error {
 	return s.Events.Tasks.Ask(ctx, tx, events.Task{
-		Kind: kind, Event: e.Key, Attendee: who.Key, Count: 1, Sealed: s.People.SealIDs(e.Key, string(who.ID)),
+		Kind: kind, Event: e.Key, Attendee: who.Key, Count: 1, Sealed: s.Secrets.SealText(events.IDs(e.Key), []byte(who.ID)),
 	})
 }
 

@@ -11,7 +11,6 @@ import (
 	"lethe/attendees/db"
 	"lethe/attendees/events"
 	"lethe/attendees/reader"
-	"lethe/attendees/seal"
 )
 
 // What is what a bar decides.
@@ -219,19 +218,4 @@ func (sh *Sheet) seal(ctx context.Context, id uuid.UUID, kind string, address at
 		insert into records (event_id, attendee_id, kind, generation, number, sealed, half, recorded_on)
 		values ($1, $2, $3, $4, $5, $6, $7, $8::date)`, e, id, kind, lock.Generation, number, sealed, half, sh.desk.today())
 	return err
-}
-
-// SealIDs seals ids at a source under the text subkey, for a task or for deletion there.
-func (d *Desk) SealIDs(event uuid.UUID, ids string) []byte {
-	return d.Secrets.SealText(idPlace(event), []byte(ids))
-}
-
-// OpenIDs opens what SealIDs sealed.
-func (d *Desk) OpenIDs(event uuid.UUID, sealed []byte) (string, error) {
-	text, err := d.Secrets.OpenText(idPlace(event), sealed)
-	return string(text), err
-}
-
-func idPlace(event uuid.UUID) seal.Place {
-	return seal.Place{Event: event.String(), Key: "ids", Subject: event}
 }

@@ -148,19 +148,23 @@ func (sh *Sheet) nameHash(p *Person) []byte {
 // address differ, by their hashes where nobody can read the holder's. What lacks either says
 // nothing.
 func (sh *Sheet) IsAnother(p *Person, l attendees.Layer) bool {
-	address := p.AddressIndex
+	hash := func(l attendees.Layer) (name, address []byte) {
+		return sh.hashes.Name(string(sh.Event.ID), l.Name().Reveal()), sh.address(l.Email())
+	}
+	name, address := p.NameHash, p.AddressIndex
 	if !p.Registration.IsZero() {
-		address = sh.address(p.Registration.Email())
+		name, address = hash(p.Registration)
 	}
 	differ := func(a, b []byte) bool { return len(a) > 0 && len(b) > 0 && !bytes.Equal(a, b) }
-	return differ(sh.nameHash(p), sh.hashes.Name(string(sh.Event.ID), l.Name().Reveal())) && differ(address, sh.address(l.Email()))
+	otherName, otherAddress := hash(l)
+	return differ(name, otherName) && differ(address, otherAddress)
 }
 
 // askAbout asks staff about responses that claim to be somebody's.
 func (sh *Sheet) askAbout(ctx context.Context, claims []*Answer) error {
 	for _, a := range claims {
 		err := sh.desk.Events.Tasks.Ask(ctx, sh.Tx, events.Task{
-			Kind: events.TaskClaim, Event: sh.Event.Key, Attendee: *a.Claims, Count: 1, Sealed: sh.desk.SealIDs(sh.Event.Key, string(a.Layer.Claims())),
+			Kind: events.TaskClaim, Event: sh.Event.Key, Attendee: *a.Claims, Count: 1, Sealed: sh.desk.Secrets.SealText(events.IDs(sh.Event.Key), []byte(a.Layer.Claims())),
 		})
 		if err != nil {
 			return err
