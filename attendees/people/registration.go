@@ -115,7 +115,7 @@ func (taken sheets) flush(ctx context.Context) (found int, err error) {
 func (s *Store) registration(ctx context.Context, sh *sheet.Sheet, l attendees.Layer, saved *Saved) error {
 	id, _ := l.Registration()
 	base := sh.Base(id)
-	if b, ok := sh.Barred(base, sheet.Erased); ok {
+	if b, ok := sh.Bars(base).Of(sheet.Erased); ok {
 		saved.Barred++
 		return s.changedAfter(ctx, sh, base, l, b)
 	}
@@ -123,7 +123,7 @@ func (s *Store) registration(ctx context.Context, sh *sheet.Sheet, l attendees.L
 	if p == nil {
 		saved.New++
 		p = sh.Add(base, 0, l)
-		if b, ok := sh.Barred(base, sheet.Restricted); ok {
+		if b, ok := sh.Bars(base).Of(sheet.Restricted); ok {
 			return sh.Restrict(ctx, p, b.Reason)
 		}
 		return nil
@@ -265,7 +265,7 @@ func (s *Store) move(ctx context.Context, taken sheets, m moved, saved *Saved) e
 // follow gives somebody in the event that they moved to what is decided about them, their
 // correction, and their responses of forms that both events share.
 func follow(ctx context.Context, from, to *sheet.Sheet, old, new *sheet.Person) error {
-	for _, b := range from.BarsOf(old) {
+	for _, b := range from.Bars(old.ID) {
 		b.Hash = new.ID
 		if err := to.SetBar(ctx, b); err != nil {
 			return err

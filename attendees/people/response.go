@@ -152,7 +152,7 @@ func (p *pile) take(ctx context.Context, sh *sheet.Sheet, saved *Saved) error {
 	for _, l := range layers {
 		_, id := l.Response()
 		key := sh.ResponseKey(l.Response())
-		_, erased := sh.Barred(key, sheet.Erased)
+		_, erased := sh.Bars(key).Of(sheet.Erased)
 		_, owned := p.before(l)
 		switch {
 		case erased && (sh.Answers[key] == nil || sh.Answers[key].Attendee == nil): // else it is another ticket's here, too
@@ -312,13 +312,33 @@ func (s *Store) sweepWaiting(ctx context.Context, judge bool) (err error) {
 		err = s.onSheet(ctx, event, func(sh *sheet.Sheet) error {
 			answers, err := sh.LoadWaiting(ctx, attendees.Date{})
 			if err == nil && judge {
-				err = sh.JudgeAgain(ctx, answers)
+				err = judgeAgain(ctx, sh, answers)
 			}
 			if err != nil {
 				return err
 			}
 			return s.dropCopies(ctx, sh, answers, all)
 		})
+	}
+	return err
+}
+
+// judgeAgain looks again whose waiting responses are.
+func judgeAgain(ctx context.Context, sh *sheet.Sheet, answers []*sheet.Answer) error {
+	layers := make([]attendees.Layer, len(answers))
+	for i, a := range answers {
+		layers[i] = a.Layer
+	}
+	err := sh.LoadAround(ctx, layers)
+	for _, a := range answers {
+		if err != nil || a.MatchedBy == sheet.ByHand {
+			continue
+		}
+		if _, erased := sh.Bars(a.ID).Of(sheet.Erased); erased {
+			sh.Drop(a)
+			continue
+		}
+		_, err = sh.Place(ctx, a)
 	}
 	return err
 }

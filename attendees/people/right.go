@@ -86,7 +86,7 @@ func (s *Store) Withdraw(ctx context.Context, tx db.Tx, e events.Event, id uuid.
 		if err := sh.SetBar(ctx, sheet.Bar{Hash: id, What: sheet.Withdrawn, Purpose: purpose}); err != nil {
 			return err
 		}
-		sh.Renew(p)
+		sh.Renew()
 		return nil
 	})
 }
@@ -118,9 +118,7 @@ func (s *Store) Renew(ctx context.Context, event attendees.EventID) (n int, err 
 			if err := sh.Load(ctx, ids...); err != nil {
 				return err
 			}
-			for _, p := range sh.People {
-				sh.Renew(p)
-			}
+			sh.Renew()
 			return nil
 		})
 		if err != nil {
@@ -128,10 +126,8 @@ func (s *Store) Renew(ctx context.Context, event attendees.EventID) (n int, err 
 		}
 	}
 	return n, s.onSheet(ctx, event, func(sh *sheet.Sheet) error {
-		waiting, err := sh.LoadWaiting(ctx, attendees.Date{})
-		for _, a := range waiting {
-			sh.RenewAnswer(a)
-		}
+		_, err := sh.LoadWaiting(ctx, attendees.Date{})
+		sh.Renew()
 		return err
 	})
 }
@@ -239,7 +235,7 @@ func restore(ctx context.Context, sh *sheet.Sheet, p *sheet.Person, all said) er
 			}
 		}
 	}
-	sh.Renew(p)
+	sh.Renew()
 	return nil
 }
 
@@ -250,7 +246,7 @@ func (s *Store) liftBlocked(ctx context.Context, sh *sheet.Sheet, p *sheet.Perso
 	if !s.policy.Keeps() || !agreed || e.Expired(s.now()) {
 		return remove(ctx, sh, p)
 	}
-	sh.Lifted(p)
+	p.Lifted()
 	return sh.SealFor(ctx, p, sheet.KindLifted, a.Email, a.Record(s.policy, e.ID, false).Text())
 }
 

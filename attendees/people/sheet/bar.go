@@ -103,16 +103,19 @@ func (sh *Sheet) loadBars(ctx context.Context, keys []uuid.UUID, layers []attend
 	return err
 }
 
-// BarsOf are what is decided about an attendee who was loaded.
-func (sh *Sheet) BarsOf(p *Person) []Bar { return sh.bars[p.ID] }
+// Bars are what is decided about an attendee, registration or response that was loaded, by its key.
+type Bars []Bar
 
-// Barred is what is decided of a kind about a registration or response that was loaded.
-func (sh *Sheet) Barred(hash uuid.UUID, what What) (b Bar, ok bool) {
-	i := slices.IndexFunc(sh.bars[hash], func(b Bar) bool { return b.What == what })
+// Bars are those of a key.
+func (sh *Sheet) Bars(hash uuid.UUID) Bars { return sh.bars[hash] }
+
+// Of is the one of a kind.
+func (all Bars) Of(what What) (b Bar, ok bool) {
+	i := slices.IndexFunc(all, func(b Bar) bool { return b.What == what })
 	if i < 0 {
 		return b, false
 	}
-	return sh.bars[hash][i], true
+	return all[i], true
 }
 
 func (sh *Sheet) withdrawn(id uuid.UUID) (all []attendees.PurposeName) {
@@ -126,7 +129,7 @@ func (sh *Sheet) withdrawn(id uuid.UUID) (all []attendees.PurposeName) {
 
 // isHeld tells whether a hold on the event or the attendee is active.
 func (sh *Sheet) isHeld(id uuid.UUID) bool {
-	_, ok := sh.Barred(id, Held)
+	_, ok := sh.Bars(id).Of(Held)
 	return ok || sh.Event.Held
 }
 
@@ -144,7 +147,7 @@ func (sh *Sheet) Restrict(ctx context.Context, p *Person, reason attendees.Reaso
 	sh.derive(p)
 	p.NameHash = sh.nameHash(p)
 	layers := slices.DeleteFunc(append([]attendees.Layer{p.Registration, p.Correction}, p.Layers()...), attendees.Layer.IsZero)
-	if err := sh.SealMore(ctx, p, reason, sh.merged(p).Email, layers...); err != nil {
+	if err := sh.sealMore(ctx, p, reason, sh.merged(p).Email, layers...); err != nil {
 		return err
 	}
 	p.State, p.Reason, p.Registration, p.Correction = attendees.Restricted, reason, attendees.Layer{}, attendees.Layer{}
@@ -155,9 +158,9 @@ func (sh *Sheet) Restrict(ctx context.Context, p *Person, reason attendees.Reaso
 	return sh.SetBar(ctx, Bar{Hash: p.ID, What: Restricted, Reason: reason})
 }
 
-// SealMore seals layers of an attendee who is restricted for a reason, as one number more:
+// sealMore seals layers of an attendee who is restricted for a reason, as one number more:
 // opening and lifting merge them.
-func (sh *Sheet) SealMore(ctx context.Context, p *Person, reason attendees.Reason, address attendees.Personal, layers ...attendees.Layer) error {
+func (sh *Sheet) sealMore(ctx context.Context, p *Person, reason attendees.Reason, address attendees.Personal, layers ...attendees.Layer) error {
 	if reason == attendees.ErasureAsked {
 		for i, l := range layers {
 			layers[i] = sh.desk.Policy.Again(l, sh.desk.withoutDuty()...).Released()

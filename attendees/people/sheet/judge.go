@@ -53,7 +53,7 @@ func (sh *Sheet) judge(l attendees.Layer) (p *Person, how string) {
 // before, has had the ticket: theirs is surely what was submitted after the day on which they
 // came. Nor is it where it may have been somebody who is erased: a holder who is missing.
 func (sh *Sheet) holderAt(base uuid.UUID, l attendees.Layer) (at *Person, sure, erased bool) {
-	_, erased = sh.Barred(base, Erased)
+	_, erased = sh.Bars(base).Of(Erased)
 	sure = !erased
 	top, known := sh.top[base]
 	for n := top; known && n >= 0; n-- {
@@ -183,26 +183,6 @@ func (sh *Sheet) Place(ctx context.Context, a *Answer) (stays bool, err error) {
 	return true, nil
 }
 
-// JudgeAgain looks again whose waiting responses are.
-func (sh *Sheet) JudgeAgain(ctx context.Context, answers []*Answer) error {
-	layers := make([]attendees.Layer, len(answers))
-	for i, a := range answers {
-		layers[i] = a.Layer
-	}
-	err := sh.LoadAround(ctx, layers)
-	for _, a := range answers {
-		if err != nil || a.MatchedBy == ByHand {
-			continue
-		}
-		if _, erased := sh.Barred(a.ID, Erased); erased {
-			sh.Drop(a)
-			continue
-		}
-		_, err = sh.Place(ctx, a)
-	}
-	return err
-}
-
 // match gives a response to an attendee; nil takes it from the one who has it.
 func (sh *Sheet) match(a *Answer, p *Person, how string) {
 	if old := sh.People[a.owner()]; old != nil {
@@ -232,5 +212,5 @@ func (sh *Sheet) Give(ctx context.Context, a *Answer, p *Person, how string) err
 	l := a.Layer
 	sh.say(a, attendees.Layer{})
 	p.Agreed = p.Agreed || a.Agreed
-	return sh.SealMore(ctx, p, p.Reason, l.Email(), l)
+	return sh.sealMore(ctx, p, p.Reason, l.Email(), l)
 }

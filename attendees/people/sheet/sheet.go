@@ -49,7 +49,7 @@ type Sheet struct {
 	desk   *Desk
 	cipher *seal.Cipher // nil: the event is not open
 	hashes seal.Hashes
-	bars   map[uuid.UUID][]Bar                // what is decided about attendees and responses
+	bars   map[uuid.UUID]Bars                 // what is decided about attendees and responses
 	bases  map[attendees.AttendeeID]uuid.UUID // as they were hashed
 	top    map[uuid.UUID]int                  // the highest holder of a registration
 	at     map[string][]*Person               // those who have, or had, an address, by its index
@@ -102,7 +102,7 @@ func (c change) fresh() bool { return c.dirty && !c.removed }
 // open, no layer opens on it, and none may come onto it.
 func (d *Desk) Open(ctx context.Context, tx db.Tx, e events.Event) (*Sheet, error) {
 	sh := &Sheet{
-		Event: e, Tx: tx, People: map[uuid.UUID]*Person{}, Answers: map[uuid.UUID]*Answer{}, bars: map[uuid.UUID][]Bar{},
+		Event: e, Tx: tx, People: map[uuid.UUID]*Person{}, Answers: map[uuid.UUID]*Answer{}, bars: map[uuid.UUID]Bars{},
 		desk: d, bases: map[attendees.AttendeeID]uuid.UUID{}, top: map[uuid.UUID]int{}, at: map[string][]*Person{},
 	}
 	var err error
@@ -254,13 +254,13 @@ func (sh *Sheet) Correct(p *Person, l attendees.Layer) {
 }
 
 // Lifted makes a restricted attendee of a blocked event one like the others.
-func (sh *Sheet) Lifted(p *Person) { p.State, p.Reason, p.dirty = attendees.Blocked, "", true }
+func (p *Person) Lifted() { p.State, p.Reason, p.dirty = attendees.Blocked, "", true }
 
 // Amend adds to an attendee's correction. Of a restricted one it is sealed with the rest, for
 // the person where contact is their address.
 func (sh *Sheet) Amend(ctx context.Context, p *Person, l attendees.Layer, contact attendees.Personal) error {
 	if p.State == attendees.Restricted {
-		return sh.SealMore(ctx, p, p.Reason, contact, l)
+		return sh.sealMore(ctx, p, p.Reason, contact, l)
 	}
 	sh.Correct(p, p.Correction.Also(l))
 	return nil
@@ -323,8 +323,19 @@ func (sh *Sheet) derive(p *Person) {
 	}
 }
 
-// Renew minimises what an attendee's sources say by policy, links and bars as they are now.
-func (sh *Sheet) Renew(p *Person) {
+// Renew minimises what was loaded by policy, links and bars as they are now.
+func (sh *Sheet) Renew() {
+	for _, p := range sh.People {
+		sh.renew(p)
+	}
+	for _, a := range sh.Answers {
+		if a.Attendee == nil {
+			sh.renewAnswer(a)
+		}
+	}
+}
+
+func (sh *Sheet) renew(p *Person) {
 	if p.State != attendees.Open || sh.cipher == nil {
 		return
 	}
@@ -333,7 +344,7 @@ func (sh *Sheet) Renew(p *Person) {
 		p.Registration, p.dirty, p.moved = l, true, true
 	}
 	for _, a := range slices.Clone(p.Responses) {
-		sh.RenewAnswer(a)
+		sh.renewAnswer(a)
 	}
 	// Uncorrect of no field makes a correction that says nothing any more the zero Layer.
 	if !p.Correction.IsZero() {
@@ -341,8 +352,8 @@ func (sh *Sheet) Renew(p *Person) {
 	}
 }
 
-// RenewAnswer does so with a response: it is dropped where its form is linked no more.
-func (sh *Sheet) RenewAnswer(a *Answer) {
+// renewAnswer drops a response whose form is linked no more.
+func (sh *Sheet) renewAnswer(a *Answer) {
 	if a.Layer.IsZero() {
 		return
 	}
