@@ -77,5 +77,6 @@ func lower(s string) string {
 // without case, invisible characters or repeated spaces.
 func FoldName(name string) string {
 	name = strings.Map(seen, name)
-	return strings.Join(strings.Fields(norm.NFKC.String(cases.Fold().String(norm.NFKC.String(name)))), " ")
+	folded := strings.ToLower(cases.Fold().String(norm.NFKC.String(name))) // x/text only swaps the cases of Cherokee
+	return strings.Join(strings.Fields(norm.NFKC.String(folded)), " ")
 }

@@ -27,7 +27,8 @@
 // The same plain text and form, under a key of its own: HKDF-SHA-256 of the person subkey
 // with the pepper as salt and, as info, a frame of the event, the key's name, its
 // generation, the normalised address, the subject (16 bytes) and the number (4 bytes).
-// In front are the 4 bytes that name the secret.
+// In front are the 4 bytes that name the secret. The additional data are the frame of the
+// record's Place.
 //
 // # Locks
 //
@@ -39,18 +40,22 @@
 // AGE-SECRET-KEY-1…
 //
 // So an officer opens a record without Lethe: `age -d -i officer.key` of the lock, `age -d`
-// with that of the key, cut off the frame, AES-256-GCM. A test does so.
+// with that of the key, cut off the frame, AES-256-GCM. A test does so with age and the
+// standard library, on the vectors in testdata/vectors.json.
 //
 // # Wrapped keys and texts
 //
 // 4 bytes that name the secret (the first bytes of HMAC-SHA-256 under it of "lethe key id"),
-// then nonce, cipher text and tag of AES-256-GCM under a subkey of that secret, with a
-// frame as additional data. Subkeys are HKDF-SHA-256 of the secret without salt, with
-// "lethe " and the use as info.
+// then nonce, cipher text and tag of AES-256-GCM under a subkey of that secret, with the
+// frame of a Place as additional data; a pepper's has the origin "pepper". Keys and peppers
+// are wrapped as their 32 bytes, texts have spaces behind them as above. Subkeys are
+// HKDF-SHA-256 of the secret without salt, with "lethe " and the use as info: "wrapping",
+// "text", "person" for halves, "index" for keyed hashes.
 //
 // # Keyed hashes
 //
-// HMAC-SHA-256 under a subkey over a frame, cut to 16 bytes. A hash that serves as a row's
+// HMAC-SHA-256 under the subkey "index" over a frame, cut to 16 bytes. The frame of an
+// address is "address", the event's id, the normalised address. A hash that serves as a row's
 // key has the version and variant bits of a UUID of version 8 (RFC 9562), and its last byte
 // is the number of a ticket's holder, or 0.
 //

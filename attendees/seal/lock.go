@@ -89,6 +89,23 @@ func decrypt(file []byte, with age.Identity) ([]byte, error) {
 // Open opens what was sealed to the lock for one place. ErrKey where it was not sealed to
 // it, ErrMoved where it was sealed for another place.
 func (l *Lock) Open(p Place, file []byte) ([]byte, error) {
+	text, err := l.open(p, file)
+	return unpad(text), err
+}
+
+// OpenKey opens the officers' copy of a key.
+func (l *Lock) OpenKey(p Place, file []byte) (key Key, err error) {
+	text, err := l.open(p, file)
+	if err == nil && len(text) != len(key) {
+		err = ErrMoved
+	}
+	if err != nil {
+		return key, err
+	}
+	return Key(text), nil
+}
+
+func (l *Lock) open(p Place, file []byte) ([]byte, error) {
 	text, err := decrypt(file, l.identity)
 	if err != nil {
 		return nil, err
@@ -97,20 +114,7 @@ func (l *Lock) Open(p Place, file []byte) ([]byte, error) {
 	if !ok {
 		return nil, ErrMoved
 	}
-	return unpad(rest), nil
-}
-
-// OpenKey opens the officers' copy of a key.
-func (l *Lock) OpenKey(p Place, file []byte) (key Key, err error) {
-	text, err := decrypt(file, l.identity)
-	if err != nil {
-		return key, err
-	}
-	rest, ok := bytes.CutPrefix(text, p.append(nil))
-	if !ok || len(rest) != len(key) {
-		return key, ErrMoved
-	}
-	return Key(rest), nil
+	return rest, nil
 }
 
 // parseLock reads an identity file that text made, of that event and generation.
