@@ -51,13 +51,9 @@ func (s *Store) Lock(ctx context.Context, tx db.Tx, e Ref) (lock PublicLock, err
 	}
 	lock = PublicLock{Public: row.Public.String, Generation: row.Generation}
 	if row.Pepper != nil {
-		pepper, err := s.secrets.Unwrap(pepperPlace(e, Lock, row.Generation), row.Pepper)
-		if err != nil {
-			return lock, err
-		}
-		lock.Halves = seal.NewHalves(s.secrets, pepper, e.ID, string(Lock), row.Generation)
+		lock.Halves, err = s.halves(e, Lock, row.Generation, row.Pepper)
 	}
-	return lock, nil
+	return lock, err
 }
 
 // Sealable is nil where something can be sealed, seal.ErrNoOfficer where there is no

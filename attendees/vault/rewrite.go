@@ -23,10 +23,15 @@ const (
 	lockNotAvailable = "55P03"
 )
 
-// askRewrite notes that the table is to be rewritten. It comes after the statement that
-// destroyed a key: a rewriting that was under way then did not see it.
-func (s *Store) askRewrite(ctx context.Context, tx db.Tx) error {
-	_, err := db.Exec(ctx, tx, `
+// destroy runs a statement that destroys keys, and notes that the table is to be rewritten
+// where it did. The note comes after it: a rewriting that was under way then did not see
+// the statement.
+func (s *Store) destroy(ctx context.Context, tx db.Tx, statement string, args ...any) error {
+	n, err := db.Exec(ctx, tx, statement, args...)
+	if err != nil || n == 0 {
+		return err
+	}
+	_, err = db.Exec(ctx, tx, `
 		insert into marks (name, at)
 		values ($1, $2)
 		on conflict (name) do nothing`, rewriteMark, s.now())

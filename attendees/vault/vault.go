@@ -185,27 +185,19 @@ func (s *Store) Prepare(ctx context.Context, tx db.Tx, e Ref, name Name, halves 
 // was prepared are the officers' from now on.
 func (s *Store) EndUse(ctx context.Context, tx db.Tx, e Ref) (err error) {
 	defer db.Wrap(&err, "end the server's use of the keys of event %s", e.ID)
-	n, err := db.Exec(ctx, tx, `
+	return s.destroy(ctx, tx, `
 		update keys
 		set server = null
 		where event_id = $1 and name in ('kept', 'doubt', 'held') and server is not null`, e.Key)
-	if err == nil && n > 0 {
-		err = s.askRewrite(ctx, tx)
-	}
-	return err
 }
 
 // DropPrepared destroys the keys that were made for an event that was prepared and not
 // blocked: what they sealed opens to nobody.
 func (s *Store) DropPrepared(ctx context.Context, tx db.Tx, e Ref) (err error) {
 	defer db.Wrap(&err, "drop the prepared keys of event %s", e.ID)
-	n, err := db.Exec(ctx, tx, `
+	return s.destroy(ctx, tx, `
 		delete from keys
 		where event_id = $1 and name in ('kept', 'doubt', 'held') and server is not null`, e.Key)
-	if err == nil && n > 0 {
-		err = s.askRewrite(ctx, tx)
-	}
-	return err
 }
 
 // Destroy ends the life of an event's keys of these names, for a caller who has the event's
@@ -215,19 +207,13 @@ func (s *Store) DropPrepared(ctx context.Context, tx db.Tx, e Ref) (err error) {
 // Destroy does not look.
 func (s *Store) Destroy(ctx context.Context, tx db.Tx, e Ref, names ...Name) (err error) {
 	defer db.Wrap(&err, "destroy keys of event %s", e.ID)
-	for _, name := range names {
-		n, err := db.Exec(ctx, tx, `delete from keys where event_id = $1 and name = $2`, e.Key, name)
-		if err != nil {
-			return err
-		}
-		if n > 0 {
-			if err := s.askRewrite(ctx, tx); err != nil {
-				return err
-			}
-		}
+	if err := s.destroy(ctx, tx, `delete from keys where event_id = $1 and name = any($2)`, e.Key, pq.Array(names)); err != nil {
+		return err
 	}
 	if slices.Contains(names, Working) {
-		s.forget(e.Key)
+		s.mu.Lock()
+		delete(s.remembered, e.Key)
+		s.mu.Unlock()
 		_, err = db.Exec(ctx, tx, `update events set generation = null where id = $1`, e.Key)
 	}
 	return err
@@ -236,30 +222,15 @@ func (s *Store) Destroy(ctx context.Context, tx db.Tx, e Ref, names ...Name) (er
 // DestroyBut destroys an event's keys of a name but those of some generations.
 func (s *Store) DestroyBut(ctx context.Context, tx db.Tx, e Ref, name Name, keep ...[]byte) (err error) {
 	defer db.Wrap(&err, "destroy keys %s of event %s", name, e.ID)
-	n, err := db.Exec(ctx, tx, `
+	return s.destroy(ctx, tx, `
 		delete from keys
 		where event_id = $1 and name = $2 and generation <> all($3)`, e.Key, name, append(pq.ByteaArray{}, keep...))
-	if err == nil && n > 0 {
-		err = s.askRewrite(ctx, tx)
-	}
-	return err
-}
-
-// forget drops what this process remembers of an event's working key.
-func (s *Store) forget(event uuid.UUID) {
-	s.mu.Lock()
-	delete(s.remembered, event)
-	s.mu.Unlock()
 }
 
 // EndPeppers closes people's own halves of an event for good.
 func (s *Store) EndPeppers(ctx context.Context, tx db.Tx, e Ref) (err error) {
 	defer db.Wrap(&err, "destroy the peppers of event %s", e.ID)
-	n, err := db.Exec(ctx, tx, `update keys set pepper = null where event_id = $1 and pepper is not null`, e.Key)
-	if err == nil && n > 0 {
-		err = s.askRewrite(ctx, tx)
-	}
-	return err
+	return s.destroy(ctx, tx, `update keys set pepper = null where event_id = $1 and pepper is not null`, e.Key)
 }
 
 // Halves opens people's own halves of what a key of that generation sealed; ErrDestroyed
@@ -277,6 +248,11 @@ func (s *Store) Halves(ctx context.Context, q db.Queryer, e Ref, name Name, gene
 	if err != nil {
 		return nil, err
 	}
+	return s.halves(e, name, generation, wrapped)
+}
+
+// halves are those of a key's pepper.
+func (s *Store) halves(e Ref, name Name, generation, wrapped []byte) (*seal.Halves, error) {
 	pepper, err := s.secrets.Unwrap(pepperPlace(e, name, generation), wrapped)
 	if err != nil {
 		return nil, err
