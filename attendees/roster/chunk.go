@@ -21,6 +21,7 @@ type chunk struct {
 	rows  []row
 	texts []byte   // what pack writes
 	found []byte   // what a search looks in: folded texts, each with a line's end
+	plain bool     // nobody searches it: found stays empty
 	words []string // what comes in few kinds, for all chunks of a roster
 }
 
@@ -71,11 +72,6 @@ func (w *words) now() []string {
 // kind is a purpose and a field as one word.
 func kind(p attendees.PurposeName, f attendees.Field) string { return string(p) + " " + string(f) }
 
-// origins are who may have filled a field.
-var origins = []attendees.Origin{attendees.FromRegistration, attendees.FromResponse, attendees.FromCorrection}
-
-const corrected = 4 // next to an origin
-
 // pack adds an attendee to the chunk.
 func (c *chunk) pack(policy *attendees.Policy, w *words, a *Entry) {
 	r := row{
@@ -98,9 +94,7 @@ func (c *chunk) pack(policy *attendees.Policy, w *words, a *Entry) {
 		}
 	}
 	c.rows = append(c.rows, r)
-	for _, text := range []string{a.Name.Reveal(), a.Email.Reveal(), a.Ticket, string(a.Attendee.ID)} {
-		c.found = append(appendFold(c.found, text), '\n')
-	}
+	c.find(a.Name.Reveal(), a.Email.Reveal(), a.Ticket, string(a.Attendee.ID))
 	b := &packer{c.texts}
 	b.text(string(a.Attendee.ID))
 	b.number(a.Holder)
@@ -108,28 +102,18 @@ func (c *chunk) pack(policy *attendees.Policy, w *words, a *Entry) {
 	b.text(a.Email.Reveal())
 	b.number(len(a.Given))
 	for _, g := range a.Given {
-		from := slices.Index(origins, g.Origin)
-		if g.Corrected {
-			from |= corrected
-		}
 		b.number(int(w.of(kind(g.Purpose, g.Field))))
-		b.number(from)
 		b.time(g.At)
 		b.text(g.Version)
 		b.number(len(g.Values))
 		for _, v := range g.Values {
 			b.text(v.Reveal())
-			c.found = append(appendFold(c.found, v.Reveal()), '\n')
+			c.find(v.Reveal())
 		}
 	}
-	b.text(a.SourceStatus)
-	b.time(a.HeldSince)
-	b.time(a.Changed)
-	for _, fields := range [][]attendees.Field{a.Corrected, a.Attendee.Filled} {
-		b.number(len(fields))
-		for _, f := range fields {
-			b.number(int(w.of(string(f))))
-		}
+	b.number(len(a.Corrected))
+	for _, f := range a.Corrected {
+		b.number(int(w.of(string(f))))
 	}
 	b.number(len(a.Answered))
 	for _, x := range a.Answered {
@@ -137,6 +121,16 @@ func (c *chunk) pack(policy *attendees.Policy, w *words, a *Entry) {
 		b.time(x.Submitted)
 	}
 	c.texts = b.b
+}
+
+// find has a search find the attendee who was packed last by some texts.
+func (c *chunk) find(texts ...string) {
+	if c.plain {
+		return
+	}
+	for _, text := range texts {
+		c.found = append(appendFold(c.found, text), '\n')
+	}
 }
 
 // add adds a row of another chunk of the same roster.

@@ -31,7 +31,7 @@ func (s *Store) load(ctx context.Context, tx db.Tx, e events.Event, old *Roster)
 		}
 		old = Of(s.policy, e)
 	}
-	err := s.read(ctx, tx, e, since, old.words, func(b *batch) error {
+	err := s.read(ctx, tx, e, since, old.words, false, func(b *batch) error {
 		c.packed, c.gone = append(c.packed, b.people), append(c.gone, b.gone...)
 		return nil
 	})
@@ -62,8 +62,8 @@ type batch struct {
 }
 
 // read opens, merges and packs people on all processors; only what was written after a
-// version, where since is not 0.
-func (s *Store) read(ctx context.Context, q db.Queryer, e events.Event, since int64, w *words, each func(*batch) error) error {
+// version, where since is not 0. Plain people are not searched.
+func (s *Store) read(ctx context.Context, q db.Queryer, e events.Event, since int64, w *words, plain bool, each func(*batch) error) error {
 	type job struct {
 		rows []reader.Row
 		done chan *batch
@@ -101,7 +101,7 @@ func (s *Store) read(ctx context.Context, q db.Queryer, e events.Event, since in
 	for range processors {
 		group.Go(func() error {
 			for j := range jobs {
-				b, err := s.pack(j.rows, w, since > 0)
+				b, err := s.pack(j.rows, w, since > 0, plain)
 				if err != nil {
 					return err
 				}
@@ -126,12 +126,13 @@ func (s *Store) read(ctx context.Context, q db.Queryer, e events.Event, since in
 	return group.Wait()
 }
 
-func (s *Store) pack(rows []reader.Row, w *words, later bool) (*batch, error) {
+func (s *Store) pack(rows []reader.Row, w *words, later, plain bool) (*batch, error) {
 	const texts, found = 160, 80 // of one attendee, mostly
 	b, reused := s.batches.Get().(*batch)
 	if !reused {
 		b = &batch{people: chunk{rows: make([]row, 0, len(rows)), texts: make([]byte, 0, texts*len(rows)), found: make([]byte, 0, found*len(rows))}}
 	}
+	b.people.plain = plain
 	for _, row := range rows {
 		p, err := row.Open()
 		if err != nil {
@@ -223,7 +224,7 @@ func (s *Store) stream(ctx context.Context, tx db.Tx, id attendees.EventID, begi
 	if err := begin(Source{e, tx}); err != nil {
 		return err
 	}
-	return s.read(ctx, tx, e, 0, &words{at: map[string]uint32{}}, func(b *batch) error {
+	return s.read(ctx, tx, e, 0, &words{at: map[string]uint32{}}, true, func(b *batch) error {
 		for i := range b.people.rows {
 			if err := each(b.people.view(i)); err != nil {
 				return err

@@ -26,8 +26,8 @@ var anybody = rapid.Custom(func(t *rapid.T) *Entry {
 	})
 	text := rapid.OneOf(rapid.SampledFrom([]string{"", "ada", "Bo Berg", "BERG", "Zoë", "İnci", "Weiß", "a%", "\"x\""}), rapid.StringN(0, 12, 40))
 	e := &Entry{ID: uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key")), HasAgreed: rapid.Bool().Draw(t, "agreed"), Former: rapid.Bool().Draw(t, "former"), Attendee: attendees.Attendee{
-		ID: attendees.AttendeeID(rapid.StringMatching(`[1-9][0-9]{0,3}`).Draw(t, "id")), Holder: rapid.IntRange(0, 255).Draw(t, "holder"), HeldSince: moments.Draw(t, "held"),
-		Standing: rapid.SampledFrom(standings).Draw(t, "standing"), SourceStatus: text.Draw(t, "status"), Registered: moments.Draw(t, "registered"), Changed: moments.Draw(t, "changed"),
+		ID: attendees.AttendeeID(rapid.StringMatching(`[1-9][0-9]{0,3}`).Draw(t, "id")), Holder: rapid.IntRange(0, 255).Draw(t, "holder"),
+		Standing: rapid.SampledFrom(standings).Draw(t, "standing"), Registered: moments.Draw(t, "registered"),
 		Name: attendees.Personal(text.Draw(t, "name")), Email: attendees.Personal(text.Draw(t, "email")), Ticket: rapid.SampledFrom([]string{"", "Regular", "VIP"}).Draw(t, "ticket"),
 		Attended: rapid.Bool().Draw(t, "attended"), AgreedAt: moments.Draw(t, "agreedAt"), AgreementVersion: rapid.SampledFrom([]string{"", "1", "2"}).Draw(t, "version"),
 	}}
@@ -35,7 +35,7 @@ var anybody = rapid.Custom(func(t *rapid.T) *Entry {
 		g := attendees.Given{
 			Purpose: rapid.SampledFrom([]attendees.PurposeName{attendees.Forum, attendees.ParticipationAgreement}).Draw(t, "purpose"),
 			Field:   rapid.SampledFrom([]attendees.Field{attendees.Forums, attendees.Affiliation, "answers.chair", attendees.Consented}).Draw(t, "field"),
-			At:      moments.Draw(t, "at"), Version: text.Draw(t, "consent"), Origin: rapid.SampledFrom(origins).Draw(t, "origin"), Corrected: rapid.Bool().Draw(t, "corrected"),
+			At:      moments.Draw(t, "at"), Version: text.Draw(t, "consent"),
 		}
 		for range rapid.IntRange(1, 3).Draw(t, "values") {
 			g.Values = append(g.Values, attendees.Personal(text.Draw(t, "value")))
@@ -46,7 +46,7 @@ var anybody = rapid.Custom(func(t *rapid.T) *Entry {
 		}
 	}
 	if rapid.Bool().Draw(t, "more") {
-		e.Corrected, e.Attendee.Filled = []attendees.Field{attendees.Name}, []attendees.Field{attendees.Email, attendees.Name}
+		e.Corrected = []attendees.Field{attendees.Name}
 		e.Answered = []attendees.Answered{{Form: "f", Submitted: moments.Draw(t, "submitted")}, {Form: "g"}}
 	}
 	return e

@@ -15,7 +15,8 @@ import (
 	"lethe/attendees/reader"
 )
 
-// Entry is one attendee of a roster.
+// Entry is one attendee of a roster, with what lists show. Which origin said what, and when,
+// a person's own page asks the reader for.
 type Entry struct {
 	ID uuid.UUID
 	attendees.Attendee
@@ -120,7 +121,6 @@ func (v View) Consent(p attendees.PurposeName) (at time.Time, version []byte) {
 // given is one field that was filled for one purpose, as it is packed.
 type given struct {
 	kind    string
-	from    int
 	at      int64
 	version []byte
 	n       int
@@ -128,7 +128,7 @@ type given struct {
 }
 
 func (u *unpacker) given(words []string) (g given) {
-	g.kind, g.from, g.at, g.version, g.n = words[u.number()], u.number(), u.time(), u.text(), u.number()
+	g.kind, g.at, g.version, g.n = words[u.number()], u.time(), u.text(), u.number()
 	g.values = *u
 	for range g.n {
 		u.text()
@@ -159,20 +159,14 @@ func (v View) entry() *Entry {
 	for range u.number() {
 		g := u.given(v.c.words)
 		p, f, _ := strings.Cut(g.kind, " ")
-		one := attendees.Given{
-			Purpose: attendees.PurposeName(p), Field: attendees.Field(f), At: moment(g.at), Version: string(g.version),
-			Origin: origins[g.from&^corrected], Corrected: g.from&corrected != 0,
-		}
+		one := attendees.Given{Purpose: attendees.PurposeName(p), Field: attendees.Field(f), At: moment(g.at), Version: string(g.version)}
 		for range g.n {
 			one.Values = append(one.Values, personal(g.values.text()))
 		}
 		e.Given = append(e.Given, one)
 	}
-	e.SourceStatus, e.HeldSince, e.Changed = string(u.text()), moment(u.time()), moment(u.time())
-	for _, fields := range []*[]attendees.Field{&e.Corrected, &e.Attendee.Filled} {
-		for range u.number() {
-			*fields = append(*fields, attendees.Field(v.c.words[u.number()]))
-		}
+	for range u.number() {
+		e.Corrected = append(e.Corrected, attendees.Field(v.c.words[u.number()]))
 	}
 	for range u.number() {
 		e.Answered = append(e.Answered, attendees.Answered{Form: attendees.FormID(v.c.words[u.number()]), Submitted: moment(u.time())})
