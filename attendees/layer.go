@@ -248,8 +248,7 @@ func (l Layer) KeepYes(before Layer) (kept Layer, took bool) {
 		switch now := c.find(yes.Field, yes.Purpose); {
 		case now == nil:
 			took = true
-			c.Given = slices.DeleteFunc(c.Given, func(g given) bool { return g.Field == AgreementVersion && g.Purpose == yes.Purpose })
-			c.Given = append(c.Given, yes)
+			c.Given = append(c.without(func(g given) bool { return g.Field == AgreementVersion && g.Purpose == yes.Purpose }), yes)
 		case c.Origin == FromRegistration:
 			now.At = yes.At // the source tells no time of an answer: the first reading's stays
 		}

@@ -119,10 +119,7 @@ func (a *Attendee) fill(g given, from *content) {
 	case Agreed, AgreementVersion:
 		return // see agree
 	}
-	one := Given{Purpose: g.Purpose, Field: g.Field, Values: g.Values, At: g.At, Origin: from.Origin}
-	if g.Field == Consented {
-		one.Version = from.version(g.Purpose)
-	}
+	one := g.of(from)
 	for i := range a.Given {
 		if o := &a.Given[i]; o.Purpose == g.Purpose && o.Field == g.Field {
 			if o.At.Before(g.At) { // of consents the latest counts, as with an agreement
@@ -132,6 +129,15 @@ func (a *Attendee) fill(g given, from *content) {
 		}
 	}
 	a.Given = append(a.Given, one)
+}
+
+// of is what was given as a content says it.
+func (g given) of(c *content) Given {
+	one := Given{Purpose: g.Purpose, Field: g.Field, Values: g.Values, At: g.At, Origin: c.Origin}
+	if g.Field == Consented {
+		one.Version = c.version(g.Purpose)
+	}
+	return one
 }
 
 // version is the version of the text that a yes for a purpose was given to.
@@ -277,19 +283,10 @@ func (a Attendee) Shown(p *Policy) Attendee {
 		return slices.ContainsFunc(p.Purposes, func(u Purpose) bool { return u.Allows(f) && a.For(u) })
 	}
 	all := a
-	if !some(Name) {
-		all.Name = ""
-	}
-	if !some(Email) {
-		all.Email = ""
-	}
-	if !some(Ticket) {
-		all.Ticket = ""
-	}
+	keepOwn(some, &all.Name, &all.Email, &all.Ticket, &all.Attended)
 	if !some(AgreementVersion) {
 		all.AgreementVersion = ""
 	}
-	all.Attended = a.Attended && some(Attended)
 	all.Layers = nil
 	all.Given = slices.DeleteFunc(slices.Clone(a.Given), func(g Given) bool {
 		u, ok := p.Purpose(g.Purpose)

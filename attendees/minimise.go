@@ -17,20 +17,26 @@ func (p *Policy) Minimise(r Registration, links FieldLinks) Layer {
 	c := &content{
 		Origin: FromRegistration, ID: clean(string(r.ID), maxID), Standing: r.standing(), Status: clean(r.Status, maxID),
 		Registered: second(r.Created), Changed: second(r.Changed),
+		Name: nameOf(r.Name), Email: cleanPersonal(r.Email), Ticket: clean(r.Ticket, maxText), Attended: r.Attended,
 	}
-	if p.Allows(Name) {
-		c.Name = nameOf(r.Name)
-	}
-	if p.Allows(Email) {
-		c.Email = cleanPersonal(r.Email)
-	}
-	if p.Allows(Ticket) {
-		c.Ticket = clean(r.Ticket, maxText)
-	}
-	c.Attended = r.Attended && p.Allows(Attended)
+	keepOwn(p.Allows, &c.Name, &c.Email, &c.Ticket, &c.Attended)
 	// The source tells no time of an answer.
 	c.Given = p.given(r.Answers, links, cmp.Or(c.Registered, c.Changed))
 	return wrap(c)
+}
+
+// keepOwn empties those of a registration's own fields that nothing allows.
+func keepOwn(allowed func(Field) bool, name, email *Personal, ticket *string, attended *bool) {
+	if !allowed(Name) {
+		*name = ""
+	}
+	if !allowed(Email) {
+		*email = ""
+	}
+	if !allowed(Ticket) {
+		*ticket = ""
+	}
+	*attended = *attended && allowed(Attended)
 }
 
 // MinimiseResponse reduces a response to what the policy names and some link maps.
@@ -111,15 +117,14 @@ func (p *Policy) Correct(current Layer, f Field, value Personal, at time.Time) (
 	}
 	c := current.get()
 	c.Origin = FromCorrection
-	c.Given = slices.DeleteFunc(slices.Clone(c.Given), func(g given) bool { return g.Field == f })
-	c.Given = append(c.Given, given{Field: f, Values: values, At: second(at)})
+	c.Given = append(c.without(func(g given) bool { return g.Field == f }), given{Field: f, Values: values, At: second(at)})
 	return wrap(&c), nil
 }
 
 // Uncorrect takes one corrected field back; the zero Layer where none is left.
 func (l Layer) Uncorrect(f Field) Layer {
 	c := l.get()
-	if c.Given = slices.DeleteFunc(slices.Clone(c.Given), func(g given) bool { return g.Field == f }); len(c.Given) == 0 {
+	if c.Given = c.without(func(g given) bool { return g.Field == f }); c.Given == nil {
 		return Layer{}
 	}
 	return wrap(&c)
@@ -139,26 +144,23 @@ func (p *Policy) Again(l Layer, withdrawn ...PurposeName) Layer {
 		return slices.ContainsFunc(p.Purposes, func(u Purpose) bool { return allows(u.Name, f) })
 	}
 	c := *l.c()
-	if !some(Name) {
-		c.Name = ""
-	}
-	if !some(Email) {
-		c.Email = ""
-	}
-	if !some(Ticket) {
-		c.Ticket = ""
-	}
-	c.Attended = c.Attended && some(Attended)
-	c.Given = slices.DeleteFunc(slices.Clone(c.Given), func(g given) bool {
+	keepOwn(some, &c.Name, &c.Email, &c.Ticket, &c.Attended)
+	c.Given = c.without(func(g given) bool {
 		if g.Purpose == "" {
 			return !some(g.Field)
 		}
 		return !allows(g.Purpose, g.Field)
 	})
-	if len(c.Given) == 0 {
-		c.Given = nil
-	}
 	return wrap(&c)
+}
+
+// without is what was given but what is gone; nil where nothing is left, as in a layer
+// that never had any.
+func (c *content) without(gone func(given) bool) []given {
+	if left := slices.DeleteFunc(slices.Clone(c.Given), gone); len(left) > 0 {
+		return left
+	}
+	return nil
 }
 
 // Linked is a layer with what links still fill: the rest was unlinked.
@@ -167,12 +169,9 @@ func (l Layer) Linked(links FieldLinks) Layer {
 		return l
 	}
 	c := *l.c()
-	c.Given = slices.DeleteFunc(slices.Clone(c.Given), func(g given) bool {
+	c.Given = c.without(func(g given) bool {
 		return !slices.ContainsFunc(links, func(f FieldLink) bool { return f.Purpose == g.Purpose && f.Field == g.Field })
 	})
-	if len(c.Given) == 0 {
-		c.Given = nil
-	}
 	return wrap(&c)
 }
 
@@ -182,9 +181,8 @@ func (l Layer) Also(later Layer) Layer {
 		return later
 	}
 	c := *l.c()
-	c.Given = slices.Clone(c.Given)
 	for _, g := range later.get().Given {
-		c.Given = append(slices.DeleteFunc(c.Given, func(o given) bool { return o.Field == g.Field }), g)
+		c.Given = append(c.without(func(o given) bool { return o.Field == g.Field }), g)
 	}
 	return wrap(&c)
 }

@@ -93,11 +93,7 @@ func (a Attendee) other() (all []RecordField) {
 				if len(g.Values) == 0 || a.shows(g) {
 					continue
 				}
-				one := Given{Purpose: g.Purpose, Field: g.Field, Values: g.Values, At: g.At, Origin: c.Origin}
-				if g.Field == Consented {
-					one.Version = c.version(g.Purpose)
-				}
-				if one := one.record(); !slices.ContainsFunc(all, func(o RecordField) bool { return reflect.DeepEqual(o, one) }) {
+				if one := g.of(c).record(); !slices.ContainsFunc(all, func(o RecordField) bool { return reflect.DeepEqual(o, one) }) {
 					all = append(all, one)
 				}
 			}

@@ -11,16 +11,15 @@ import (
 type Key [32]byte
 
 // NewKey makes a key at random.
-func NewKey() (k Key) {
-	rand.Read(k[:]) //nolint:errcheck // it never fails (crypto/rand)
-	return k
-}
+func NewKey() Key { return Key(random(len(Key{}))) }
 
 // NewGeneration makes a generation at random.
-func NewGeneration() []byte {
-	g := make([]byte, GenerationSize)
-	rand.Read(g) //nolint:errcheck // it never fails (crypto/rand)
-	return g
+func NewGeneration() []byte { return random(GenerationSize) }
+
+func random(size int) []byte {
+	b := make([]byte, size)
+	rand.Read(b) //nolint:errcheck // it never fails (crypto/rand)
+	return b
 }
 
 // Cipher seals what one key of one event opens. It may be used by several goroutines.
@@ -37,8 +36,14 @@ const (
 
 // NewCipher makes the cipher of an event's key.
 func NewCipher(key Key, event, name string, generation []byte) *Cipher {
+	c := places(event, name, generation)
+	c.aead = gcm(key[:])
+	return c
+}
+
+func places(event, name string, generation []byte) *Cipher {
 	place := part(part(part(nil, event), name), generation)
-	return &Cipher{aead: gcm(key[:]), place: place, fields: Place{Event: event, Key: name, Generation: generation}}
+	return &Cipher{place: place, fields: Place{Event: event, Key: name, Generation: generation}}
 }
 
 // gcm is AES-256-GCM under a key of 32 bytes.

@@ -51,14 +51,6 @@ func part[T ~string | ~[]byte](b []byte, p T) []byte {
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(p))), p...)
 }
 
-func frame(parts ...string) []byte {
-	var b []byte
-	for _, p := range parts {
-		b = part(b, p)
-	}
-	return b
-}
-
 const (
 	// padLeast is the size in bytes that every sealed text has at least: most layers.
 	padLeast = 256

@@ -3,7 +3,6 @@ package seal
 import (
 	"crypto/cipher"
 	"crypto/hkdf"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 )
@@ -20,16 +19,11 @@ type Halves struct {
 const PepperSize = 32
 
 // NewPepper makes a pepper at random.
-func NewPepper() []byte {
-	p := make([]byte, PepperSize)
-	rand.Read(p) //nolint:errcheck // it never fails (crypto/rand)
-	return p
-}
+func NewPepper() []byte { return random(PepperSize) }
 
 // NewHalves are the halves of what is sealed under an event's key.
 func NewHalves(keys *Keyring, pepper []byte, event, name string, generation []byte) *Halves {
-	place := part(part(part(nil, event), name), generation)
-	return &Halves{keys, pepper, &Cipher{place: place, fields: Place{Event: event, Key: name, Generation: generation}}}
+	return &Halves{keys, pepper, places(event, name, generation)}
 }
 
 func (h *Halves) box(s *secret, address string, subject [16]byte, number int) cipher.AEAD {

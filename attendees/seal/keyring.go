@@ -4,13 +4,13 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -55,7 +55,7 @@ func NewKeyring(secrets string) (*Keyring, error) {
 		s := &secret{value: value, person: derive(value, "person"), mac: derive(value, "wrapping mac")}
 		index := derive(value, "index")
 		s.index = &sync.Pool{New: func() any { return hmac.New(sha256.New, index) }}
-		copy(s.short[:], keyed(value, frame("lethe key id")))
+		copy(s.short[:], keyed(value, part(nil, "lethe key id")))
 		s.id, s.wrap, s.text = hex.EncodeToString(s.short[:]), gcm(derive(value, "wrapping")), gcm(derive(value, "text"))
 		k.secrets = append(k.secrets, s)
 	}
@@ -227,10 +227,8 @@ func (k *Keyring) OpenText(p Place, sealed []byte) ([]byte, error) {
 }
 
 func sealShort(s *secret, aead cipher.AEAD, p Place, plain []byte) []byte {
-	b := append([]byte(nil), s.short[:]...)
-	nonce := make([]byte, nonceSize)
-	rand.Read(nonce) //nolint:errcheck // it never fails (crypto/rand)
-	return aead.Seal(append(b, nonce...), nonce, plain, p.append(nil))
+	nonce := random(nonceSize)
+	return aead.Seal(append(slices.Clone(s.short[:]), nonce...), nonce, plain, p.append(nil))
 }
 
 func (k *Keyring) openShort(p Place, sealed []byte, aead func(*secret) cipher.AEAD) ([]byte, error) {

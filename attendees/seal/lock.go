@@ -2,7 +2,7 @@ package seal
 
 import (
 	"bytes"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -62,13 +62,11 @@ func sealAge(public string, text []byte) ([]byte, error) {
 func encrypt(text []byte, to ...age.Recipient) ([]byte, error) {
 	var b bytes.Buffer
 	w, err := age.Encrypt(&b, to...)
+	if err == nil {
+		_, err = w.Write(text)
+		err = errors.Join(err, w.Close())
+	}
 	if err != nil {
-		return nil, fmt.Errorf("seal: %w", err)
-	}
-	if _, err := w.Write(text); err != nil {
-		return nil, fmt.Errorf("seal: %w", err)
-	}
-	if err := w.Close(); err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
 	return b.Bytes(), nil
@@ -124,7 +122,7 @@ func parseLock(text []byte, event string, generation []byte) (*Lock, error) {
 	if len(lines) != 3 {
 		return nil, ErrKey
 	}
-	if lines[0] != fmt.Sprintf("# lethe lock of event %q, generation %s", event, hex.EncodeToString(generation)) {
+	if lines[0] != fmt.Sprintf("# lethe lock of event %q, generation %x", event, generation) {
 		return nil, ErrMoved
 	}
 	var err error

@@ -122,14 +122,12 @@ func ReadOfficer(r io.Reader) (Officer, error) {
 		return Officer{}, fmt.Errorf("read an officer's key: %w", err)
 	}
 	identities, err := age.ParseIdentities(bytes.NewReader(text))
-	if err != nil || len(identities) != 1 {
-		return Officer{}, errNoKeyFile // its words may quote the key
+	if err == nil && len(identities) == 1 {
+		if identity, ok := identities[0].(*age.X25519Identity); ok {
+			return Officer{identity}, nil
+		}
 	}
-	identity, ok := identities[0].(*age.X25519Identity)
-	if !ok {
-		return Officer{}, errNoKeyFile
-	}
-	return Officer{identity}, nil
+	return Officer{}, errNoKeyFile // the words of err may quote the key
 }
 
 var errNoKeyFile = errors.New("this is no officer's key: it wants the file that `lethe keys new` wrote, with one line AGE-SECRET-KEY-1…")

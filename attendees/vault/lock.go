@@ -17,13 +17,6 @@ type PublicLock struct {
 	Halves     *seal.Halves // of what is sealed to it; nil: the pepper is gone
 }
 
-type lockRow struct {
-	Generation []byte         `db:"generation"`
-	Public     sql.NullString `db:"public"`
-	MAC        []byte         `db:"public_mac"`
-	Pepper     []byte         `db:"pepper"`
-}
-
 // Lock gives the lock that is sealed to now, for a caller who has the event's row in tx: the
 // one to today's officers, which is made where there is none. seal.ErrNoOfficer where
 // there is no officer's key; seal.ErrKey where somebody else has put a public key there.
@@ -33,7 +26,7 @@ func (s *Store) Lock(ctx context.Context, tx db.Tx, e Ref) (lock PublicLock, err
 		return lock, err
 	}
 	who := s.officers.Names()
-	var row lockRow
+	var row keyRow
 	err = db.Get(ctx, tx, &row, `
 		select generation, public, public_mac, pepper
 		from keys
@@ -46,7 +39,7 @@ func (s *Store) Lock(ctx context.Context, tx db.Tx, e Ref) (lock PublicLock, err
 	if err != nil {
 		return lock, err
 	}
-	if err := s.secrets.CheckMAC(lockPlace(e, row.Generation, who), row.Public.String, row.MAC); err != nil {
+	if err := s.secrets.CheckMAC(place(e, Lock, row.Generation, who), row.Public.String, row.MAC); err != nil {
 		return lock, fmt.Errorf("its public half is not the one that was made: %w", err)
 	}
 	lock = PublicLock{Public: row.Public.String, Generation: row.Generation}
@@ -65,13 +58,6 @@ func (s *Store) Sealable() error {
 	return nil
 }
 
-// lockPlace binds a public half to its event, its generation and the officers it is for.
-func lockPlace(e Ref, generation []byte, who string) seal.Place {
-	p := place(e, Lock, generation)
-	p.Origin = who
-	return p
-}
-
 // makeLock makes a new generation of an event's lock. The server forgets its private half
 // at once.
 func (s *Store) makeLock(ctx context.Context, tx db.Tx, e Ref) (made PublicLock, err error) {
@@ -88,15 +74,15 @@ func (s *Store) makeLock(ctx context.Context, tx db.Tx, e Ref) (made PublicLock,
 	_, err = db.Exec(ctx, tx, `
 		insert into keys (event_id, name, generation, public, public_mac, pepper, officers, recipients, made_on)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, e.Key, Lock, generation, lock.Public(),
-		s.secrets.MAC(lockPlace(e, generation, who), lock.Public()), s.secrets.Wrap(pepperPlace(e, Lock, generation), pepper), file, who, s.today())
+		s.secrets.MAC(place(e, Lock, generation, who), lock.Public()), s.secrets.Wrap(place(e, Lock, generation, ofPepper), pepper), file, who, s.today())
 	return PublicLock{lock.Public(), generation, seal.NewHalves(s.secrets, pepper, e.ID, string(Lock), generation)}, err
 }
 
 // Seal seals a text for one attendee to the lock, and for the person of address, where the
 // pepper lives and there is an address.
 func (l PublicLock) Seal(e Ref, attendee [16]byte, number int, kind, address string, text []byte) (sealed, half []byte, err error) {
-	p := place(e, Lock, l.Generation)
-	p.Subject, p.Number, p.Origin = attendee, number, kind
+	p := place(e, Lock, l.Generation, kind)
+	p.Subject, p.Number = attendee, number
 	if sealed, err = seal.SealTo(l.Public, p, text); err != nil {
 		return nil, nil, err
 	}
@@ -152,7 +138,7 @@ func (s *Store) OpenAs(ctx context.Context, q db.Queryer, officer seal.Officer, 
 		if lock == nil {
 			continue // sealed to other officers
 		}
-		key, err := lock.OpenKey(place(e, r.Name, r.Generation), r.Officers)
+		key, err := lock.OpenKey(place(e, r.Name, r.Generation, ""), r.Officers)
 		if err != nil {
 			return nil, fmt.Errorf("the key %s: %w", r.Name, err)
 		}
@@ -172,8 +158,8 @@ func (o *Opener) Open(attendee [16]byte, number int, kind string, generation, se
 		if lock == nil {
 			return nil, ErrDestroyed
 		}
-		p := place(o.event, Lock, generation)
-		p.Subject, p.Number, p.Origin = attendee, number, kind
+		p := place(o.event, Lock, generation, kind)
+		p.Subject, p.Number = attendee, number
 		return lock.Open(p, sealed)
 	}
 	c := o.ciphers[string(name)+string(generation)]

@@ -76,7 +76,7 @@ func (s *Store) Working(ctx context.Context, tx db.Tx, e *Ref) (c *seal.Cipher, 
 	key, generation := seal.NewKey(), seal.NewGeneration()
 	_, err = db.Exec(ctx, tx, `
 		insert into keys (event_id, name, generation, server, made_on)
-		values ($1, $2, $3, $4, $5)`, e.Key, Working, generation, s.secrets.Wrap(place(*e, Working, generation), key[:]), s.today())
+		values ($1, $2, $3, $4, $5)`, e.Key, Working, generation, s.secrets.Wrap(place(*e, Working, generation, ""), key[:]), s.today())
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (s *Store) Reading(ctx context.Context, q db.Queryer, e Ref) (_ *seal.Ciphe
 }
 
 func (s *Store) unwrap(e Ref, name Name, generation, wrapped []byte) (key seal.Key, err error) {
-	plain, err := s.secrets.Unwrap(place(e, name, generation), wrapped)
+	plain, err := s.secrets.Unwrap(place(e, name, generation, ""), wrapped)
 	if err != nil {
 		return key, fmt.Errorf("the key %s: %w", name, err)
 	}
@@ -133,16 +133,13 @@ func (s *Store) unwrap(e Ref, name Name, generation, wrapped []byte) (key seal.K
 	return seal.Key(plain), nil
 }
 
-// place is where an event's key itself belongs.
-func place(e Ref, name Name, generation []byte) seal.Place {
-	return seal.Place{Event: e.ID, Key: string(name), Generation: generation}
-}
+// ofPepper is the origin in a pepper's place.
+const ofPepper = "pepper"
 
-// pepperPlace is where a key's pepper belongs.
-func pepperPlace(e Ref, name Name, generation []byte) seal.Place {
-	p := place(e, name, generation)
-	p.Origin = "pepper"
-	return p
+// place is where an event's key itself belongs, its pepper, or, with the officers that it
+// is for as origin, the public half of a lock.
+func place(e Ref, name Name, generation []byte, origin string) seal.Place {
+	return seal.Place{Event: e.ID, Key: string(name), Generation: generation, Origin: origin}
 }
 
 func (s *Store) today() string { return s.now().UTC().Format(time.DateOnly) }
@@ -163,7 +160,7 @@ func (s *Store) Prepare(ctx context.Context, tx db.Tx, e Ref, name Name, halves 
 		return made, err
 	}
 	key, generation := seal.NewKey(), seal.NewGeneration()
-	copied, err := seal.SealKeyTo(lock.Public, place(e, name, generation), key)
+	copied, err := seal.SealKeyTo(lock.Public, place(e, name, generation, ""), key)
 	if err != nil {
 		return made, err
 	}
@@ -171,13 +168,13 @@ func (s *Store) Prepare(ctx context.Context, tx db.Tx, e Ref, name Name, halves 
 	made.Cipher = seal.NewCipher(key, e.ID, string(name), generation)
 	if halves {
 		fresh := seal.NewPepper()
-		pepper = s.secrets.Wrap(pepperPlace(e, name, generation), fresh)
+		pepper = s.secrets.Wrap(place(e, name, generation, ofPepper), fresh)
 		made.Halves = seal.NewHalves(s.secrets, fresh, e.ID, string(name), generation)
 	}
 	_, err = db.Exec(ctx, tx, `
 		insert into keys (event_id, name, generation, lock, server, pepper, officers, made_on)
 		values ($1, $2, $3, $4, $5, $6, $7, $8)`, e.Key, name, generation, lock.Generation,
-		s.secrets.Wrap(place(e, name, generation), key[:]), pepper, copied, s.today())
+		s.secrets.Wrap(place(e, name, generation, ""), key[:]), pepper, copied, s.today())
 	return made, err
 }
 
@@ -253,7 +250,7 @@ func (s *Store) Halves(ctx context.Context, q db.Queryer, e Ref, name Name, gene
 
 // halves are those of a key's pepper.
 func (s *Store) halves(e Ref, name Name, generation, wrapped []byte) (*seal.Halves, error) {
-	pepper, err := s.secrets.Unwrap(pepperPlace(e, name, generation), wrapped)
+	pepper, err := s.secrets.Unwrap(place(e, name, generation, ofPepper), wrapped)
 	if err != nil {
 		return nil, err
 	}
