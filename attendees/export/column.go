@@ -2,6 +2,7 @@ package export
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"lethe/attendees"
@@ -86,10 +87,7 @@ const status attendees.Field = "status"
 func (c *Column) append(b []byte, v *roster.View) ([]byte, bool) {
 	switch c.kind {
 	case boolean:
-		if v.Attended() {
-			return append(b, "true"...), true
-		}
-		return append(b, "false"...), true
+		return strconv.AppendBool(b, v.Attended()), true
 	case moment:
 		at := c.at(v)
 		if at.IsZero() {

@@ -1,7 +1,6 @@
 package export
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"slices"
@@ -123,11 +122,8 @@ func formula(value []byte) bool {
 	case '=', '+', '-', '@', '\t', '\r', '\n', '|', '%':
 		return true
 	case 0xef: // U+FF0B +, U+FF0D -, U+FF1D =, U+FF20 @
-		for _, wide := range []string{"＋", "－", "＝", "＠"} {
-			if bytes.HasPrefix(value, []byte(wide)) {
-				return true
-			}
-		}
+		const size = 3 // of each, as UTF-8
+		return slices.Contains([]string{"＋", "－", "＝", "＠"}, string(value[:min(size, len(value))]))
 	}
 	return false
 }

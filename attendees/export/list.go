@@ -55,30 +55,15 @@ func (e *UnknownFormatError) Error() string {
 // UnknownPurposeError says that the policy has no such purpose.
 type UnknownPurposeError struct {
 	Purpose attendees.PurposeName
-	Known   []attendees.PurposeName
+	Known   []string
 }
 
 func (e *UnknownPurposeError) Error() string {
-	known := ""
-	for i, p := range e.Known {
-		switch {
-		case i == 0:
-		case i == len(e.Known)-1:
-			known += " and "
-		default:
-			known += ", "
-		}
-		known += string(p)
+	known := strings.Join(e.Known, ", ")
+	if last := strings.LastIndex(known, ", "); last >= 0 {
+		known = known[:last] + " and " + known[last+2:]
 	}
 	return fmt.Sprintf("no purpose is called %q. The policy knows %s", e.Purpose, known)
-}
-
-func (s *Store) unknownPurpose(p attendees.PurposeName) error {
-	e := &UnknownPurposeError{Purpose: p}
-	for _, u := range s.policy.Purposes {
-		e.Known = append(e.Known, u.Name)
-	}
-	return e
 }
 
 const (
@@ -100,7 +85,11 @@ const (
 func (s *Store) Write(ctx context.Context, w io.Writer, l List) (r Receipt, err error) {
 	purpose, ok := s.policy.Purpose(l.Purpose)
 	if !ok {
-		return r, s.unknownPurpose(l.Purpose)
+		e := &UnknownPurposeError{Purpose: l.Purpose}
+		for _, u := range s.policy.Purposes {
+			e.Known = append(e.Known, string(u.Name))
+		}
+		return r, e
 	}
 	if formats[l.Format] == nil {
 		return r, &UnknownFormatError{l.Format}
@@ -116,7 +105,7 @@ func (s *Store) Write(ctx context.Context, w io.Writer, l List) (r Receipt, err 
 			s.beforeReceipt()
 		}
 		if err == nil {
-			err = s.keep(ctx, p, p.out.sent || attempt == attempts)
+			err = s.keep(ctx, p, p.out.sent || attempt == attempts, false)
 		}
 		if errors.Is(err, errOvertaken) {
 			continue
@@ -128,7 +117,7 @@ func (s *Store) Write(ctx context.Context, w io.Writer, l List) (r Receipt, err 
 			kept, cancel := context.WithTimeout(context.WithoutCancel(ctx), receiptTimeout)
 			defer cancel()
 			p.Receipt.Format += ", cut off"
-			err = errors.Join(err, s.keepCutOff(kept, p))
+			err = errors.Join(err, s.keep(kept, p, true, true))
 		}
 		return p.Receipt, err
 	}
@@ -225,33 +214,16 @@ func (h *holdBack) release() error {
 // errOvertaken says that somebody on a list is not to be on it any more.
 var errOvertaken = errors.New("somebody on the list was erased, restricted or corrected meanwhile")
 
-// keep keeps the receipt of a whole list. errOvertaken where somebody on it is not to be any
-// more; where it leaves all the same, its receipt is recalled at once.
-func (s *Store) keep(ctx context.Context, p *passage, leaves bool) error {
+// keep keeps a list's receipt. Of a whole list: errOvertaken where somebody on it is not to be
+// any more; where it leaves all the same, its receipt is recalled at once. Of a list of which
+// some has left before it was cut off: whatever the date is by now. Its event may be blocked,
+// and what recalls the other lists may have been here.
+func (s *Store) keep(ctx context.Context, p *passage, leaves, cutOff bool) error {
 	return db.InTx(ctx, s.pool, func(tx db.Tx) error {
 		e, err := s.events.Look(ctx, tx, p.Event)
-		if err == nil {
+		if err == nil && !cutOff {
 			err = e.Readable(s.now())
 		}
-		if err != nil {
-			return err
-		}
-		overtaken, err := s.overtaken(ctx, tx, e, p)
-		if err != nil {
-			return err
-		}
-		if overtaken && !leaves {
-			return errOvertaken
-		}
-		return s.save(ctx, tx, e, p, overtaken)
-	})
-}
-
-// keepCutOff keeps the receipt of a list of which some has left, whatever the date is by now.
-// Its event may be blocked, and what recalls the other lists may have been here.
-func (s *Store) keepCutOff(ctx context.Context, p *passage) error {
-	return db.InTx(ctx, s.pool, func(tx db.Tx) error {
-		e, err := s.events.Look(ctx, tx, p.Event)
 		if err != nil {
 			return err
 		}
@@ -260,6 +232,9 @@ func (s *Store) keepCutOff(ctx context.Context, p *passage) error {
 			if overtaken, err = s.overtaken(ctx, tx, e, p); err != nil {
 				return err
 			}
+		}
+		if overtaken && !leaves {
+			return errOvertaken
 		}
 		return s.save(ctx, tx, e, p, overtaken)
 	})

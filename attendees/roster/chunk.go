@@ -151,16 +151,11 @@ const (
 
 // end is where what a row has in texts or found ends.
 func (c *chunk) end(i int, which int) uint32 {
-	if which == textsAt {
-		if i+1 < len(c.rows) {
-			return c.rows[i+1].texts
-		}
-		return uint32(len(c.texts))
-	}
+	ends := [...]uint32{textsAt: uint32(len(c.texts)), foundAt: uint32(len(c.found))}
 	if i+1 < len(c.rows) {
-		return c.rows[i+1].found
+		ends = [...]uint32{textsAt: c.rows[i+1].texts, foundAt: c.rows[i+1].found}
 	}
-	return uint32(len(c.found))
+	return ends[which]
 }
 
 // search is what a search of a row looks in.

@@ -25,14 +25,6 @@ type Counts struct {
 	Unmatched, Claims int                      // responses
 }
 
-func newCounts(policy *attendees.Policy) *Counts {
-	return &Counts{
-		Standing: map[attendees.Standing]int{}, Versions: map[string]int{}, Tickets: map[string]int{}, Forums: map[string]int{},
-		Days: map[attendees.Date]int{}, Purposes: map[attendees.PurposeName]int{}, Kept: map[attendees.Field]int{},
-		Answers: map[attendees.FormID]int{}, Answered: map[attendees.FormID]int{},
-	}
-}
-
 // Count counts the people of the roster, once.
 func (r *Roster) Count() *Counts {
 	r.mu.Lock()
@@ -40,7 +32,11 @@ func (r *Roster) Count() *Counts {
 	if r.counts != nil {
 		return r.counts
 	}
-	r.counts = newCounts(r.policy)
+	r.counts = &Counts{
+		Standing: map[attendees.Standing]int{}, Versions: map[string]int{}, Tickets: map[string]int{}, Forums: map[string]int{},
+		Days: map[attendees.Date]int{}, Purposes: map[attendees.PurposeName]int{}, Kept: map[attendees.Field]int{},
+		Answers: map[attendees.FormID]int{}, Answered: map[attendees.FormID]int{},
+	}
 	for _, slot := range r.keyed {
 		r.counts.add(r.policy, r.view(slot).entry())
 	}

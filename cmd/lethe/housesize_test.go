@@ -21,7 +21,7 @@ const (
 	maxMethods = 25 // exported ones of a type
 	// maxCore bounds the new core, its tests not counted. The aim is 9,000, and 11,000 is
 	// what it may have in the end. It is over that now, so this number only ever falls.
-	maxCore = 15_218
+	maxCore = 15_178
 )
 
 // tooLarge are the packages that the flip will shorten. The old core below attendees/old is
