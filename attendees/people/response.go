@@ -193,8 +193,8 @@ func (p *pile) take(ctx context.Context, sh *sheet.Sheet, saved *Saved) error {
 
 // settle drops what is somebody's in another event: what found its attendee in one event is
 // unmatched in no other, and what is with somebody who has not left is with nobody who has.
-// What was submitted before an event was blocked, and is nobody's in the others, may be of
-// one of whom nothing was kept there.
+// What was submitted before an event was blocked, and is unmatched in the others, may have
+// come from somebody who was dropped there.
 func (p *pile) settle(saved *Saved) {
 	for _, one := range p.read {
 		a := one.answer

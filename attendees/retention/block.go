@@ -136,8 +136,8 @@ func (s *Store) CleanUp(ctx context.Context, id attendees.EventID) (err error) {
 		return err
 	}
 	err = s.sweep(ctx, e, dropDead,
-		// Whoever has a record stays, without a layer; the others go, and who had the same
-		// address is marked. Rows are written again: that is faster than to change them.
+		// An attendee who has a record stays, without a layer; the others go, and those who
+		// had the same address are marked. Rows are written again: that is faster than to change them.
 		`with old as (
 				delete from attendees
 				where event_id = $1 and state = 'open'

@@ -118,7 +118,7 @@ func (p *preparation) begin(ctx context.Context, tx db.Tx, id attendees.EventID)
 
 // decide finds who is in doubt: all who never agreed where more than half did not, a source
 // could not be read, or more than a handful of unmatched responses say yes. Otherwise only
-// those whom a response that says yes may belong to: it names them, or gives their address.
+// those who may have sent a response that says yes: it names them, or gives their address.
 func (p *preparation) decide(ctx context.Context, tx db.Tx) error {
 	var n struct {
 		Version int64 `db:"version"`

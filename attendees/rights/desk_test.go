@@ -556,7 +556,7 @@ func TestWhoExportedSomebodyIsAskedToDeleteTheirCopies(t *testing.T) {
 	}
 }
 
-// Whoever never agreed has no contract that a duty could keep, restricted or not.
+// An attendee who never agreed has no contract that a duty could keep, restricted or not.
 func TestARestrictedRecordWithoutADutyIsErasedWholeAfterBlocking(t *testing.T) {
 	o := newOffice(t)
 	o.Save(coretest.Ticket("2", "1", "Bo Berg", "bo@n.example"))

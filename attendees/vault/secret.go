@@ -23,7 +23,7 @@ func (e *MissingSecretError) Error() string {
 }
 
 // CheckSecrets is nil where every secret is here that an event's index or one of its keys
-// needs, else a *MissingSecretError. Whoever starts asks it first.
+// needs, else a *MissingSecretError. It is asked before anything else starts.
 func (s *Store) CheckSecrets(ctx context.Context) error {
 	var missing []MissingSecretError
 	err := db.Select(ctx, s.pool, &missing, `

@@ -15,7 +15,7 @@ import (
 // ByHand is how staff match. What they matched, or took from somebody, is not judged again.
 const ByHand = "hand"
 
-// What judge says of a response that is nobody's.
+// What judge says of a response that is matched to no attendee.
 const (
 	claim = "claim" // it names an attendee, and is not believed
 	out   = "out"   // it names somebody who was erased
@@ -23,11 +23,11 @@ const (
 
 // judge finds whose a response is, among the attendees on the sheet.
 //
-// It is the attendee's that its hidden field names, who held the ticket when it was
-// submitted, where the form's address agrees with theirs, or the form asks for none. A
-// hidden id whose address is exactly one other attendee's is that attendee's. With any
-// other address it is a claim, and stays out where the one whom it names may be erased.
-// Without a hidden id it is theirs who has its address.
+// It belongs to the attendee that its hidden field names, the holder when it was submitted,
+// where the form's address agrees with theirs, or the form asks for none. If that address
+// belongs to exactly one other attendee, the response does, too. With any other address it
+// is a claim, and stays out where the attendee it names may be erased. Without a hidden id
+// it belongs to the attendee who has its address.
 func (sh *Sheet) judge(l attendees.Layer) (p *Person, how string) {
 	address, name := sh.address(l.Email()), l.Name()
 	named, sure, erased := sh.holderAt(sh.Base(l.Claims()), l)
